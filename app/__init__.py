@@ -1,0 +1,1 @@
+"""algo-panda: trading strategies on a stream."""

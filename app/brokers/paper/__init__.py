@@ -1,0 +1,1 @@
+"""The paper venue: fills without a market."""

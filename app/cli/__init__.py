@@ -1,0 +1,1 @@
+"""The command ``panda``: one module per command group."""

@@ -1,0 +1,33 @@
+"""Puts the command groups together and turns foreseen failures into one clear line."""
+
+import sys
+from importlib.metadata import version as distribution_version
+
+import typer
+from rich.console import Console
+
+from app.domain.errors import PandaError
+
+app = typer.Typer(
+    name="panda",
+    help="Trading strategies on a stream: ticks in on Kafka; signals, orders and fills out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(distribution_version("algo-panda"))
+
+
+def main() -> None:
+    """Run ``panda``. Exit codes are documented in ``docs/cli.md``."""
+    try:
+        app()
+    except PandaError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

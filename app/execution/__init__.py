@@ -1,0 +1,1 @@
+"""From an approved order to its executions: order states, account gate, router core."""

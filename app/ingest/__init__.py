@@ -1,0 +1,1 @@
+"""Tick sources and the publisher."""

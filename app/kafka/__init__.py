@@ -1,0 +1,1 @@
+"""Topics as code, broker administration, the embedded broker."""

@@ -1,0 +1,1 @@
+"""Risk checks and the engine that runs them; knows no Kafka."""

@@ -1,0 +1,1 @@
+"""The capability-driven strategy runner: ticks in, signals out; knows no Kafka."""

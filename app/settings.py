@@ -1,0 +1,118 @@
+"""Every setting there is, read from ``PANDA_*`` environment variables and ``.env``."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.domain.errors import ConfigurationError
+
+Delivery = Literal["at_least_once", "exactly_once"]
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Field ``x_y`` is read from ``PANDA_X_Y``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PANDA_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("algo-panda")),
+        description="Where the embedded broker and the default database keep their files.",
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None,
+        description="Kafka to use, as host:port[,host:port]. Unset: the broker of `panda dev up`.",
+    )
+    dev_kafka_port: int = Field(default=19092, description="Port of the embedded broker.")
+    dev_controller_port: int = Field(default=19093, description="Port of its KRaft controller.")
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL. Unset: SQLite in the data directory.",
+    )
+    topic_prefix: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="Put before every topic and consumer group name, to share one broker.",
+    )
+    topics_file: Path | None = Field(
+        default=None, description="Topic declarations to use instead of topics/topics.yaml."
+    )
+    schema_registry_url: str | None = Field(
+        default=None, description="Confluent-compatible registry. Unset: ids come from schemas/."
+    )
+    accounts: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Broker to account id, as JSON: {"paper": "PAPER1"}. Default: the broker name.',
+    )
+    processors: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Your strategy types, as JSON: {"my_type": "package.module.create_processor"}.',
+    )
+    validators: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Your validators, as JSON: {"my_rules": "package.module.create_validator"}.',
+    )
+    quarantine_after: int = Field(
+        default=10,
+        ge=1,
+        description="Consecutive failures on one instrument after which a strategy stops there.",
+    )
+    delivery: Delivery = Field(
+        default="at_least_once",
+        description="How signals leave the runner: at once, or inside the checkpoint transaction.",
+    )
+    checkpoint_interval_seconds: float = Field(
+        default=2.0, gt=0, description="How often the runner makes its state durable."
+    )
+    kafka_session_timeout_seconds: float = Field(
+        default=6.0, ge=1, description="How long a killed worker's partitions stay idle."
+    )
+    risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
+    risk_max_notional: Decimal = Field(
+        default=Decimal(1_000_000_000), gt=0, description="Per order: quantity times price."
+    )
+    risk_max_position: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Largest absolute position per strategy, instrument and account.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Where worker metrics listen.")
+    metrics_port: int | None = Field(
+        default=None, description="Port of worker metrics. Unset: a free one, named in the log."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    @property
+    def effective_database_url(self) -> str:
+        """The URL given, or SQLite in the data directory."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'panda.db'}"
+
+    def account_for(self, broker: str) -> str:
+        """The account id that orders to ``broker`` are booked on."""
+        return self.accounts.get(broker, broker)
+
+    def topic(self, name: str) -> str:
+        """The name on the broker of the topic declared as ``name``."""
+        return f"{self.topic_prefix}{name}"
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: a variable has a value of the wrong form; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(f"{name}: {first['msg']}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"a PANDA_ setting cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""The only Faust code: apps, agents, transport, checkpointed tables."""

@@ -1,0 +1,1 @@
+"""Validators: pure functions of signal, tick and configuration."""

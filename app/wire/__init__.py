@@ -1,0 +1,1 @@
+"""Avro on the wire: schemas, codec, framing."""
