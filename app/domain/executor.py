@@ -1,0 +1,66 @@
+"""One strategy on one instrument: processor, validator, configuration, context."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.capabilities import Capabilities
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.market import MarketTick
+from app.domain.protocols import StrategyProcessor, StrategyValidator
+from app.domain.signals import SignalResult
+from app.domain.trading import Violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emitted:
+    """The signal stands."""
+
+    result: SignalResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The validator refused the signal."""
+
+    result: SignalResult
+    violation: Violation
+
+
+class NotASignalError(TypeError):
+    """A processor returned something that is neither a ``SignalResult`` nor None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyExecutor:
+    """Composes what one strategy needs on one instrument."""
+
+    processor: StrategyProcessor
+    validator: StrategyValidator
+    config: StrategyConfig
+    context: ExecutionContext
+    capabilities: Capabilities
+
+    def supports(self, instrument_token: int) -> bool:
+        """Whether ticks of this instrument are for this executor."""
+        return instrument_token == self.context.instrument_token
+
+    def process_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick]
+    ) -> Emitted | Refused | None:
+        """Ask the processor, then the validator; None where the processor says nothing.
+
+        Raises:
+            NotASignalError: the processor returned something else.
+            Exception: whatever the processor raises.
+        """
+        result = self.processor.process_tick(tick, history)
+        if result is None:
+            return None
+        if not isinstance(result, SignalResult):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise NotASignalError(
+                f"process_tick returned {type(result).__name__}, not SignalResult or None"
+            )
+        violation = self.validator.validate_signal(result, tick)
+        if violation is None:
+            return Emitted(result=result)
+        return Refused(result=result, violation=violation)

@@ -1,0 +1,101 @@
+"""Makes executors from configuration, by registered type names."""
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+from app.domain.capabilities import Capabilities
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.executor import StrategyExecutor
+from app.domain.protocols import StrategyProcessor, StrategyValidator
+
+ProcessorFactory = Callable[[StrategyConfig, ExecutionContext], StrategyProcessor]
+"""``create_processor(config, context)``: a new processor for one instrument."""
+
+ValidatorFactory = Callable[[StrategyConfig], StrategyValidator]
+"""``create_validator(config)``: the validator of one strategy."""
+
+
+class StrategyFactory:
+    """Holds the known types. An instance, made in one place and handed on; no singleton.
+
+    A database row holds a type's name only: which code a name stands for is said here, by the
+    person who runs the program.
+    """
+
+    def __init__(self) -> None:
+        self._processors: dict[str, str | ProcessorFactory] = {}
+        self._validators: dict[str, str | ValidatorFactory] = {}
+
+    def register_processor(self, strategy_type: str, create: str | ProcessorFactory) -> Self:
+        """Let ``strategy_type`` be made by ``create``: a callable, or its dotted path."""
+        self._processors[strategy_type] = create
+        return self
+
+    def register_validator(self, validator_type: str, create: str | ValidatorFactory) -> Self:
+        """Let ``validator_type`` be made by ``create``: a callable, or its dotted path."""
+        self._validators[validator_type] = create
+        return self
+
+    @property
+    def strategy_types(self) -> tuple[str, ...]:
+        """The known strategy types, sorted."""
+        return tuple(sorted(self._processors))
+
+    @property
+    def validator_types(self) -> tuple[str, ...]:
+        """The known validator types, sorted."""
+        return tuple(sorted(self._validators))
+
+    def create_strategy(self, config: StrategyConfig, instrument_token: int) -> StrategyExecutor:
+        """Make what ``config`` asks for on one of its instruments.
+
+        Raises:
+            ValueError: unknown strategy or validator type (the message lists the known ones), an
+                instrument that is not the strategy's, or parameters that it refuses.
+        """
+        if instrument_token not in config.instruments:
+            raise ValueError(f"instrument {instrument_token} is not one of strategy {config.id}")
+        create_processor: ProcessorFactory = self._resolve(
+            "strategy type", config.strategy_type, self._processors
+        )
+        create_validator: ValidatorFactory = self._resolve(
+            "validator type", config.validator, self._validators
+        )
+        context = ExecutionContext(instrument_token=instrument_token, brokers=config.brokers)
+        processor = create_processor(config, context)
+        validator = create_validator(config)
+        problems = validator.validate_configuration(config)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return StrategyExecutor(
+            processor=processor,
+            validator=validator,
+            config=config,
+            context=context,
+            capabilities=Capabilities.of(processor),
+        )
+
+    @staticmethod
+    def _resolve(kind: str, name: str, known: dict[str, Any]) -> Any:  # noqa: ANN401 - one of two callables
+        create = known.get(name)
+        if create is None:
+            raise ValueError(f"unknown {kind} {name!r}; known: {_listed(known)}")
+        if isinstance(create, str):
+            create = known[name] = _load(create)
+        return create
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _load(path: str) -> Any:  # noqa: ANN401 - checked to be callable, which is all there is to check
+    module_name, _, attribute = path.rpartition(".")
+    try:
+        loaded = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be imported: {error}") from error
+    if not callable(loaded):
+        raise ValueError(f"{path} is not callable")
+    return loaded

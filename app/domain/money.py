@@ -1,0 +1,52 @@
+"""Prices between ``Decimal`` and whole numbers of one fixed decimal scale.
+
+Inside, a price is a whole number of ``10**-8``: exact, quick to add and to compare. At every
+border to people or programs it is a ``Decimal``. Eight places hold every quote that exchanges
+publish today (currency derivatives: seven; crypto: eight).
+"""
+
+from decimal import Decimal, InvalidOperation
+
+PRICE_SCALE = 8
+"""Decimal places of a raw price."""
+
+PRICE_PRECISION = 18
+"""Most digits of a raw price, so that it fits a signed 64-bit integer."""
+
+_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
+_LIMIT = 10**PRICE_PRECISION
+
+
+class PriceError(ValueError):
+    """A number that cannot stand as a price: not finite, too large, or too many decimals."""
+
+
+def to_raw(price: Decimal | int | str) -> int:
+    """``price`` as a whole number of ``10**-8``.
+
+    Raises:
+        PriceError: not a finite number, more than 8 decimal places, or 18 digits in all.
+    """
+    try:
+        scaled = Decimal(price).scaleb(PRICE_SCALE)
+        raw = int(scaled)
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise PriceError(f"{price!r} is not a finite decimal number") from error
+    if raw != scaled:
+        raise PriceError(f"{price} has more than {PRICE_SCALE} decimal places")
+    if not -_LIMIT < raw < _LIMIT:
+        raise PriceError(f"{price} has more than {PRICE_PRECISION} digits")
+    return raw
+
+
+def from_raw(raw: int) -> Decimal:
+    """The price that ``raw`` stands for, without trailing zeros beyond the point."""
+    whole, fraction = divmod(raw, 10**PRICE_SCALE)
+    if fraction == 0:
+        return Decimal(whole)
+    return (Decimal(raw) * _UNIT).normalize()
+
+
+def plain(number: Decimal) -> str:
+    """``number`` as people write it: no exponent, no trailing zeros."""
+    return format(number.normalize(), "f") if number else "0"
