@@ -5,7 +5,9 @@ from importlib.metadata import version as distribution_version
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from app.cli import dev
 from app.domain.errors import PandaError
 
 app = typer.Typer(
@@ -14,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(dev.app, name="dev")
 
 
 @app.command()
@@ -27,7 +30,8 @@ def main() -> None:
     try:
         app()
     except PandaError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        message = f"[bold red]error:[/] {escape(str(error))}"
+        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
