@@ -1,0 +1,119 @@
+"""All instruments of one partition of ``ticks``: the unit that moves between workers."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from app.domain.config import StrategyConfig
+from app.domain.history import HistoryBuffer
+from app.domain.market import MarketTick
+from app.domain.signals import TradingSignal
+from app.domain.trading import Rejection
+from app.runner.registry import StrategyRegistry
+from app.runner.slot import SlotEnvironment, StateDoesNotFitError, StrategySlot
+from app.runner.state import InstrumentRecord, StrategyRecord
+
+logger = logging.getLogger(__name__)
+
+
+class _Instrument:
+    """The strategies on one instrument, and the ticks that they share."""
+
+    __slots__ = ("history", "last_offset", "slots", "token")
+
+    def __init__(
+        self,
+        token: int,
+        slots: tuple[StrategySlot, ...],
+        history: HistoryBuffer,
+        last_offset: int = -1,
+    ) -> None:
+        self.token = token
+        self.slots = slots
+        self.history = history
+        self.last_offset = last_offset
+
+    def record(self) -> InstrumentRecord:
+        return InstrumentRecord(
+            instrument_token=self.token,
+            last_offset=self.last_offset,
+            history=self.history.ticks(),
+            strategies=tuple(slot.record() for slot in self.slots),
+        )
+
+
+class PartitionRunner:
+    """Routes each tick to every strategy that wants its instrument."""
+
+    def __init__(self, registry: StrategyRegistry, environment: SlotEnvironment) -> None:
+        self._registry = registry
+        self._environment = environment
+        self._instruments: dict[int, _Instrument] = {}
+        self._changed: set[int] = set()
+
+    def process(self, tick: MarketTick, offset: int) -> Sequence[TradingSignal | Rejection]:
+        """What the strategies say about ``tick``, in the order they are configured in."""
+        token = tick.instrument_token
+        instrument = self._instruments.get(token)
+        if instrument is None:
+            instrument = self._instruments[token] = self._open(token)
+        if not instrument.slots:
+            return ()
+        said = [
+            outcome
+            for slot in instrument.slots
+            if (outcome := slot.process(tick, offset, instrument.history)) is not None
+        ]
+        instrument.history.append(tick)
+        instrument.last_offset = offset
+        self._changed.add(token)
+        return said
+
+    def changed_records(self) -> Iterable[InstrumentRecord]:
+        """The state of every instrument that had a tick since the last call."""
+        changed, self._changed = self._changed, set()
+        return [self._instruments[token].record() for token in sorted(changed)]
+
+    def restore(self, records: Iterable[InstrumentRecord]) -> None:
+        """Go on from ``records``; call before the first tick."""
+        for record in records:
+            self._instruments[record.instrument_token] = self._open(record.instrument_token, record)
+
+    def shutdown(self) -> None:
+        """Let every processor put away what it holds."""
+        for instrument in self._instruments.values():
+            for slot in instrument.slots:
+                self._registry.shut_down(slot.executor)
+        self._instruments.clear()
+
+    def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
+        known = {state.strategy_id: state for state in record.strategies} if record else {}
+        past = record.history if record else ()
+        slots: list[StrategySlot] = []
+        for config in self._registry.strategies_on(token):
+            slot = self._slot(config, token, known.get(str(config.id)), past)
+            if slot is not None:
+                slots.append(slot)
+        capacity = max((slot.history_size for slot in slots), default=0)
+        offset = record.last_offset if record else -1
+        return _Instrument(token, tuple(slots), HistoryBuffer(capacity, past), offset)
+
+    def _slot(
+        self,
+        config: StrategyConfig,
+        token: int,
+        state: StrategyRecord | None,
+        past: Sequence[MarketTick],
+    ) -> StrategySlot | None:
+        executor = self._registry.executor(config, token)
+        if executor is None:
+            return None
+        slot = StrategySlot(executor, self._environment)
+        if state is None:
+            return slot
+        try:
+            slot.restore(state, past)
+        except StateDoesNotFitError as error:
+            logger.warning("strategy %s on %d starts anew: %s", config.id, token, error)
+            self._registry.shut_down(executor)
+            return self._slot(config, token, None, past)
+        return slot

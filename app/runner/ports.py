@@ -1,0 +1,72 @@
+"""What the runner needs of the outside: somebody to tell how strategies fare."""
+
+from typing import Protocol
+
+from app.domain.config import StrategyConfig
+from app.domain.signals import TradingSignal
+from app.domain.status import StrategyStatus
+from app.domain.trading import Rejection
+
+
+class RunnerTelemetry(Protocol):
+    """Hears what happens, in the words of the domain."""
+
+    def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
+        """A strategy takes ticks from now on."""
+
+    def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
+        """``load_model`` was called for a strategy, and worked or not."""
+
+    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
+        """A strategy took a tick, in so many seconds of the monotonic clock."""
+
+    def signal_emitted(self, signal: TradingSignal, /) -> None:
+        """A signal passed its validator."""
+
+    def signal_refused(self, rejection: Rejection, /) -> None:
+        """A signal did not."""
+
+    def strategy_failed(self, strategy_type: str, /) -> None:
+        """A strategy raised on a tick."""
+
+    def late_tick(self, strategy_type: str, /) -> None:
+        """A tick came after the bar it belongs to was closed."""
+
+
+class StatusSink(Protocol):
+    """Keeps, for people to read, how strategies fare. Must not block and must not raise."""
+
+    def report(self, status: StrategyStatus, /) -> None:
+        """Take the newest status of a strategy, or of a strategy on an instrument."""
+
+
+class SilentTelemetry:
+    """Hears nothing."""
+
+    def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
+        """Ignore it."""
+
+    def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
+        """Ignore it."""
+
+    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
+        """Ignore it."""
+
+    def signal_emitted(self, signal: TradingSignal, /) -> None:
+        """Ignore it."""
+
+    def signal_refused(self, rejection: Rejection, /) -> None:
+        """Ignore it."""
+
+    def strategy_failed(self, strategy_type: str, /) -> None:
+        """Ignore it."""
+
+    def late_tick(self, strategy_type: str, /) -> None:
+        """Ignore it."""
+
+
+class SilentStatus:
+    """Keeps nothing."""
+
+    def report(self, status: StrategyStatus, /) -> None:
+        """Ignore it."""

@@ -1,0 +1,199 @@
+"""The durable side of a partition's state: atomic, fenced checkpoints on a compacted topic.
+
+A checkpoint is one Kafka transaction: the records of what changed, and under
+``CHECKPOINT_KEY`` the input offsets that this state stands for. Whoever opens a partition calls
+``init_transactions`` first, so that a former owner, however late it wakes up, can commit nothing
+any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+
+from app.domain.errors import KafkaError
+from app.streaming.operator import Output, StateRecord, latest
+
+CHECKPOINT_KEY = b"\x00checkpoint"
+
+_FENCED = frozenset(
+    {
+        ClientError._FENCED,  # noqa: SLF001 - librdkafka's own name for it
+        ClientError.PRODUCER_FENCED,
+        ClientError.INVALID_PRODUCER_EPOCH,
+    }
+)
+_RESTORE_BATCH = 10_000
+
+
+class FencedError(Exception):
+    """Another worker owns the partition now: this one must not write for it any more."""
+
+
+class TopicRecreatedError(KafkaError):
+    """An input topic was deleted and created anew: its offsets mean something else now."""
+
+
+class CheckpointError(KafkaError):
+    """A checkpoint could not be written or read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """The next offset to process, by topic name."""
+
+    offsets: Mapping[str, int]
+    topic_ids: Mapping[str, str]
+
+    def encode(self) -> bytes:
+        """As JSON: people look into changelogs, too."""
+        topics = {
+            topic: {"id": self.topic_ids[topic], "next_offset": offset}
+            for topic, offset in sorted(self.offsets.items())
+        }
+        return json.dumps({"topics": topics}, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Positions":
+        """Read what ``encode`` gave."""
+        topics = json.loads(value)["topics"]
+        return cls(
+            offsets={topic: entry["next_offset"] for topic, entry in topics.items()},
+            topic_ids={topic: entry["id"] for topic, entry in topics.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What the changelog of a partition holds."""
+
+    state: Mapping[bytes, bytes]
+    positions: Positions | None
+    """None: there never was a checkpoint."""
+    records_read: int
+
+
+class PartitionChangelog:
+    """Owns the changelog of one partition, until another worker opens it."""
+
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str,
+        topic: str,
+        partition: int,
+        transactional_id: str,
+        producer_config: Mapping[str, str | int | float | bool],
+    ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+        self._partition = partition
+        self._producer = Producer(
+            {
+                **producer_config,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": 30_000,
+                "linger.ms": 1,
+            }
+        )
+
+    def open(self, timeout: float) -> Restored:
+        """Fence the former owner, then read the state back. Blocks.
+
+        Raises:
+            CheckpointError: the broker did not answer in ``timeout`` seconds.
+        """
+        try:
+            self._producer.init_transactions(timeout)
+            records = list(self._read(timeout))
+        except KafkaException as error:
+            raise self._error("cannot be opened", error) from error
+        state = latest(records)
+        checkpoint = state.pop(CHECKPOINT_KEY, None)
+        return Restored(
+            state=state,
+            positions=None if checkpoint is None else Positions.decode(checkpoint),
+            records_read=len(records),
+        )
+
+    def commit(
+        self,
+        records: Iterable[StateRecord],
+        positions: Positions,
+        outputs: Sequence[Output],
+        timeout: float,
+    ) -> None:
+        """Write ``records`` and ``positions``, and send ``outputs``, all or nothing. Blocks.
+
+        Raises:
+            FencedError: another worker owns the partition; nothing was written.
+            CheckpointError: the broker refused, or did not answer in time.
+        """
+        try:
+            self._producer.begin_transaction()
+            for output in outputs:
+                self._produce(output.topic, output.key, output.value, list(output.headers))
+            for record in records:
+                self._produce(self._topic, record.key, record.value, None, self._partition)
+            self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
+            self._producer.commit_transaction(timeout)
+        except KafkaException as error:
+            if error.args[0].code() in _FENCED:
+                raise FencedError(f"{self._topic}[{self._partition}]") from error
+            raise self._error("checkpoint failed", error) from error
+
+    def _produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, str | bytes | None]] | None,
+        partition: int = -1,
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition=partition, headers=headers or None
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _read(self, timeout: float) -> Iterator[StateRecord]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(self._topic, self._partition, 0)])
+            while True:
+                # consume() alone would wait for a full batch.
+                first = consumer.poll(timeout)
+                if first is None:
+                    raise CheckpointError(
+                        f"changelog {self._topic}[{self._partition}]: no answer in {timeout} s"
+                    )
+                for message in (first, *consumer.consume(_RESTORE_BATCH, 0)):
+                    problem = message.error()
+                    if problem is None:
+                        yield StateRecord(message.key() or b"", message.value())
+                    elif problem.code() == ClientError._PARTITION_EOF:  # noqa: SLF001
+                        return
+                    else:
+                        raise KafkaException(problem)
+        finally:
+            consumer.close()
+
+    def _error(self, what: str, error: KafkaException) -> CheckpointError:
+        reason = error.args[0].str()
+        return CheckpointError(f"changelog {self._topic}[{self._partition}] {what}: {reason}")

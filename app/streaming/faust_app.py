@@ -1,0 +1,202 @@
+# pyright: basic, reportArgumentType=false
+# mypy: disable-error-code="arg-type"
+"""The edge to Faust: membership, assignment, agents and tables are Faust's; batches are ours.
+
+Faust forms an event per record, at a cost of some 70 microseconds. Here an event is a batch:
+``BatchConsumer`` stands in for Faust's own consumer and yields one message per topic partition
+whose value is a ``Batch``. The table's store keeps nothing of its own: it opens the partitions
+that Faust assigns in the engine, and tells Faust that there is nothing left to recover.
+Each hook says which behaviour of Faust 0.15.3 it counts on (``docs/adr/0007-faust-hooks.md``).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.stores import STORES
+from faust.stores.base import Store
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage, EventT
+
+from app.streaming.engine import StreamEngine
+from app.streaming.fetcher import Batch
+from app.streaming.operator import ConnectionSettings, StreamSpec
+
+_IDLE_WAIT = 0.02
+_NEVER_SECONDS = 1_000_000.0
+_STORE_SCHEME = "checkpoint"
+_BATCHES_QUEUED = 4
+
+
+class StreamApp(faust.App):
+    """A Faust app that runs one engine."""
+
+    engine: StreamEngine
+
+    def _new_transport(self) -> Any:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer, as far as the group goes; the records come from the engine."""
+
+    app: StreamApp
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ARG002 - Faust's signature
+        """One message per topic partition that has records."""
+        engine = self.app.engine
+        if not self.flow_active or not engine.ownership.partitions():
+            await asyncio.sleep(_IDLE_WAIT)
+            return
+        for batch in await engine.fetch():
+            tp = TP(batch.topic, batch.owned.partition)
+            # Faust silently drops what lies below its read offset; the engine sees to that itself.
+            self._read_offset[tp] = None
+            yield tp, self._message(tp, batch)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Checkpoint before Faust's own revocation, which waits for acks and so would deadlock."""
+        await self.app.engine.hand_over({tp.partition for tp in revoked})
+        await super().on_partitions_revoked(revoked)
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """Asked by Faust's table recovery alone: nothing to recover, the engine has done it."""
+        return dict.fromkeys(partitions, 0)
+
+    def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            batch.messages[0].offset() or 0,
+            0.0,
+            0,
+            (),
+            None,
+            batch,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def commit_durable(self) -> None:
+        """Tell the group how far the checkpoints are, for tools that show lag."""
+        offsets = {
+            TP(*where): offset for where, offset in self.app.engine.durable_offsets().items()
+        }
+        changed = {tp: at for tp, at in offsets.items() if self._committed_offset[tp] != at}
+        if changed and await self._commit(changed):
+            self._committed_offset.update(changed)
+
+
+class BatchTransport(driver.Transport):
+    """Makes our consumer."""
+
+    Consumer = BatchConsumer
+
+
+class CheckpointStore(Store[Any, Any]):
+    """The table's store: opens the engine's partitions where Faust would begin recovery."""
+
+    app: StreamApp
+
+    async def on_rebalance(
+        self,
+        assigned: set[TP],
+        revoked: set[TP],  # noqa: ARG002 - Faust's signature
+        newly_assigned: set[TP],  # noqa: ARG002
+        generation_id: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Open what is assigned; state from before a rebalance never meets batches from after."""
+        changelog = self.table.changelog_topic.get_topic_name()
+        await self.app.engine.open({tp.partition for tp in assigned if tp.topic != changelog})
+
+    def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002 - Faust's signature
+        """Nothing is kept here; ``BatchConsumer.highwaters`` says there is nothing to recover."""
+        return None
+
+    async def need_active_standby_for(self, tp: TP) -> bool:  # noqa: ARG002 - Faust's signature
+        """No: state is read back from the changelog alone."""
+        return False
+
+    def apply_changelog_batch(self, batch: Any, to_key: Any, to_value: Any) -> None:
+        """Nothing: the engine reads the changelog."""
+
+    def reset_state(self) -> None:
+        """Nothing is kept here."""
+
+    async def backup_partition(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is kept here."""
+
+    def restore_backup(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is kept here."""
+
+    def __getitem__(self, key: Any) -> Any:
+        raise KeyError(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise NotImplementedError("state is written by checkpoints only")
+
+    def __delitem__(self, key: Any) -> None:
+        raise NotImplementedError("state is written by checkpoints only")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def clear(self) -> None:
+        """Nothing is kept here."""
+
+
+def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) -> StreamApp:
+    """The Faust app of one worker. Its ``engine`` is to be set before it starts."""
+    STORES.aliases[_STORE_SCHEME] = f"{__name__}:{CheckpointStore.__name__}"
+    app = StreamApp(
+        spec.group,
+        broker=[f"kafka://{server}" for server in connection.bootstrap_servers.split(",")],
+        store="memory://",
+        datadir=data_dir,
+        web_enabled=False,
+        topic_partitions=spec.partitions,
+        topic_replication_factor=1,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        recovery_consistency_check=False,
+        stream_buffer_maxsize=_BATCHES_QUEUED,
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=connection.instance_id,
+        broker_session_timeout=connection.session_timeout,
+        broker_heartbeat_interval=connection.session_timeout / 3,
+        # aiokafka leaves the group where nobody reads through it for so long, and nobody does.
+        broker_max_poll_interval=_NEVER_SECONDS,
+        broker_commit_interval=_NEVER_SECONDS,
+    )
+    inputs = app.topic(*spec.inputs, key_serializer="raw", value_serializer="raw", acks=False)
+    changelog = app.topic(
+        spec.changelog, partitions=spec.partitions, key_serializer="raw", value_serializer="raw"
+    )
+    app.Table(
+        f"{spec.group}-state",
+        partitions=spec.partitions,
+        changelog_topic=changelog,
+        # Without a host, the URL is falsy and Faust silently takes the memory store.
+        store=f"{_STORE_SCHEME}://local",
+    )
+
+    async def to_event(message: Any, *, propagate: bool = False) -> EventT[Any]:  # noqa: ARG001
+        return faust.Event(app, None, message.value, message.headers, message)
+
+    inputs.decode = to_event  # type: ignore[method-assign]
+
+    @app.agent(inputs, name=f"{spec.group}-agent")
+    async def route(stream: Any) -> None:
+        """Hand each batch to the engine."""
+        async for event in stream.events():
+            app.engine.process(event.value)
+
+    return app

@@ -1,0 +1,130 @@
+"""Takes records from Kafka in batches, for the partitions that this worker owns right now.
+
+The group's membership is Faust's; this consumer is only assigned what Faust was given, and has
+no group of its own. Every batch carries the owned partition's object, the generation of the
+assignment and a number: whoever processes it can tell a batch from before a rebalance, and a
+gap, from the batch that is due.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import Message as ClientMessage
+
+from app.domain.errors import KafkaError
+from app.streaming.owned import OwnedPartition, Ownership
+
+_FIRST_RECORD_WAIT = 0.1
+
+
+class OffsetLostError(KafkaError):
+    """The next record to process is not on the broker any more."""
+
+
+class Batch(NamedTuple):
+    """Records of one topic partition, in offset order."""
+
+    owned: OwnedPartition
+    generation: int
+    number: int
+    """Counts up from 0 per topic within a generation."""
+    topic: str
+    messages: list[ClientMessage]
+
+
+class Fetcher:
+    """One owner of one client: calls take turns, and a cancelled one loses nothing."""
+
+    def __init__(self, *, bootstrap_servers: str, max_batch: int) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "queued.min.messages": 100_000,
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        self._max_batch = max_batch
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")
+        self._turn = asyncio.Lock()
+        self._pending: asyncio.Future[list[ClientMessage]] | None = None
+        self._generation = -1
+        self._numbers: dict[tuple[str, int], int] = {}
+
+    async def fetch(self, ownership: Ownership) -> list[Batch]:
+        """The next records, as soon as there are any; an empty list now and then."""
+        async with self._turn:
+            if self._pending is not None:
+                # A call before this one was cancelled; what it took must not be taken for due.
+                await asyncio.wait([self._pending])
+                self._pending = None
+                ownership.advance()
+            if self._generation != ownership.generation:
+                self._assign(ownership)
+            generation = self._generation
+            loop = asyncio.get_running_loop()
+            self._pending = loop.run_in_executor(self._pool, self._take)
+            messages = await asyncio.shield(self._pending)
+            self._pending = None
+            if generation != ownership.generation:
+                return []
+            return self._batches(ownership, messages)
+
+    def close(self) -> None:
+        """Give up the client; waits for the call under way."""
+        self._pool.shutdown(wait=True)
+        self._consumer.close()
+
+    def _take(self) -> list[ClientMessage]:
+        first = self._consumer.poll(_FIRST_RECORD_WAIT)
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(self._max_batch - 1, 0)]
+
+    def _assign(self, ownership: Ownership) -> None:
+        self._generation = ownership.generation
+        self._numbers.clear()
+        self._consumer.assign(
+            [
+                TopicPartition(topic, owned.partition, offset)
+                for owned in ownership.partitions()
+                for topic, offset in owned.start_fetching().items()
+            ]
+        )
+
+    def _batches(self, ownership: Ownership, messages: list[ClientMessage]) -> list[Batch]:
+        grouped: dict[tuple[str, int], list[ClientMessage]] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                _raise(error, message)
+            grouped.setdefault((message.topic() or "", message.partition() or 0), []).append(
+                message
+            )
+        batches: list[Batch] = []
+        for key, group in grouped.items():
+            topic, partition = key
+            owned = ownership.get(partition)
+            if owned is None:
+                continue
+            number = self._numbers.get(key, 0)
+            self._numbers[key] = number + 1
+            batches.append(Batch(owned, self._generation, number, topic, group))
+        return batches
+
+
+def _raise(error: ClientError, message: ClientMessage) -> None:
+    where = f"{message.topic()}[{message.partition()}]"
+    if error.code() in (ClientError._AUTO_OFFSET_RESET, ClientError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+        raise OffsetLostError(
+            f"{where}: the next record to process is no longer retained ({error.str()});"
+            " records were lost before they were processed"
+        )
+    raise KafkaError(f"{where}: {error.str()}") from KafkaException(error)

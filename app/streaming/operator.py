@@ -1,0 +1,143 @@
+"""What runs on a partition: bytes in, bytes out, and a state that can be written down.
+
+The engine knows nothing of ticks or orders; an operator knows nothing of Faust or Kafka clients.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
+
+
+class Message(Protocol):
+    """A record as the client library gives it."""
+
+    def topic(self) -> str | None:
+        """Name of the topic on the broker."""
+        ...
+
+    def partition(self) -> int | None:
+        """Partition."""
+        ...
+
+    def offset(self) -> int | None:
+        """Offset."""
+        ...
+
+    def key(self) -> bytes | None:
+        """Key as received."""
+        ...
+
+    def value(self) -> bytes | None:
+        """Value as received."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """Kind of the time stamp, and milliseconds since the epoch."""
+        ...
+
+    def headers(self) -> "MessageHeaders":
+        """Headers as received."""
+        ...
+
+
+class Output(NamedTuple):
+    """A record to be sent. The key decides its partition, by murmur2."""
+
+    topic: str
+    """Name of the topic on the broker."""
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class StateRecord(NamedTuple):
+    """A changed piece of state, written to the changelog under ``key``; None deletes it."""
+
+    key: bytes
+    value: bytes | None
+
+
+class PartitionOperator(Protocol):
+    """Everything about one partition: process records, and write down what changed."""
+
+    def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
+        """Take records of one topic in offset order; give what is to be sent.
+
+        Deterministic: the same records after the same state give the same outputs. A record
+        that cannot be used becomes a dead letter among the outputs; an exception here stops
+        the worker.
+        """
+        ...
+
+    def changed(self) -> Sequence[StateRecord]:
+        """The state that changed since the last call, as it is now."""
+        ...
+
+    def restore(self, state: Mapping[bytes, bytes], /) -> None:
+        """Go on from the state last written down; called once, before anything else."""
+        ...
+
+    def close(self) -> None:
+        """The partition has gone to another worker, or the worker stops."""
+        ...
+
+
+OperatorFactory = Callable[[int, Mapping[str, str]], PartitionOperator]
+"""Makes the operator of a partition, given its number and Kafka's topic ids by topic name."""
+
+
+class Delivery(StrEnum):
+    """When outputs leave.
+
+    ``AT_LEAST_ONCE``: at once; the checkpoint waits until the broker has confirmed them. After a
+    crash some are sent again, byte for byte the same.
+    ``EXACTLY_ONCE``: in the checkpoint's own transaction, for ``read_committed`` readers.
+    """
+
+    AT_LEAST_ONCE = "at_least_once"
+    EXACTLY_ONCE = "exactly_once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """One worker program: what it reads, where its state goes, how its outputs leave."""
+
+    group: str
+    """Consumer group, Faust app id, and prefix of the transactional ids."""
+    inputs: tuple[str, ...]
+    """Topic names on the broker; all co-partitioned."""
+    changelog: str
+    """Topic name on the broker; as many partitions as the inputs."""
+    partitions: int
+    delivery: Delivery
+    checkpoint_interval: float
+    """Seconds between checkpoints of a partition that moved."""
+    create: OperatorFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """How the worker talks to the broker."""
+
+    bootstrap_servers: str
+    session_timeout: float = 6.0
+    """Seconds after which the broker gives a silent worker's partitions away."""
+    instance_id: str | None = None
+    """Static membership: a worker that comes back under it keeps its partitions."""
+    max_batch: int = 4000
+    """Records taken from the fetch buffer at a time."""
+
+
+def latest(records: Iterable[StateRecord]) -> dict[bytes, bytes]:
+    """The last value of every key, deleted ones left out."""
+    state: dict[bytes, bytes] = {}
+    for key, value in records:
+        if value is None:
+            state.pop(key, None)
+        else:
+            state[key] = value
+    return state
