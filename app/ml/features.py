@@ -1,0 +1,152 @@
+"""The features of the momentum model, computed tick by tick; training and serving both use this."""
+
+import struct
+from collections import deque
+from collections.abc import Iterable
+from typing import ClassVar, Self
+
+from app.domain.indicators import CutlerRsi
+from app.domain.market import MarketTick
+
+FEATURES_VERSION = 1
+"""Goes up when a feature changes its meaning: a model of another version is refused."""
+
+FEATURE_NAMES = (
+    "move_1",
+    "move_5",
+    "move_20",
+    "mean_gap_20",
+    "rsi_14",
+    "activity_5_20",
+    "volume_ratio_20",
+)
+
+WINDOW = 20
+"""Changes that the features look back on."""
+
+_SHORT = 5
+_RSI_PERIOD = 14
+
+
+class MomentumFeatures:
+    """Seven ratios over the last 20 price changes of one instrument.
+
+    With ``unit`` the mean absolute change over the window:
+
+    * ``move_1``, ``move_5``, ``move_20``: change of the price over so many ticks, in units;
+    * ``mean_gap_20``: price less its mean over the last 20 ticks, in units;
+    * ``rsi_14``: Cutler's RSI, 0 to 100;
+    * ``activity_5_20``: mean absolute change over 5 ticks, in units;
+    * ``volume_ratio_20``: quantity of the trade over the mean of the last 20.
+
+    All are free of currency and of tick size, so that a model trained on one instrument can read
+    another. Where nothing moved, moves and gap are 0, the RSI is 50 and activity is 1; where no
+    quantity is known, the volume ratio is 1.
+
+    The sums are whole numbers, each feature is rounded once, and nothing older than the window
+    has a say: the same 21 ticks give the same bits, however many came before.
+    """
+
+    __slots__ = (
+        "_count",
+        "_moves",
+        "_moves_sum",
+        "_prices",
+        "_prices_sum",
+        "_quantities",
+        "_quantities_sum",
+        "_rsi",
+        "_short_moves_sum",
+    )
+
+    _HEAD: ClassVar = struct.Struct("<BHB")
+    _VERSION: ClassVar = 1
+
+    def __init__(self) -> None:
+        # What was before the first tick is taken for zeros, which add nothing to the sums.
+        self._count = 0
+        self._prices = deque([0] * (WINDOW + 1), WINDOW + 1)
+        self._quantities = deque([0] * WINDOW, WINDOW)
+        self._moves = deque([0] * WINDOW, WINDOW)
+        self._rsi = CutlerRsi(period=_RSI_PERIOD)
+        self._prices_sum = 0  # of the newest 20
+        self._quantities_sum = 0
+        self._moves_sum = 0
+        self._short_moves_sum = 0  # of the newest 5
+
+    def update(self, tick: MarketTick) -> None:
+        """Take the next tick of the instrument."""
+        self._push(tick.price_raw, tick.last_traded_quantity)
+
+    def row(self) -> tuple[float, ...] | None:
+        """The features in the order of ``FEATURE_NAMES``; None before the 21st tick."""
+        if self._count <= WINDOW:
+            return None
+        volume = self._quantities_sum
+        volume_ratio = WINDOW * self._quantities[-1] / volume if volume else 1.0
+        moved = self._moves_sum
+        if not moved:
+            return (0.0, 0.0, 0.0, 0.0, self._rsi.value, 1.0, volume_ratio)
+        prices = self._prices
+        price = prices[-1]
+        return (
+            WINDOW * (price - prices[-2]) / moved,
+            WINDOW * (price - prices[-1 - _SHORT]) / moved,
+            WINDOW * (price - prices[0]) / moved,
+            (WINDOW * price - self._prices_sum) / moved,
+            self._rsi.value,
+            WINDOW * self._short_moves_sum / (_SHORT * moved),
+            volume_ratio,
+        )
+
+    def snapshot(self) -> bytes:
+        """The ticks of the window; equal for equal windows."""
+        known = list(self._prices)[WINDOW + 1 - self._count :]
+        head = self._HEAD.pack(self._VERSION, FEATURES_VERSION, self._count)
+        return head + struct.pack(f"<{self._count + WINDOW}q", *known, *self._quantities)
+
+    @classmethod
+    def restored(cls, state: bytes) -> Self:
+        """The features that gave ``state`` as their snapshot.
+
+        Raises:
+            ValueError: it is of another version, or damaged.
+        """
+        if state[:1] != bytes([cls._VERSION]):
+            raise ValueError("feature state is of another version")
+        try:
+            _, features_version, count = cls._HEAD.unpack_from(state)
+            values = struct.unpack(f"<{count + WINDOW}q", state[cls._HEAD.size :])
+        except struct.error as error:
+            raise ValueError("feature state is damaged") from error
+        if features_version != FEATURES_VERSION or count > WINDOW + 1:
+            raise ValueError("feature state is of another version of the features")
+        features = cls()
+        # The quantity of the oldest of 21 ticks has left the window: any number does for it.
+        quantities = (0, *values[count:])[WINDOW + 1 - count :]
+        for price, quantity in zip(values[:count], quantities, strict=True):
+            features._push(price, quantity)
+        return features
+
+    def _push(self, price: int, quantity: int) -> None:
+        prices, quantities, moves = self._prices, self._quantities, self._moves
+        if self._count:
+            move = abs(price - prices[-1])
+            self._moves_sum += move - moves[0]
+            self._short_moves_sum += move - moves[-_SHORT]
+            moves.append(move)
+        if self._count <= WINDOW:
+            self._count += 1
+        self._prices_sum += price - prices[1]
+        prices.append(price)
+        self._quantities_sum += quantity - quantities[0]
+        quantities.append(quantity)
+        self._rsi.update(price)
+
+
+def features_at(ticks: Iterable[MarketTick]) -> tuple[float, ...] | None:
+    """The features after the last of ``ticks``, oldest first; None where they are too few."""
+    features = MomentumFeatures()
+    for tick in ticks:
+        features.update(tick)
+    return features.row()

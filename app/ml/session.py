@@ -1,0 +1,126 @@
+"""ONNX models through onnxruntime: read with care, shared by digest, run one row at a time."""
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from app.domain.errors import ConfigurationError
+from app.ml.inspection import NotOnnxError, problem_in
+
+MAX_MODEL_BYTES = 16 * 1024 * 1024
+"""A larger file is refused: a row of seven numbers needs no such model."""
+
+
+class ModelError(ConfigurationError):
+    """A model file cannot be used; the message names it and says why."""
+
+
+class ModelSession:
+    """A loaded model, ready to run. Make one with ``open_session``; threads may share it.
+
+    Rows are run one at a time: the runtime may add in another order for a batch, and a row's
+    result must not depend on its neighbours.
+    """
+
+    def __init__(self, model: bytes, digest: str) -> None:
+        """Hand ``model`` to the runtime.
+
+        Raises:
+            ModelError: the runtime cannot run it.
+        """
+        runtime = cast("Any", import_module("onnxruntime"))  # it has no types
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what fails, raises
+        try:
+            self._session: Any = runtime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise ModelError(f"onnxruntime refuses it: {_first_line(error)}") from error
+        self.digest = digest
+        """SHA-256 of the model file, in hex."""
+        metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata))
+        """What the model says of itself: the ONNX ``metadata_props``."""
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[str, Sequence[int | str | None]]]:
+        """Name of each input to its type (such as ``tensor(float)``) and its shape."""
+        return {one.name: (one.type, one.shape) for one in self._session.get_inputs()}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return tuple(one.name for one in self._session.get_outputs())
+
+    def run(self, input_name: str, row: Sequence[float], output_name: str) -> Sequence[float]:
+        """One row of 32-bit floats in, the one row of ``output_name`` out.
+
+        Raises:
+            ModelError: the model does not take such a row, or does not give one back.
+        """
+        values = np.array((row,), dtype=np.float32)
+        try:
+            output = self._session.run((output_name,), {input_name: values})[0]
+            (result,) = cast("list[list[float]]", output.tolist())
+        except Exception as error:
+            raise ModelError(f"it cannot be run: {_first_line(error)}") from error
+        return result
+
+
+_shared: WeakValueDictionary[str, ModelSession] = WeakValueDictionary()
+_sharing = threading.Lock()
+
+
+def open_session(path: Path) -> ModelSession:
+    """The model in the file ``path``; one session per content in this process, while in use.
+
+    Raises:
+        ModelError: there is no such file, it is too large, no ONNX model, one that refers to
+            other files or to foreign operators, or one that onnxruntime cannot run.
+    """
+    model = _read(path)
+    digest = hashlib.sha256(model).hexdigest()
+    with _sharing:
+        session = _shared.get(digest)
+        if session is None:
+            try:
+                problem = problem_in(model)
+            except NotOnnxError as error:
+                raise ModelError(f"{path} is no ONNX model: {error}") from error
+            if problem is not None:
+                raise ModelError(f"{path} is refused: {problem}")
+            try:
+                session = ModelSession(model, digest)
+            except ModelError as error:
+                raise ModelError(f"{path} cannot be loaded: {error}") from error
+            _shared[digest] = session
+        return session
+
+
+def _read(path: Path) -> bytes:
+    if not path.exists():
+        raise ModelError(f"{path} does not exist")
+    if not path.is_file():
+        raise ModelError(f"{path} is not a file")
+    try:
+        with path.open("rb") as file:
+            model = file.read(MAX_MODEL_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    if len(model) > MAX_MODEL_BYTES:
+        raise ModelError(f"{path} has more than {MAX_MODEL_BYTES} bytes")
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,66 @@
+"""Parameters that more than one strategy has."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from app.domain.indicators import MAX_PERIOD, CutlerRsi, Level, Zone
+from app.domain.money import plain
+from app.domain.signals import SignalType
+from app.ml.direction import SHIPPED_MODEL, Direction, DirectionModel, Outlook
+from app.parameters import Parameters
+
+Quantity = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
+RsiValue = Annotated[Decimal, Field(ge=0, le=100, decimal_places=12)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+_SIGNAL_TYPES = {Direction.UP: SignalType.BUY, Direction.DOWN: SignalType.SELL}
+
+
+class RsiParameters(Parameters):
+    """Which RSI is computed, and what lies outside its neutral zone."""
+
+    period: Annotated[int, Field(strict=True, ge=1, le=MAX_PERIOD)] = 14
+    lower: RsiValue = Decimal(30)
+    upper: RsiValue = Decimal(70)
+    flat_rsi: RsiValue = Decimal(50)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.lower > self.upper:
+            raise ValueError(f"parameter lower is {self.lower}, above upper, {self.upper}")
+        return self
+
+    def rsi(self) -> CutlerRsi:
+        """A new indicator."""
+        return CutlerRsi(period=self.period, flat_rsi=self.flat_rsi)
+
+    def levels(self) -> tuple[Level, Level]:
+        """Both ends of the neutral zone; they belong to it."""
+        return Level.of(self.lower), Level.of(self.upper)
+
+    def reason(self, rsi: CutlerRsi, zone: Zone) -> str:
+        """What ``rsi`` says outside the neutral zone, such as ``RSI 23.41 below 30``."""
+        level = self.lower if zone is Zone.BELOW else self.upper
+        return f"RSI {rsi.value:.2f} {zone.value} {plain(level)}"
+
+
+class ModelParameters(Parameters):
+    """Which model is asked, and how sure it must be."""
+
+    model_path: Path | None = None
+    """None: the model that ships with the package."""
+    min_probability: Fraction = 0.6
+    quantity: Quantity = 1
+
+    def model(self) -> DirectionModel:
+        """The model to ask, not yet loaded."""
+        return DirectionModel(self.model_path or SHIPPED_MODEL)
+
+    def decide(self, outlook: Outlook | None) -> SignalType | None:
+        """What to do about ``outlook``: nothing where it is flat, too unsure, or missing."""
+        if outlook is None or outlook.probability < self.min_probability:
+            return None
+        return _SIGNAL_TYPES.get(outlook.direction)

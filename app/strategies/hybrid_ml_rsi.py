@@ -1,0 +1,113 @@
+"""``hybrid_ml_rsi_filter``: the RSI opens the gate, then the model decides."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.indicators import Zone
+from app.domain.market import MarketTick
+from app.domain.signals import SignalResult
+from app.ml.features import MomentumFeatures, features_at
+from app.parameters import parse_parameters
+from app.strategies.fields import ModelParameters, RsiParameters
+from app.strategies.state import StateCodec
+
+STRATEGY_TYPE = "hybrid_ml_rsi_filter"
+
+
+class HybridParameters(RsiParameters, ModelParameters):
+    """Parameters of ``hybrid_ml_rsi_filter``: those of the gate and those of the model."""
+
+
+class HybridMlRsi:
+    """The strategy on one instrument.
+
+    Outside the neutral zone of the RSI the gate is open, and the model alone decides whether to
+    buy or to sell, on whichever side of the zone the RSI stands. Within it the model is not asked.
+    """
+
+    __slots__ = ("_codec", "_features", "_lower", "_model", "_parameters", "_rsi", "_upper")
+
+    history_size: ClassVar[int] = 0
+
+    def __init__(self, parameters: HybridParameters) -> None:
+        self._parameters = parameters
+        self._codec = StateCodec(STRATEGY_TYPE, parameters)
+        self._rsi = parameters.rsi()
+        self._lower, self._upper = parameters.levels()
+        self._features = MomentumFeatures()
+        self._model = parameters.model()
+
+    @property
+    def model_digest(self) -> str | None:
+        """SHA-256 of the model file in hex; None before it is loaded."""
+        return self._model.digest
+
+    @property
+    def failure_reason(self) -> str | None:
+        """Why the model could not be loaded, or None."""
+        return self._model.failure_reason
+
+    def load_model(self) -> bool:
+        """Load the model; False, with the reason in the log, where it cannot be used."""
+        return self._model.load()
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        """Take ``tick``; a signal where the gate is open and the model sure of a direction."""
+        self._features.update(tick)
+        if not self._rsi.update(tick.price_raw):
+            return None
+        if self._zone() is Zone.WITHIN:
+            return None
+        features = self._features.row()
+        return None if features is None else self.predict_signal(tick, features)
+
+    def extract_features(
+        self, tick: MarketTick, history: Sequence[MarketTick], /
+    ) -> Sequence[float] | None:
+        """The features at ``tick`` after ``history`` alone; None where it has under 20 ticks."""
+        return features_at((*history, tick))
+
+    def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
+        """What the model makes of ``features``, the gate being open."""
+        outlook = self._model.outlook(features)
+        signal_type = self._parameters.decide(outlook)
+        if outlook is None or signal_type is None:
+            return None
+        return SignalResult(
+            signal_type=signal_type,
+            confidence=outlook.probability,
+            quantity=self._parameters.quantity,
+            price=tick.last_price,
+            reasoning=f"{self._parameters.reason(self._rsi, self._zone())}; {outlook}",
+        )
+
+    def snapshot(self) -> bytes:
+        """The windows of the RSI and of the features."""
+        return self._codec.pack(self._rsi.snapshot(), self._features.snapshot())
+
+    def restore(self, state: bytes, /) -> None:
+        """Go on from where ``snapshot`` gave ``state``.
+
+        Raises:
+            ValueError: it is of another version or other parameters, or damaged; nothing was
+                changed.
+        """
+        window, features = self._codec.unpack(state, 2)
+        restored = MomentumFeatures.restored(features)
+        self._rsi.restore(window)
+        self._features = restored
+
+    def _zone(self) -> Zone:
+        return self._rsi.zone(self._lower, self._upper)
+
+
+def create_processor(config: StrategyConfig, _context: ExecutionContext) -> HybridMlRsi:
+    """A ``hybrid_ml_rsi_filter`` with the parameters of ``config``.
+
+    Raises:
+        ValueError: a parameter cannot be used; the message names it.
+    """
+    return HybridMlRsi(parse_parameters(HybridParameters, config.processor_parameters))

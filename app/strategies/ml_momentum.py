@@ -1,0 +1,93 @@
+"""``ml_momentum``: follows a model that says where the price goes over the next ticks."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.market import MarketTick
+from app.domain.signals import SignalResult
+from app.ml.features import MomentumFeatures, features_at
+from app.parameters import parse_parameters
+from app.strategies.fields import ModelParameters
+from app.strategies.state import StateCodec
+
+STRATEGY_TYPE = "ml_momentum"
+
+
+class MlMomentum:
+    """The strategy on one instrument: asks the model on every tick."""
+
+    __slots__ = ("_codec", "_features", "_model", "_parameters")
+
+    history_size: ClassVar[int] = 0
+
+    def __init__(self, parameters: ModelParameters) -> None:
+        self._parameters = parameters
+        self._codec = StateCodec(STRATEGY_TYPE, parameters)
+        self._features = MomentumFeatures()
+        self._model = parameters.model()
+
+    @property
+    def model_digest(self) -> str | None:
+        """SHA-256 of the model file in hex; None before it is loaded."""
+        return self._model.digest
+
+    @property
+    def failure_reason(self) -> str | None:
+        """Why the model could not be loaded, or None."""
+        return self._model.failure_reason
+
+    def load_model(self) -> bool:
+        """Load the model; False, with the reason in the log, where it cannot be used."""
+        return self._model.load()
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        """Take ``tick``; a signal where the model is sure enough of a direction."""
+        self._features.update(tick)
+        features = self._features.row()
+        return None if features is None else self.predict_signal(tick, features)
+
+    def extract_features(
+        self, tick: MarketTick, history: Sequence[MarketTick], /
+    ) -> Sequence[float] | None:
+        """The features at ``tick`` after ``history`` alone; None where it has under 20 ticks."""
+        return features_at((*history, tick))
+
+    def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
+        """What the model makes of ``features``."""
+        outlook = self._model.outlook(features)
+        signal_type = self._parameters.decide(outlook)
+        if outlook is None or signal_type is None:
+            return None
+        return SignalResult(
+            signal_type=signal_type,
+            confidence=outlook.probability,
+            quantity=self._parameters.quantity,
+            price=tick.last_price,
+            reasoning=str(outlook),
+        )
+
+    def snapshot(self) -> bytes:
+        """The window of the features."""
+        return self._codec.pack(self._features.snapshot())
+
+    def restore(self, state: bytes, /) -> None:
+        """Go on from where ``snapshot`` gave ``state``.
+
+        Raises:
+            ValueError: it is of another version or other parameters, or damaged; nothing was
+                changed.
+        """
+        (features,) = self._codec.unpack(state, 1)
+        self._features = MomentumFeatures.restored(features)
+
+
+def create_processor(config: StrategyConfig, _context: ExecutionContext) -> MlMomentum:
+    """An ``ml_momentum`` with the parameters of ``config``.
+
+    Raises:
+        ValueError: a parameter cannot be used; the message names it.
+    """
+    return MlMomentum(parse_parameters(ModelParameters, config.processor_parameters))

@@ -1,0 +1,90 @@
+"""``rules_rsi``: buys when Cutler's RSI is below a threshold, sells when it is above another."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.indicators import Zone
+from app.domain.market import MarketTick
+from app.domain.signals import SignalResult, SignalType
+from app.parameters import parse_parameters
+from app.strategies.fields import Fraction, Quantity, RsiParameters
+from app.strategies.state import StateCodec
+
+STRATEGY_TYPE = "rules_rsi"
+
+_WITHIN = Zone.WITHIN
+
+
+class RulesRsiParameters(RsiParameters):
+    """Parameters of ``rules_rsi``."""
+
+    trigger: Literal["level", "cross"] = "level"
+    """``level``: on every tick beyond a threshold; ``cross``: only on entering."""
+    confidence: Fraction = 0.7
+    quantity: Quantity = 1
+
+
+class RulesRsi:
+    """The strategy on one instrument. This is the hot path: no history, no work without a signal.
+
+    With ``trigger`` ``cross``, a signal is given where the RSI is beyond a threshold and was not
+    beyond the same one at the tick before; the first RSI there is counts as entered from within.
+    """
+
+    __slots__ = ("_codec", "_lower", "_on_entering", "_parameters", "_rsi", "_upper", "_zone")
+
+    history_size: ClassVar[int] = 0
+
+    def __init__(self, parameters: RulesRsiParameters) -> None:
+        self._parameters = parameters
+        self._codec = StateCodec(STRATEGY_TYPE, parameters)
+        self._rsi = parameters.rsi()
+        self._lower, self._upper = parameters.levels()
+        self._on_entering = parameters.trigger == "cross"
+        self._zone = _WITHIN
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        """Take ``tick``; a signal where the RSI stands beyond a threshold."""
+        rsi = self._rsi
+        if not rsi.update(tick.price_raw):
+            return None
+        zone = rsi.zone(self._lower, self._upper)
+        before = self._zone
+        self._zone = zone
+        if zone is _WITHIN or (self._on_entering and zone is before):
+            return None
+        return SignalResult(
+            signal_type=SignalType.BUY if zone is Zone.BELOW else SignalType.SELL,
+            confidence=self._parameters.confidence,
+            quantity=self._parameters.quantity,
+            price=tick.last_price,
+            reasoning=self._parameters.reason(rsi, zone),
+        )
+
+    def snapshot(self) -> bytes:
+        """The RSI's window and the zone it stands in."""
+        return self._codec.pack(self._rsi.snapshot(), self._zone.value.encode())
+
+    def restore(self, state: bytes, /) -> None:
+        """Go on from where ``snapshot`` gave ``state``.
+
+        Raises:
+            ValueError: it is of another version or other parameters, or damaged; nothing was
+                changed.
+        """
+        window, zone_name = self._codec.unpack(state, 2)
+        zone = Zone(zone_name.decode())
+        self._rsi.restore(window)
+        self._zone = zone
+
+
+def create_processor(config: StrategyConfig, _context: ExecutionContext) -> RulesRsi:
+    """A ``rules_rsi`` with the parameters of ``config``.
+
+    Raises:
+        ValueError: a parameter cannot be used; the message names it.
+    """
+    return RulesRsi(parse_parameters(RulesRsiParameters, config.processor_parameters))
