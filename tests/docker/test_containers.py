@@ -1,6 +1,5 @@
 """The containers themselves: what runs on them later can rely on this much."""
 
-
 import pytest
 import sqlalchemy
 from confluent_kafka import Consumer, Producer
