@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         default=None, description="Port of worker metrics. Unset: a free one, named in the log."
     )
+    tracing_endpoint: str | None = Field(
+        default=None, description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans."
+    )
+    tracing_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="Share of ticks whose spans are recorded."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

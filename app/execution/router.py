@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.execution.ports import Broker
 from app.domain.ids import execution_id, rejection_id
 from app.domain.trading import (
     ExecutionReport,
@@ -15,6 +14,7 @@ from app.domain.trading import (
     TradingState,
     Violation,
 )
+from app.execution.ports import Broker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What the runner needs of the outside: somebody to tell how strategies fare."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from app.domain.config import StrategyConfig
@@ -31,6 +32,16 @@ class RunnerTelemetry(Protocol):
 
     def late_tick(self, strategy_type: str, /) -> None:
         """A tick came after the bar it belongs to was closed."""
+
+
+class TickTracer(Protocol):
+    """Starts a span around a strategy's work on one tick."""
+
+    def process_tick(
+        self, config: StrategyConfig, instrument_token: int, offset: int, /
+    ) -> AbstractContextManager[object]:
+        """The span; an exception that leaves it is recorded on it."""
+        ...
 
 
 class StatusSink(Protocol):

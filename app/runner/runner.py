@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.domain.config import StrategyConfig
 from app.domain.factory import StrategyFactory
 from app.runner.partition import PartitionRunner
-from app.runner.ports import RunnerTelemetry, SilentStatus, SilentTelemetry, StatusSink
+from app.runner.ports import RunnerTelemetry, SilentStatus, SilentTelemetry, StatusSink, TickTracer
 from app.runner.registry import Disabled, Registered, StrategyRegistry
 from app.runner.slot import SlotEnvironment
 
@@ -37,6 +37,7 @@ class StrategyRunner:
         status: StatusSink | None = None,
         quarantine_after: int = DEFAULT_QUARANTINE_AFTER,
         clock: Callable[[], float] = time.perf_counter,
+        tracer: TickTracer | None = None,
     ) -> None:
         self._configs = tuple(config for config in configs if config.enabled)
         self._telemetry = telemetry or SilentTelemetry()
@@ -44,6 +45,7 @@ class StrategyRunner:
         self._registry = StrategyRegistry(factory, self._telemetry, self._status)
         self._quarantine_after = quarantine_after
         self._clock = clock
+        self._tracer = tracer
         self._partitions: list[PartitionRunner] = []
 
     def start(self) -> StartReport:
@@ -68,6 +70,7 @@ class StrategyRunner:
                 telemetry=self._telemetry,
                 status=self._status,
                 clock=self._clock,
+                tracer=self._tracer,
             ),
         )
         self._partitions.append(runner)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.bars import BarBuilder
-from app.domain.executor import Emitted, StrategyExecutor
+from app.domain.executor import Emitted, Refused, StrategyExecutor
 from app.domain.history import HistoryBuffer
 from app.domain.ids import SignalIds, rejection_id
 from app.domain.market import MarketTick
@@ -13,7 +13,7 @@ from app.domain.protocols import ConsumesBars, HasModelDigest, Snapshots, WarmsU
 from app.domain.signals import SignalResult, TradingSignal
 from app.domain.status import StrategyState, StrategyStatus
 from app.domain.trading import Rejection, Stage, Violation
-from app.runner.ports import RunnerTelemetry, StatusSink
+from app.runner.ports import RunnerTelemetry, StatusSink, TickTracer
 from app.runner.state import StrategyRecord
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ class SlotEnvironment:
     status: StatusSink
     clock: Callable[[], float]
     """Seconds of a monotonic clock."""
+    tracer: TickTracer | None
+    """None: no spans."""
 
 
 class StrategySlot:
@@ -88,9 +90,7 @@ class StrategySlot:
         history = buffer.last(min(self._history_size, self._seen))
         self._seen += 1
         try:
-            if self._consumer is not None:
-                self._take_bar(tick, self._consumer)
-            outcome = self._executor.process_tick(tick, history)
+            outcome = self._execute(tick, offset, history)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
             self._failed(error, offset)
             return None
@@ -142,6 +142,20 @@ class StrategySlot:
         self._seen = record.ticks_seen
         self._failures = record.failures
         self.quarantine_reason = record.quarantine_reason
+
+    def _execute(
+        self, tick: MarketTick, offset: int, history: Sequence[MarketTick]
+    ) -> Emitted | Refused | None:
+        tracer = self._env.tracer
+        if tracer is not None:
+            with tracer.process_tick(self._config, self._token, offset):
+                return self._take(tick, history)
+        return self._take(tick, history)
+
+    def _take(self, tick: MarketTick, history: Sequence[MarketTick]) -> Emitted | Refused | None:
+        if self._consumer is not None:
+            self._take_bar(tick, self._consumer)
+        return self._executor.process_tick(tick, history)
 
     def _warm_up(self, processor: WarmsUp, history: Sequence[MarketTick]) -> None:
         try:

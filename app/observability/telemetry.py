@@ -1,0 +1,77 @@
+"""Turns what the runner, the stages and the engine tell into Prometheus metrics."""
+
+from app.domain.config import StrategyConfig
+from app.domain.signals import TradingSignal
+from app.domain.trading import ExecutionReport, Order, Rejection
+from app.observability.catalogue import Catalogue
+
+
+class PrometheusTelemetry:
+    """Fits every telemetry port there is. Written by the worker's one thread."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._metrics = catalogue
+        self._tick_seconds = catalogue.process_tick_seconds.observe
+
+    def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
+        """A strategy takes ticks from now on."""
+        self._metrics.registered_strategies.labels(
+            strategy_type=config.strategy_type, has_model=str(has_model).lower()
+        ).inc()
+        for broker in config.brokers:
+            self._metrics.active_strategies.labels(broker=broker).inc()
+
+    def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
+        """``load_model`` was called for a strategy, and worked or not."""
+        self._metrics.model_loads.labels(
+            strategy_type=config.strategy_type, outcome="loaded" if loaded else "failed"
+        ).inc()
+
+    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
+        """A strategy took a tick."""
+        self._tick_seconds(strategy_type, seconds)
+
+    def signal_emitted(self, signal: TradingSignal, /) -> None:
+        """A signal passed its validator."""
+        self._metrics.signals.add((signal.strategy_type, signal.signal_type))
+
+    def signal_refused(self, rejection: Rejection, /) -> None:
+        """A stage refused a signal or an order."""
+        self._metrics.rejections.add((rejection.stage, rejection.code))
+
+    def strategy_failed(self, strategy_type: str, /) -> None:
+        """A strategy raised on a tick."""
+        self._metrics.strategy_errors.add((strategy_type,))
+
+    def late_tick(self, strategy_type: str, /) -> None:
+        """A tick came after the bar it belongs to was closed."""
+        self._metrics.late_ticks.add((strategy_type,))
+
+    def dead_letter(self, topic: str, code: str, /) -> None:
+        """A record could not be used."""
+        self._metrics.dead_letters.add((topic, code))
+
+    def order_approved(self, order: Order, /) -> None:
+        """Risk let an order pass."""
+        self._metrics.orders.add((order.broker,))
+
+    def executed(self, report: ExecutionReport, /) -> None:
+        """Something happened to an order."""
+        self._metrics.executions.add((report.broker, report.status))
+
+    def batch_processed(self, topic: str, partition: int, records: int, seconds: float, /) -> None:  # noqa: ARG002 - partitions are no label here
+        """A batch was processed."""
+        self._metrics.records_processed.add((topic,), records)
+        self._metrics.batch_seconds.labels(topic=topic).observe(seconds)
+
+    def checkpointed(self, partition: int, seconds: float, records: int, /) -> None:  # noqa: ARG002
+        """A checkpoint became durable."""
+        self._metrics.checkpoint_seconds.observe(seconds)
+
+    def assigned(self, partitions: int, /) -> None:
+        """So many partitions are ours now."""
+        self._metrics.assigned_partitions.set(partitions)
+
+    def restored(self, partition: int, records: int, seconds: float, /) -> None:  # noqa: ARG002
+        """A partition's state was read back."""
+        self._metrics.restore_seconds.labels(partition=str(partition)).set(seconds)
