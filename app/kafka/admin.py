@@ -66,9 +66,9 @@ def topic_states(admin: AdminClient, topics: Collection[str]) -> dict[str, Topic
     return {
         name: TopicState(
             name=name,
-            topic_id=str(topic.topic_id),
-            partitions=len(topic.partitions),
-            replication_factor=len(topic.partitions[0].replicas),
+            topic_id=topic.topic_id,
+            partitions=topic.partitions,
+            replication_factor=topic.replication_factor,
             config={key: setting.value for key, setting in configs[name].items()},
             own_config=frozenset(key for key, setting in configs[name].items() if setting.own),
         )
@@ -77,14 +77,14 @@ def topic_states(admin: AdminClient, topics: Collection[str]) -> dict[str, Topic
 
 
 def topic_ids(admin: AdminClient, topics: Collection[str]) -> dict[str, str]:
-    """Ask for Kafka's id of each topic.
+    """Ask for Kafka's id of each topic, 16 bytes in URL-safe base64, as Kafka's own tools show it.
 
     Raises:
         KafkaError: a topic does not exist, or the broker does not answer.
     """
     found = describe_topics(admin, topics)
     _require(topics, found)
-    return {name: str(topic.topic_id) for name, topic in found.items()}
+    return {name: topic.topic_id for name, topic in found.items()}
 
 
 def partition_counts(admin: AdminClient, topics: Collection[str]) -> dict[str, int]:
@@ -95,7 +95,7 @@ def partition_counts(admin: AdminClient, topics: Collection[str]) -> dict[str, i
     """
     found = describe_topics(admin, topics)
     _require(topics, found)
-    return {name: len(topic.partitions) for name, topic in found.items()}
+    return {name: topic.partitions for name, topic in found.items()}
 
 
 def start_offsets(admin: AdminClient, topics: Collection[str]) -> dict[Partition, int]:

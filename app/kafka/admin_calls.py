@@ -26,11 +26,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigEntry,
     ConfigResource,
     ConfigSource,
-    NewTopic,
     OffsetSpec,
     ResourceType,
-    TopicDescription,
 )
+from confluent_kafka.cimpl import NewTopic
 
 from app.kafka.connection import failure
 
@@ -40,6 +39,16 @@ Partition = tuple[str, int]
 """A topic, by its name on the broker, and the number of one of its partitions."""
 
 _K = TypeVar("_K")
+_URL_SAFE = str.maketrans("+/", "-_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDescription:
+    """A topic's id, in the URL-safe base64 that Kafka's own tools show, and how it is laid out."""
+
+    topic_id: str
+    partitions: int
+    replication_factor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,16 @@ def describe_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, To
     if not topics:
         return {}
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
-    return _answers("describe topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    answers = _answers("describe topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    return {
+        name: TopicDescription(
+            # librdkafka writes the id in the other alphabet of base64.
+            topic_id=str(topic.topic_id).translate(_URL_SAFE),
+            partitions=len(topic.partitions),
+            replication_factor=len(topic.partitions[0].replicas),
+        )
+        for name, topic in answers.items()
+    }
 
 
 def describe_configs(

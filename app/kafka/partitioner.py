@@ -5,13 +5,17 @@ is murmur2; librdkafka's default is CRC32, which would send the same key elsewhe
 ASCII digits of an instrument token, or an account id, never JSON.
 """
 
+from typing import Any
+
+from app.kafka.connection import LIBRDKAFKA_LOG
+
 MURMUR2 = "murmur2_random"
 """librdkafka's name of Java's default partitioner; records without a key go anywhere."""
 
 ConfigValue = str | int | float | bool
 
 
-def producer_config(bootstrap_servers: str, **overrides: ConfigValue) -> dict[str, ConfigValue]:
+def producer_config(bootstrap_servers: str, **overrides: ConfigValue) -> dict[str, Any]:
     """Build the configuration of a librdkafka producer.
 
     Args:
@@ -21,12 +25,13 @@ def producer_config(bootstrap_servers: str, **overrides: ConfigValue) -> dict[st
     Returns:
         A configuration for ``confluent_kafka.Producer``: every record is on all in-sync replicas
         before it counts as sent, retries neither duplicate nor reorder, keys are hashed as
-        everywhere else.
+        everywhere else, and librdkafka's own lines go to the log.
     """
     return {
         "bootstrap.servers": bootstrap_servers,
         "acks": "all",
         "enable.idempotence": True,
         "partitioner": MURMUR2,
+        "logger": LIBRDKAFKA_LOG,
         **{name.replace("_", "."): value for name, value in overrides.items()},
     }
