@@ -17,7 +17,12 @@ P = TypeVar("P", bound=Parameters)
 
 
 class ParameterError(ValueError):
-    """Parameters that cannot be used; the message is one line."""
+    """Parameters that cannot be used; the message is one line that names each."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+        """What is wrong, a sentence each."""
 
 
 def parse_parameters(model: type[P], given: Mapping[str, Any], *, prefix: str = "") -> P:
@@ -29,14 +34,14 @@ def parse_parameters(model: type[P], given: Mapping[str, Any], *, prefix: str = 
         prefix: put before each name in messages, to say where it stands.
 
     Raises:
-        ParameterError: the message names each bad parameter.
+        ParameterError: a parameter is unknown, or has a value of the wrong form.
     """
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
         found = error.errors(include_url=False)
-        reasons = [_sentence(details, model, prefix) for details in found]
-        raise ParameterError("; ".join(reasons)) from error
+        problems = tuple(_sentence(details, model, prefix) for details in found)
+        raise ParameterError(problems) from error
 
 
 def _sentence(details: ErrorDetails, model: type[Parameters], prefix: str) -> str:

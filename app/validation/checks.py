@@ -1,0 +1,153 @@
+"""One function per rule that a signal must keep: small, pure, and put together in tuples."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+
+from app.domain.market import MarketTick
+from app.domain.money import PRICE_SCALE, PriceError, plain, to_raw
+from app.domain.signals import SignalResult, SignalType
+from app.domain.trading import RejectionCode, Violation
+
+Check = Callable[[SignalResult, MarketTick], Violation | None]
+"""What is wrong with a signal at a tick, or None."""
+
+_MAX_QUANTITY = 2**63 - 1  # as records hold it
+_MICROS_PER_SECOND = 1_000_000
+
+_raw = lru_cache(maxsize=4096)(to_raw)  # the same few prices come again and again
+
+
+def known_type(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+    """The type is one of ``SignalType``."""
+    if type(signal.signal_type) is SignalType:
+        return None
+    return Violation(
+        code=RejectionCode.INVALID_SIGNAL_TYPE,
+        reason=f"signal type {signal.signal_type!r} is not one of BUY, SELL, HOLD",
+    )
+
+
+def confidence_in_range(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+    """The confidence is a number from 0 to 1."""
+    if 0 <= signal.confidence <= 1:
+        return None
+    return Violation(
+        code=RejectionCode.INVALID_CONFIDENCE,
+        reason=f"confidence {signal.confidence} is not from 0 to 1",
+    )
+
+
+def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+    """The quantity is a whole number above 0; 0 will do for HOLD, which is never an order."""
+    quantity = signal.quantity
+    if type(quantity) is int and 0 < quantity <= _MAX_QUANTITY:
+        return None
+    if quantity == 0 and signal.signal_type is SignalType.HOLD:
+        return None
+    return Violation(
+        code=RejectionCode.INVALID_QUANTITY,
+        reason=f"quantity {quantity!r} is not a whole number above 0 (of at most 64 bits)",
+    )
+
+
+def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+    """The price is a ``Decimal`` above 0 of at most 8 decimals and 18 digits."""
+    price = signal.price
+    if type(price) is not Decimal:
+        return _bad_price(f"price {price!r} is no Decimal")
+    if not (price.is_finite() and price > 0):
+        return _bad_price(f"price {price} is not above 0")
+    try:
+        _raw(price)
+    except PriceError as error:
+        return _bad_price(str(error))
+    return None
+
+
+def price_near_tick(max_deviation: Decimal) -> Check:
+    """The price is at most ``max_deviation`` (a fraction) of the tick's price away from it."""
+    numerator, denominator = max_deviation.as_integer_ratio()
+
+    def check(signal: SignalResult, tick: MarketTick) -> Violation | None:
+        raw, at = _raw(signal.price), tick.price_raw
+        if raw == at or abs(raw - at) * denominator <= numerator * at:
+            return None
+        return Violation(
+            code=RejectionCode.PRICE_OUTSIDE_BAND,
+            reason=(
+                f"price {plain(signal.price)} is more than {plain(max_deviation * 100)} % away"
+                f" from the tick's {plain(tick.last_price)}"
+            ),
+        )
+
+    return check
+
+
+def min_confidence(least: float) -> Check:
+    """The confidence is ``least`` or more."""
+
+    def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+        if signal.confidence >= least:
+            return None
+        return Violation(
+            code=RejectionCode.CONFIDENCE_TOO_LOW,
+            reason=f"confidence {signal.confidence} is below {least}",
+        )
+
+    return check
+
+
+def max_quantity(most: int) -> Check:
+    """The quantity is ``most`` or less."""
+
+    def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+        if signal.quantity <= most:
+            return None
+        return Violation(
+            code=RejectionCode.QUANTITY_EXCEEDS_MAXIMUM,
+            reason=f"quantity {signal.quantity} is above {most}",
+        )
+
+    return check
+
+
+def max_notional(most: Decimal) -> Check:
+    """Quantity times price is ``most`` or less, in the instrument's currency."""
+    numerator, denominator = most.as_integer_ratio()
+    limit = numerator * 10**PRICE_SCALE
+
+    def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
+        if signal.quantity * _raw(signal.price) * denominator <= limit:
+            return None
+        return Violation(
+            code=RejectionCode.NOTIONAL_EXCEEDS_MAXIMUM,
+            reason=f"notional {plain(signal.quantity * signal.price)} is above {plain(most)}",
+        )
+
+    return check
+
+
+def max_tick_age(seconds: Decimal) -> Check:
+    """The broker got the tick at most ``seconds`` after it happened.
+
+    Where the time of receipt is unknown there is no age to judge, and the check passes: ticks
+    off Kafka always have it, those of a file replayed without a broker never do.
+    """
+    most = int(seconds * _MICROS_PER_SECOND)
+
+    def check(_signal: SignalResult, tick: MarketTick) -> Violation | None:
+        received = tick.received_time_us
+        if not received or received - tick.event_time_us <= most:
+            return None
+        age = Decimal(received - tick.event_time_us) / _MICROS_PER_SECOND
+        return Violation(
+            code=RejectionCode.TICK_TOO_OLD,
+            reason=f"the tick was {plain(age)} s old when received, more than {plain(seconds)} s",
+        )
+
+    return check
+
+
+def _bad_price(reason: str) -> Violation:
+    return Violation(code=RejectionCode.INVALID_PRICE, reason=reason)

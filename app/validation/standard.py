@@ -1,0 +1,46 @@
+"""``standard``: a signal that makes sense, at a price near the tick's."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
+
+from app.domain.config import StrategyConfig
+from app.parameters import Parameters, parse_parameters
+from app.validation.checklist import PREFIX, ChecklistValidator
+from app.validation.checks import (
+    Check,
+    confidence_in_range,
+    known_type,
+    positive_price,
+    positive_quantity,
+    price_near_tick,
+)
+
+
+class StandardParameters(Parameters):
+    """Parameters of ``standard``."""
+
+    max_price_deviation: Annotated[Decimal, Field(ge=0, le=1, decimal_places=12)] = Decimal("0.05")
+    """Most that the price may be off the tick's, as a fraction of it."""
+
+
+def standard_checks(parameters: StandardParameters) -> tuple[Check, ...]:
+    """The checks of ``standard``, in their order."""
+    return (
+        known_type,
+        confidence_in_range,
+        positive_quantity,
+        positive_price,
+        price_near_tick(parameters.max_price_deviation),
+    )
+
+
+def create_validator(config: StrategyConfig) -> ChecklistValidator:
+    """A ``standard`` validator with the parameters of ``config``.
+
+    Raises:
+        ValueError: a parameter cannot be used; the message names it.
+    """
+    parameters = parse_parameters(StandardParameters, config.validation, prefix=PREFIX)
+    return ChecklistValidator(standard_checks(parameters), StandardParameters)
