@@ -5,7 +5,7 @@ border to people or programs it is a ``Decimal``. Eight places hold every quote 
 publish today (currency derivatives: seven; crypto: eight).
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 PRICE_SCALE = 8
 """Decimal places of a raw price."""
@@ -14,7 +14,6 @@ PRICE_PRECISION = 18
 """Most digits of a raw price, so that it fits a signed 64-bit integer."""
 
 _UNIT = Decimal(1).scaleb(-PRICE_SCALE)
-_LIMIT = 10**PRICE_PRECISION
 
 
 class PriceError(ValueError):
@@ -29,13 +28,14 @@ def to_raw(price: Decimal | int | str) -> int:
     """
     try:
         scaled = Decimal(price).scaleb(PRICE_SCALE)
-        raw = int(scaled)
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        too_large = bool(scaled) and scaled.adjusted() >= PRICE_PRECISION
+        raw = 0 if too_large else int(scaled)  # 1E+900000 would take half a minute
+    except (ArithmeticError, ValueError) as error:
         raise PriceError(f"{price!r} is not a finite decimal number") from error
+    if too_large:
+        raise PriceError(f"{price} has more than {PRICE_PRECISION} digits")
     if raw != scaled:
         raise PriceError(f"{price} has more than {PRICE_SCALE} decimal places")
-    if not -_LIMIT < raw < _LIMIT:
-        raise PriceError(f"{price} has more than {PRICE_PRECISION} digits")
     return raw
 
 
