@@ -33,7 +33,7 @@ class CsvSource:
     def __init__(self, path: Path, *, columns: Columns, read_time: Callable[[str], int]) -> None:
         self.name = str(path)
         self._file = TextFile(path)
-        self._header = self._read_header()
+        self._header = _read_header(path)
         self._indices = columns.find(self._header, self.name)
         self._parse = row_parser(read_time)
 
@@ -72,15 +72,16 @@ class CsvSource:
                 else:
                     yield LocatedTick(tick, number, origin)
 
-    def _read_header(self) -> tuple[str, ...]:
-        with self._file.open() as lines:
-            line = next(lines, "")
-        if not line.strip():
-            raise UnreadableSourceError(f"{self.name} is empty: its first line must name columns")
-        try:
-            return tuple(_quoted(line))
-        except FieldError as error:
-            raise UnreadableSourceError(f"{self.name}, line 1: {error}") from error
+
+def _read_header(path: Path) -> tuple[str, ...]:
+    with TextFile(path).open() as lines:
+        line = next(lines, "")
+    if not line.strip():
+        raise UnreadableSourceError(f"{path} is empty: its first line must name columns")
+    try:
+        return tuple(_quoted(line))
+    except FieldError as error:
+        raise UnreadableSourceError(f"{path}, line 1: {error}") from error
 
 
 def _split(line: str, width: int) -> list[str]:

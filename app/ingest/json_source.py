@@ -38,8 +38,8 @@ class JsonLinesSource:
         self._file = TextFile(path)
         self._names = columns.names
         self._parse = row_parser(read_time)
-        with self._file.open():
-            pass
+        with TextFile(path).open():
+            pass  # a file that is missing is noticed before the run
 
     @property
     def fraction_read(self) -> float:

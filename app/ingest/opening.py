@@ -10,7 +10,8 @@ from app.ingest.columns import Columns
 from app.ingest.csv_source import CsvSource
 from app.ingest.json_source import JsonLinesSource
 from app.ingest.source import FileSource, Kind, RejectsWriter, UnreadableSourceError
-from app.ingest.times import TimeFormat, local_times, text_times
+from app.ingest.times import TimeFormat, text_times
+from app.wire.values import LATEST_US
 
 _KINDS = {
     ".csv": Kind.CSV,
@@ -33,6 +34,8 @@ class Reading:
     """Of time columns that hold text or numbers."""
     timezone: ZoneInfo | None = None
     """Where times without a zone are from; None: they are bad rows."""
+    latest_us: int = LATEST_US
+    """A later event time is a bad row, in microseconds since the epoch."""
 
 
 def open_source(path: Path, reading: Reading) -> FileSource:
@@ -41,7 +44,7 @@ def open_source(path: Path, reading: Reading) -> FileSource:
     Raises:
         UnreadableSourceError: unknown kind of file, missing file or column, or no such format.
     """
-    read_time = text_times(reading.time_format, reading.timezone)
+    read_time = text_times(reading.time_format, zone=reading.timezone, latest_us=reading.latest_us)
     match _kind(path):
         case Kind.CSV:
             return CsvSource(path, columns=reading.columns, read_time=read_time)
@@ -51,9 +54,13 @@ def open_source(path: Path, reading: Reading) -> FileSource:
             # Arrow takes a quarter of a second to import.
             from app.ingest.parquet_source import ParquetSource
 
-            zone = reading.timezone
-            local = None if zone is None else local_times(zone)
-            return ParquetSource(path, columns=reading.columns, read_time=read_time, local=local)
+            return ParquetSource(
+                path,
+                columns=reading.columns,
+                read_time=read_time,
+                zone=reading.timezone,
+                latest_us=reading.latest_us,
+            )
         case None:
             raise UnreadableSourceError(
                 f"{path}: unknown kind of tick file; known: {', '.join(_KINDS)}"

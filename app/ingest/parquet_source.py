@@ -11,6 +11,7 @@ writes a float by the shortest digits that give it again, and decimals and integ
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -37,12 +38,13 @@ _TIME_FIELD = 1
 class ParquetSource:
     """One file.
 
-    ``read_time`` is for times in text or numbers; a column of Arrow's timestamp type says
-    itself what it means, but for the zone of a naive one: ``local`` converts it.
+    ``read_time`` is for times in text or numbers. A column of Arrow's timestamp type says itself
+    what it means, but for a naive one, which is by the clocks of ``zone``; ``latest_us`` is the
+    latest to believe.
 
     Raises:
         UnreadableSourceError: the file is missing or no Parquet, lacks a column, has one of a
-            type that no field can be read from, or naive times without ``local``.
+            type that no field can be read from, or naive timestamps without ``zone``.
     """
 
     kind = Kind.PARQUET
@@ -53,7 +55,8 @@ class ParquetSource:
         *,
         columns: Columns,
         read_time: Callable[[str], int],
-        local: Callable[[int], int] | None,
+        zone: ZoneInfo | None,
+        latest_us: int,
     ) -> None:
         self.name = str(path)
         self._path = path
@@ -64,7 +67,7 @@ class ParquetSource:
         self._rows_read = 0
         for index in self._indices:
             self._check_type(index)
-        stamps = self._stamps(local)
+        stamps = self._stamps(zone, latest_us)
         self._has_stamps = stamps is not None
         self._parse: RowParser[Any] = row_parser(stamps or read_time)
 
@@ -129,18 +132,18 @@ class ParquetSource:
                 raise self._unreadable(error) from error
         return lists
 
-    def _stamps(self, local: Callable[[int], int] | None) -> Callable[[int | None], int] | None:
+    def _stamps(self, zone: ZoneInfo | None, latest_us: int) -> Callable[[int | None], int] | None:
         """A reader of the time column, where it is one of timestamps."""
         kind = self._schema.types[self._indices[_TIME_FIELD]]
         if not pa.types.is_timestamp(kind):
             return None
         if kind.tz is not None:
-            return stamp_times(kind.unit, None)
-        if local is None:
+            return stamp_times(kind.unit, zone=None, latest_us=latest_us)
+        if zone is None:
             raise UnreadableSourceError(
                 f"the event times of {self.name} have no time zone; say which with --timezone"
             )
-        return stamp_times(kind.unit, local)
+        return stamp_times(kind.unit, zone=zone, latest_us=latest_us)
 
     def _check_type(self, index: int | None) -> None:
         if index is None:
