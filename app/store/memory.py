@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.config import StrategyConfig
+from app.domain.status import StrategyStatus
 from app.store.acceptance import KNOWN_BROKERS, Acceptance, accepted_parameters
 from app.store.repository import (
     Check,
@@ -12,10 +13,10 @@ from app.store.repository import (
     ListedStrategies,
     LoadedStrategies,
     NoSuchStrategyError,
+    ReportedStatus,
     StoredStrategy,
     StrategyExistsError,
     StrategyRefusedError,
-    StrategyStatus,
     UnusableRow,
 )
 from app.store.rows import RawRow, enabled_only, read_row, row_of, sorted_out
@@ -96,21 +97,38 @@ class InMemoryStrategyRepository:
 
 
 class InMemoryStatusRepository:
-    """``StatusRepository`` in a dictionary."""
+    """``StatusRepository`` in a dictionary.
 
-    def __init__(self) -> None:
-        self._entries: dict[tuple[str, str, int | None], StrategyStatus] = {}
+    Args:
+        clock: the time of reports.
+    """
 
-    def report(self, *statuses: StrategyStatus) -> None:
-        """Put each in the place of what that worker said of that strategy and instrument."""
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[tuple[UUID, str, int | None], ReportedStatus] = {}
+
+    def report(self, *statuses: StrategyStatus, worker: str) -> None:
+        """Put each in the place of what ``worker`` said of that strategy and instrument."""
+        now = self._clock()
         for status in statuses:
-            key = (status.strategy_id, status.worker, status.instrument_token)
-            self._entries[key] = status
+            if status.instrument_token is None:
+                self._take_back(status, worker)
+            key = (status.strategy_id, worker, status.instrument_token)
+            self._entries.pop(key, None)
+            self._entries[key] = ReportedStatus(status=status, worker=worker, updated_at=now)
 
-    def list(self) -> tuple[StrategyStatus, ...]:
+    def list(self) -> tuple[ReportedStatus, ...]:
         """All entries, oldest first."""
-        return tuple(sorted(self._entries.values(), key=lambda status: status.updated_at))
+        return tuple(self._entries.values())
 
-    def clear(self, strategy_id: str) -> None:
+    def clear(self, strategy_id: UUID) -> None:
         """Forget what all workers said of a strategy."""
         self._entries = {k: v for k, v in self._entries.items() if k[0] != strategy_id}
+
+    def _take_back(self, status: StrategyStatus, worker: str) -> None:
+        self._entries = {
+            key: entry
+            for key, entry in self._entries.items()
+            if key[:2] != (status.strategy_id, worker)
+            or entry.status.strategy_version == status.strategy_version
+        }

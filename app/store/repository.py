@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
 from app.domain.config import StrategyConfig
 from app.domain.errors import ConfigurationError
+from app.domain.status import StrategyState, StrategyStatus
 
 Clock = Callable[[], datetime]
 """Says what time it is, aware."""
@@ -54,6 +54,22 @@ class UnusableRow:
     """One sentence that names the column."""
     enabled: bool | None
     """None where that cannot be read either."""
+    version: int
+    """0 where that cannot be read either."""
+
+    @property
+    def status(self) -> StrategyStatus | None:
+        """What a worker reports of it; None where the id is no uuid to report it under."""
+        try:
+            strategy_id = UUID(self.id)
+        except ValueError:
+            return None
+        return StrategyStatus(
+            strategy_id=strategy_id,
+            strategy_version=self.version,
+            state=StrategyState.INVALID,
+            reason=self.reason,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,34 +146,13 @@ class StrategyRepository(Protocol):
         ...
 
 
-class StrategyState(StrEnum):
-    """What a worker makes of a strategy."""
-
-    REGISTERED = "registered"
-    """It runs."""
-    DISABLED = "disabled"
-    """It could not be started: its model, for one, did not load."""
-    QUARANTINED = "quarantined"
-    """It failed too often in a row, and was stopped."""
-    INVALID = "invalid"
-    """Its row cannot be used."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyStatus:
-    """What one worker says of one strategy."""
+class ReportedStatus:
+    """What one worker said of one strategy, and when."""
 
-    strategy_id: str
-    instrument_token: int | None
-    """The instrument this is about; None: the whole strategy."""
-    state: StrategyState
-    reason: str | None
-    strategy_version: int | None
-    """Version of the row that the worker has read; None where that was not readable."""
+    status: StrategyStatus
     worker: str
-    """The worker's name, the same after a restart, so that it replaces what it said before."""
     updated_at: datetime
-    """When it said so, aware UTC."""
 
 
 class StatusRepository(Protocol):
@@ -167,14 +162,21 @@ class StatusRepository(Protocol):
         DatabaseError: the database is out of reach, refuses us, or is at another revision.
     """
 
-    def report(self, *statuses: StrategyStatus) -> None:
-        """Put each in the place of what that worker said of that strategy and instrument."""
+    def report(self, *statuses: StrategyStatus, worker: str) -> None:
+        """Put each in the place of what ``worker`` said of that strategy and instrument.
+
+        Of a strategy as a whole it also takes back what ``worker`` said of other versions.
+
+        Args:
+            statuses: all or none of them are stored.
+            worker: a name that is the same after a restart, so that nobody else's is left over.
+        """
         ...
 
-    def list(self) -> tuple[StrategyStatus, ...]:
+    def list(self) -> tuple[ReportedStatus, ...]:
         """All entries, oldest first."""
         ...
 
-    def clear(self, strategy_id: str) -> None:
+    def clear(self, strategy_id: UUID) -> None:
         """Forget what all workers said of a strategy."""
         ...

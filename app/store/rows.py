@@ -37,7 +37,12 @@ def read_row(raw: RawRow, acceptance: Acceptance) -> StoredStrategy | UnusableRo
     else:
         if reason is None:
             return stored
-    return UnusableRow(id=str(raw["id"]), reason=reason, enabled=_readable_flag(raw, "enabled"))
+    return UnusableRow(
+        id=str(raw["id"]),
+        reason=reason,
+        enabled=_readable_flag(raw, "enabled"),
+        version=_readable_version(raw) or 0,
+    )
 
 
 def row_of(config: StrategyConfig, now: datetime) -> dict[str, object]:
@@ -160,10 +165,15 @@ def _readable_flag(raw: RawRow, column: str) -> bool | None:
 
 
 def _version(raw: RawRow) -> int:
+    found = _readable_version(raw)
+    if found is None:
+        raise ValueError(f"version is {raw['version']!r}, not a whole number from 1")
+    return found
+
+
+def _readable_version(raw: RawRow) -> int | None:
     value = raw["version"]
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"version is {value!r}, not a whole number from 1")
-    return value
+    return value if isinstance(value, int) and value >= 1 else None
 
 
 def _moment(raw: RawRow, column: str) -> datetime:

@@ -1,35 +1,44 @@
 """What workers say of strategies, on SQLite and PostgreSQL."""
 
-from sqlalchemy import delete, select
+from uuid import UUID
+
+from sqlalchemy import Delete, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.domain.status import StrategyState, StrategyStatus
 from app.store.database import Database
-from app.store.repository import StrategyState, StrategyStatus
+from app.store.repository import Clock, ReportedStatus
 from app.store.revision import at_head
 from app.store.tables import status_key, strategy_status
+
+_columns = strategy_status.c
 
 
 class SqlStatusRepository:
     """``StatusRepository`` on the table ``strategy_status``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
-    def report(self, *statuses: StrategyStatus) -> None:
-        """Put each in the place of what that worker said of that strategy and instrument."""
+    def report(self, *statuses: StrategyStatus, worker: str) -> None:
+        """Put each in the place of what ``worker`` said of that strategy and instrument."""
+        now = self._clock()
         with at_head(self._database, writes=True) as connection:
             dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
             for status in statuses:
+                if status.instrument_token is None:
+                    connection.execute(_taking_back(status, worker))
                 said = {
                     "state": status.state.value,
-                    "reason": status.reason,
+                    "reason": None if status.reason is None else _storable(status.reason),
                     "strategy_version": status.strategy_version,
-                    "updated_at": status.updated_at,
+                    "updated_at": now,
                 }
                 statement = dialect.insert(strategy_status).values(
-                    strategy_id=status.strategy_id,
+                    strategy_id=str(status.strategy_id),
                     instrument_token=status.instrument_token,
-                    worker=status.worker,
+                    worker=worker,
                     **said,
                 )
                 connection.execute(
@@ -38,27 +47,40 @@ class SqlStatusRepository:
                     )
                 )
 
-    def list(self) -> tuple[StrategyStatus, ...]:
+    def list(self) -> tuple[ReportedStatus, ...]:
         """All entries, oldest first."""
-        columns = strategy_status.c
-        query = select(strategy_status).order_by(columns.updated_at, columns.entry)
+        query = select(strategy_status).order_by(_columns.updated_at, _columns.entry)
         with at_head(self._database) as connection:
             return tuple(
-                StrategyStatus(
-                    strategy_id=row.strategy_id,
-                    instrument_token=row.instrument_token,
-                    state=StrategyState(row.state),
-                    reason=row.reason,
-                    strategy_version=row.strategy_version,
+                ReportedStatus(
+                    status=StrategyStatus(
+                        strategy_id=UUID(row.strategy_id),
+                        strategy_version=row.strategy_version,
+                        state=StrategyState(row.state),
+                        reason=row.reason,
+                        instrument_token=row.instrument_token,
+                    ),
                     worker=row.worker,
                     updated_at=row.updated_at,
                 )
                 for row in connection.execute(query)
             )
 
-    def clear(self, strategy_id: str) -> None:
+    def clear(self, strategy_id: UUID) -> None:
         """Forget what all workers said of a strategy."""
+        gone = _columns.strategy_id == str(strategy_id)
         with at_head(self._database, writes=True) as connection:
-            connection.execute(
-                delete(strategy_status).where(strategy_status.c.strategy_id == strategy_id)
-            )
+            connection.execute(delete(strategy_status).where(gone))
+
+
+def _storable(reason: str) -> str:
+    """``reason`` without what PostgreSQL cannot keep; an exception's message may hold anything."""
+    return reason.encode(errors="replace").decode().replace("\0", "?")
+
+
+def _taking_back(status: StrategyStatus, worker: str) -> Delete:
+    return delete(strategy_status).where(
+        _columns.strategy_id == str(status.strategy_id),
+        _columns.worker == worker,
+        _columns.strategy_version != status.strategy_version,
+    )

@@ -85,7 +85,7 @@ strategy_status = Table(
     Column("instrument_token", BigInteger),
     Column("state", Text, nullable=False),
     Column("reason", Text),
-    Column("strategy_version", Integer),
+    Column("strategy_version", Integer, nullable=False),
     Column("worker", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     CheckConstraint(

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("instrument_token", sa.BigInteger),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
-        sa.Column("strategy_version", sa.Integer),
+        sa.Column("strategy_version", sa.Integer, nullable=False),
         sa.Column("worker", sa.Text, nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(

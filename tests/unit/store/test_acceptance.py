@@ -1,0 +1,65 @@
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.factory import StrategyFactory
+from app.domain.market import MarketTick
+from app.domain.signals import SignalResult
+from app.domain.trading import Violation
+from app.store.acceptance import Acceptance, factory_check
+
+
+class Quiet:
+    def process_tick(self, tick: MarketTick, history: Sequence[MarketTick]) -> SignalResult | None:
+        return None
+
+    def load_model(self) -> bool:
+        raise AssertionError("a check loads no model")
+
+
+class Lenient:
+    def validate_signal(self, signal: SignalResult, market_data: MarketTick) -> Violation | None:
+        return None
+
+    def validate_configuration(self, config: StrategyConfig) -> tuple[str, ...]:
+        return ("quantity is too large",) if "quantity" in config.parameters else ()
+
+
+def create(config: StrategyConfig, context: ExecutionContext) -> Quiet:
+    if config.parameters.get("period") == 1:
+        raise ValueError("parameter period is 1: it should be 2 or more")
+    config.parameters["needed"]
+    return Quiet()
+
+
+FACTORY = (
+    StrategyFactory()
+    .register_processor("quiet", create)
+    .register_validator("standard", lambda config: Lenient())
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"strategy_type": "loud"}, "unknown strategy type 'loud'; known: quiet"),
+        ({"validator_type": "odd"}, "unknown validator type 'odd'; known: standard"),
+        ({"parameters": {"period": 1}}, "parameter period is 1: it should be 2 or more"),
+        ({"parameters": {"needed": 1, "quantity": 9}}, "quantity is too large"),
+        ({"parameters": {}}, "quiet refuses it: KeyError: 'needed'"),
+    ],
+)
+def test_a_configuration_must_make_a_strategy(
+    changes: dict[str, object], reason: str | None
+) -> None:
+    given: dict[str, object] = {
+        "id": uuid4(),
+        "strategy_type": "quiet",
+        "instruments": (1, 2),
+        "parameters": {"needed": 1},
+    }
+    config = StrategyConfig(**(given | changes))  # type: ignore[arg-type]
+    assert Acceptance(check=factory_check(FACTORY)).refusal(config) == reason
