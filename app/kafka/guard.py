@@ -5,7 +5,6 @@ starter holds, and never gets a byte. The system closes the pipe when the starte
 SIGKILL, and the guard then ends the process if it still runs.
 """
 
-import signal
 import sys
 
 from app.kafka.processes import ProcessIdentity, end_process
@@ -16,8 +15,6 @@ _PATIENCE_SECONDS = 10.0
 def main() -> None:
     """Wait for the end of standard input, then end the process that the arguments name."""
     pid, started_at = sys.argv[1:]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # only the starter's end counts
     sys.stdin.buffer.read()
     guarded = ProcessIdentity(pid=int(pid), started_at=float(started_at))
     end_process(guarded, patience_seconds=_PATIENCE_SECONDS)

@@ -1,5 +1,7 @@
 """Names a process so that it is found again later, and ends it."""
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -46,15 +48,24 @@ def end_process(identity: ProcessIdentity, *, patience_seconds: float) -> bool:
     process = _find(identity)
     if process is None:
         return True
-    try:
+    # psutil refuses to signal a process that is gone, even where its pid went to another.
+    with suppress(psutil.NoSuchProcess):
         process.terminate()
-        process.wait(patience_seconds)
-    except psutil.NoSuchProcess:
+    if _ends_within(identity, patience_seconds):
         return True
-    except psutil.TimeoutExpired:
+    with suppress(psutil.NoSuchProcess):
         process.kill()
-        process.wait(patience_seconds)
-        return False
+    _ends_within(identity, patience_seconds)
+    return False
+
+
+def _ends_within(identity: ProcessIdentity, seconds: float) -> bool:
+    """Wait for the end of any process; a zombie that its parent has not noticed yet counts."""
+    deadline = time.monotonic() + seconds
+    while is_alive(identity):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
     return True
 
 

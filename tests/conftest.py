@@ -1,0 +1,51 @@
+"""The broker that tests marked ``broker`` share, and what keeps them apart on it."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from app.kafka.admin import connect, delete_topics, topics_with_prefix
+from app.kafka.embedded import EmbeddedKafka
+from app.kafka.ports import free_ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaForTests:
+    """A broker that is up for the whole test run."""
+
+    bootstrap_servers: str
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaForTests]:
+    """The broker of PANDA_TEST_KAFKA_BOOTSTRAP_SERVERS, or an embedded one on free ports.
+
+    The embedded one ends with this process, be it by SIGKILL: a guard process sees to that.
+    """
+    given = os.environ.get("PANDA_TEST_KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield KafkaForTests(bootstrap_servers=given)
+        return
+    data_dir = tmp_path_factory.mktemp("kafka")
+    with EmbeddedKafka(data_dir, *free_ports(2)) as broker:
+        yield KafkaForTests(bootstrap_servers=broker.bootstrap_servers)
+    shutil.rmtree(data_dir)
+
+
+@pytest.fixture(scope="session")
+def kafka_admin(kafka: KafkaForTests) -> AdminClient:
+    """An admin client of that broker."""
+    return connect(kafka.bootstrap_servers)
+
+
+@pytest.fixture
+def topic_prefix(kafka_admin: AdminClient) -> Generator[str]:
+    """A prefix for the topics and groups of one test; its topics are deleted afterwards."""
+    prefix = f"test-{secrets.token_hex(4)}-"
+    yield prefix
+    delete_topics(kafka_admin, topics_with_prefix(kafka_admin, prefix))
