@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.cli import dev, topics
+from app.cli import dev, topics, worker
 from app.domain.errors import PandaError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(dev.app, name="dev")
+app.add_typer(worker.app, name="worker")
 app.add_typer(topics.app, name="topics")
 
 

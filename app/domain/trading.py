@@ -46,6 +46,7 @@ _TERMINAL = frozenset(
 class RejectionCode(StrEnum):
     """Why something was refused; stable names, for dashboards and programs."""
 
+    INVALID_SIGNAL = "INVALID_SIGNAL"
     INVALID_SIGNAL_TYPE = "INVALID_SIGNAL_TYPE"
     INVALID_CONFIDENCE = "INVALID_CONFIDENCE"
     CONFIDENCE_TOO_LOW = "CONFIDENCE_TOO_LOW"

@@ -143,13 +143,13 @@ class StreamEngine:
 
     def _process(self, owned: OwnedPartition, batch: Batch) -> None:
         started = time.perf_counter()
-        outputs = owned.operator.process(batch.topic, batch.messages)
+        outputs = owned.operator.process(batch.topic, batch.messages) if batch.messages else ()
         if outputs:
             if self._spec.delivery is Delivery.EXACTLY_ONCE:
                 owned.outputs.extend(outputs)
             else:
                 self._outbox.send(outputs)
-        owned.next_offsets[batch.topic] = (batch.messages[-1].offset() or 0) + 1
+        owned.next_offsets[batch.topic] = batch.next_offset
         self._telemetry.batch_processed(
             batch.topic, owned.partition, len(batch.messages), time.perf_counter() - started
         )

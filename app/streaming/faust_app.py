@@ -69,7 +69,7 @@ class BatchConsumer(driver.Consumer):
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            batch.messages[0].offset() or 0,
+            batch.next_offset,
             0.0,
             0,
             (),

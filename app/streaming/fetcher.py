@@ -33,6 +33,8 @@ class Batch(NamedTuple):
     """Counts up from 0 per topic within a generation."""
     topic: str
     messages: list[ClientMessage]
+    next_offset: int
+    """Where the partition goes on behind them; transaction markers lie between."""
 
 
 class Fetcher:
@@ -47,6 +49,7 @@ class Fetcher:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
+                "enable.partition.eof": True,
                 "queued.min.messages": 100_000,
                 "fetch.wait.max.ms": 100,
             }
@@ -57,6 +60,7 @@ class Fetcher:
         self._pending: asyncio.Future[list[ClientMessage]] | None = None
         self._generation = -1
         self._numbers: dict[tuple[str, int], int] = {}
+        self._ends: dict[tuple[str, int], int] = {}
 
     async def fetch(self, ownership: Ownership) -> list[Batch]:
         """The next records, as soon as there are any; an empty list now and then."""
@@ -91,32 +95,37 @@ class Fetcher:
     def _assign(self, ownership: Ownership) -> None:
         self._generation = ownership.generation
         self._numbers.clear()
-        self._consumer.assign(
-            [
-                TopicPartition(topic, owned.partition, offset)
-                for owned in ownership.partitions()
-                for topic, offset in owned.start_fetching().items()
-            ]
-        )
+        self._ends = {
+            (topic, owned.partition): offset
+            for owned in ownership.partitions()
+            for topic, offset in owned.start_fetching().items()
+        }
+        self._consumer.assign([TopicPartition(*where, at) for where, at in self._ends.items()])
 
     def _batches(self, ownership: Ownership, messages: list[ClientMessage]) -> list[Batch]:
         grouped: dict[tuple[str, int], list[ClientMessage]] = {}
+        ends: dict[tuple[str, int], int] = {}
         for message in messages:
+            where = (message.topic() or "", message.partition() or 0)
             error = message.error()
-            if error is not None:
+            if error is None:
+                grouped.setdefault(where, []).append(message)
+                ends[where] = (message.offset() or 0) + 1
+            elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                ends[where] = message.offset() or 0
+            else:
                 _raise(error, message)
-            grouped.setdefault((message.topic() or "", message.partition() or 0), []).append(
-                message
-            )
         batches: list[Batch] = []
-        for key, group in grouped.items():
-            topic, partition = key
-            owned = ownership.get(partition)
-            if owned is None:
+        for where, end in ends.items():
+            owned = ownership.get(where[1])
+            if owned is None or end <= self._ends.get(where, -1):
                 continue
-            number = self._numbers.get(key, 0)
-            self._numbers[key] = number + 1
-            batches.append(Batch(owned, self._generation, number, topic, group))
+            self._ends[where] = end
+            number = self._numbers.get(where, 0)
+            self._numbers[where] = number + 1
+            batches.append(
+                Batch(owned, self._generation, number, where[0], grouped.get(where, []), end)
+            )
         return batches
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
 
 

@@ -9,9 +9,6 @@ class StreamTelemetry(Protocol):
     def batch_processed(self, topic: str, partition: int, records: int, seconds: float, /) -> None:
         """A batch was processed in so many seconds."""
 
-    def outputs_sent(self, topic: str, records: int, /) -> None:
-        """Records were handed to the producer."""
-
     def checkpointed(self, partition: int, seconds: float, records: int, /) -> None:
         """A checkpoint became durable."""
 
@@ -21,17 +18,11 @@ class StreamTelemetry(Protocol):
     def restored(self, partition: int, records: int, seconds: float, /) -> None:
         """A partition's state was read back."""
 
-    def lag(self, topic: str, partition: int, records: int, /) -> None:
-        """Records between the durable position and the end of a partition."""
-
 
 class SilentStreamTelemetry:
     """Hears nothing."""
 
     def batch_processed(self, topic: str, partition: int, records: int, seconds: float, /) -> None:
-        """Ignore it."""
-
-    def outputs_sent(self, topic: str, records: int, /) -> None:
         """Ignore it."""
 
     def checkpointed(self, partition: int, seconds: float, records: int, /) -> None:
@@ -41,7 +32,4 @@ class SilentStreamTelemetry:
         """Ignore it."""
 
     def restored(self, partition: int, records: int, seconds: float, /) -> None:
-        """Ignore it."""
-
-    def lag(self, topic: str, partition: int, records: int, /) -> None:
         """Ignore it."""

@@ -1,0 +1,5 @@
+"""``python -m app`` is ``panda``."""
+
+from app.cli.main import main
+
+main()

@@ -1,0 +1,103 @@
+"""``panda worker``: the programs that do the work."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.settings import load_settings
+
+app = typer.Typer(help="Run the workers: runner, risk, router.", no_args_is_help=True)
+_notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+_STOP_PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 0.1
+
+Workers = Annotated[
+    int, typer.Option(min=1, help="Processes to start; partitions are shared among them.")
+]
+InstanceId = Annotated[
+    str | None,
+    typer.Option(
+        help="Static membership: a worker that comes back under this id keeps its partitions."
+    ),
+]
+
+
+class Program(StrEnum):
+    """What a worker does."""
+
+    RUNNER = "runner"
+    RISK = "risk"
+    ROUTER = "router"
+
+
+@app.command()
+def runner(workers: Workers = 1, instance_id: InstanceId = None) -> None:
+    """Ticks in, signals out: runs the strategies of the database."""
+    _run(Program.RUNNER, workers, instance_id)
+
+
+@app.command()
+def risk(workers: Workers = 1, instance_id: InstanceId = None) -> None:
+    """Signals in, approved orders out."""
+    _run(Program.RISK, workers, instance_id)
+
+
+@app.command()
+def router(workers: Workers = 1, instance_id: InstanceId = None) -> None:
+    """Approved orders in, executions out."""
+    _run(Program.ROUTER, workers, instance_id)
+
+
+def _run(program: Program, workers: int, instance_id: str | None) -> None:
+    settings = load_settings()
+    if workers > 1:
+        raise typer.Exit(_run_many(program, workers, instance_id))
+    from app.bootstrap.workers import run_program
+
+    asyncio.run(run_program(program.value, settings, instance_id=instance_id))
+
+
+def _run_many(program: Program, workers: int, instance_id: str | None) -> int:
+    """Run so many processes until we are told to stop, or one of them fails."""
+    children = [
+        subprocess.Popen(_command(program, number, instance_id), start_new_session=True)
+        for number in range(workers)
+    ]
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    code = 0
+    while not stopping and code == 0 and any(child.poll() is None for child in children):
+        time.sleep(_POLL_SECONDS)
+        code = next((c for c in (child.poll() for child in children) if c), 0)
+    if code:
+        _notices.print(f"a {program} process ended with exit code {code}; stopping the others")
+    _stop(children)
+    return code or next((child.returncode for child in children if child.returncode), 0)
+
+
+def _command(program: Program, number: int, instance_id: str | None) -> list[str]:
+    identity = [] if instance_id is None else ["--instance-id", f"{instance_id}-{number}"]
+    return [sys.executable, "-m", "app", "worker", program.value, *identity]
+
+
+def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    deadline = time.monotonic() + _STOP_PATIENCE_SECONDS
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()

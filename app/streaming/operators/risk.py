@@ -1,0 +1,89 @@
+"""Signals and executions in; approved orders, rejections and dead letters out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from app.domain.signals import TradingSignal
+from app.domain.trading import ExecutionReport, Order, Rejection
+from app.risk.engine import Approved, Rejected, RiskEngine
+from app.streaming.operator import Message, Output, StateRecord
+from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
+from app.streaming.state_codec import LedgerRecordCodec
+from app.wire.errors import WireError
+
+
+class RiskOperator:
+    """Judges the signals of one partition."""
+
+    def __init__(
+        self,
+        *,
+        engine: RiskEngine,
+        signals: Decoder[TradingSignal],
+        executions: Decoder[ExecutionReport],
+        orders: Encoder[Order],
+        rejections: Encoder[Rejection],
+        states: LedgerRecordCodec,
+        signals_topic: str,
+        orders_topic: str,
+        rejections_topic: str,
+        dead_letters: DeadLetterWriter,
+        telemetry: StageTelemetry,
+    ) -> None:
+        self._engine = engine
+        self._signals = signals
+        self._executions = executions
+        self._orders = orders
+        self._rejections = rejections
+        self._states = states
+        self._signals_topic = signals_topic
+        self._orders_topic = orders_topic
+        self._rejections_topic = rejections_topic
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+
+    def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
+        """Judge signals, book executions."""
+        take = self._on_signal if topic == self._signals_topic else self._on_execution
+        outputs: list[Output] = []
+        for message in messages:
+            try:
+                outputs.extend(take(message))
+            except WireError as error:
+                outputs.append(self._dead_letters.write(topic, message, error))
+        return outputs
+
+    def changed(self) -> Sequence[StateRecord]:
+        """The ledgers that changed since the last call."""
+        return [
+            StateRecord(self._states.key(record), self._states.encode(record))
+            for record in self._engine.changed_records()
+        ]
+
+    def restore(self, state: Mapping[bytes, bytes], /) -> None:
+        """Go on from a checkpoint."""
+        self._engine.restore(map(self._states.decode, state.values()))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _on_signal(self, message: Message) -> Iterable[Output]:
+        signal = self._signals.decode(message.value(), message.timestamp()[1])
+        for verdict in self._engine.on_signal(signal):
+            match verdict:
+                case Approved(order=order):
+                    self._telemetry.order_approved(order)
+                    yield Output(
+                        self._orders_topic, order.account.encode(), self._orders.encode(order)
+                    )
+                case Rejected(rejection=rejection):
+                    self._telemetry.signal_refused(rejection)
+                    yield Output(
+                        self._rejections_topic,
+                        b"%d" % rejection.instrument_token,
+                        self._rejections.encode(rejection),
+                    )
+
+    def _on_execution(self, message: Message) -> Iterable[Output]:
+        self._engine.on_execution(self._executions.decode(message.value(), message.timestamp()[1]))
+        return ()

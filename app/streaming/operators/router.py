@@ -1,0 +1,72 @@
+"""Approved orders in; executions, rejections and dead letters out."""
+
+from collections.abc import Mapping, Sequence
+
+from app.domain.trading import ExecutionReport, Order, Rejection
+from app.execution.router import OrderRouter
+from app.streaming.operator import Message, Output, StateRecord
+from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
+from app.streaming.state_codec import RouteRecordCodec
+from app.wire.errors import WireError
+
+
+class RouterOperator:
+    """Routes the orders of the accounts in one partition."""
+
+    def __init__(
+        self,
+        *,
+        router: OrderRouter,
+        orders: Decoder[Order],
+        executions: Encoder[ExecutionReport],
+        rejections: Encoder[Rejection],
+        states: RouteRecordCodec,
+        executions_topic: str,
+        rejections_topic: str,
+        dead_letters: DeadLetterWriter,
+        telemetry: StageTelemetry,
+    ) -> None:
+        self._router = router
+        self._orders = orders
+        self._executions = executions
+        self._rejections = rejections
+        self._states = states
+        self._executions_topic = executions_topic
+        self._rejections_topic = rejections_topic
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+
+    def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
+        """Route every order."""
+        outputs: list[Output] = []
+        for message in messages:
+            try:
+                order = self._orders.decode(message.value(), message.timestamp()[1])
+            except WireError as error:
+                outputs.append(self._dead_letters.write(topic, message, error))
+                continue
+            outputs.extend(map(self._output, self._router.on_order(order)))
+        return outputs
+
+    def changed(self) -> Sequence[StateRecord]:
+        """The routes that moved since the last call."""
+        return [
+            StateRecord(self._states.key(record), self._states.encode(record))
+            for record in self._router.changed_records()
+        ]
+
+    def restore(self, state: Mapping[bytes, bytes], /) -> None:
+        """Go on from a checkpoint."""
+        self._router.restore(map(self._states.decode, state.values()))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _output(self, event: ExecutionReport | Rejection) -> Output:
+        key = b"%d" % event.instrument_token
+        if isinstance(event, ExecutionReport):
+            self._telemetry.executed(event)
+            return Output(self._executions_topic, key, self._executions.encode(event))
+        self._telemetry.signal_refused(event)
+        return Output(self._rejections_topic, key, self._rejections.encode(event))

@@ -1,0 +1,175 @@
+"""The records of checkpoints: states of runner, risk and router, to framed Avro and back."""
+
+from io import BytesIO
+from typing import Any
+
+from app.domain.market import MarketTick
+from app.execution.router import RouteRecord
+from app.risk.ledger import LedgerRecord, WorkingOrder
+from app.runner.state import InstrumentRecord, StrategyRecord
+from app.wire.catalogue import Catalogue
+from app.wire.edge import compiled, write_record
+from app.wire.framing import header
+from app.wire.reader import RecordReader, bare
+from app.wire.sources import CatalogueSource
+
+RUNNER_CHANGELOG = "runner-state-changelog"
+RISK_CHANGELOG = "risk-state-changelog"
+ROUTER_CHANGELOG = "router-state-changelog"
+
+
+class _FieldsCodec:
+    """Writes fields with the newest schema of a changelog, reads those of any version.
+
+    Ids come from the schema files always: nobody but this program reads changelogs.
+    """
+
+    def __init__(self, catalogue: Catalogue, changelog: str) -> None:
+        version = catalogue.newest(changelog)
+        self._header = header(version.id)
+        self._schema = compiled(bare(version.schema))
+        self.read = RecordReader(
+            reader_schema=version.schema, writer_id=version.id, source=CatalogueSource(catalogue)
+        ).read
+
+    def write(self, fields: dict[str, Any]) -> bytes:
+        buffer = BytesIO()
+        buffer.write(self._header)
+        write_record(buffer, self._schema, fields)
+        return buffer.getvalue()
+
+
+class InstrumentRecordCodec:
+    """``InstrumentRecord``, keyed by instrument token."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._codec = _FieldsCodec(catalogue, RUNNER_CHANGELOG)
+
+    def key(self, record: InstrumentRecord) -> bytes:
+        """The token in ASCII digits."""
+        return b"%d" % record.instrument_token
+
+    def encode(self, record: InstrumentRecord) -> bytes:
+        """The record's value."""
+        return self._codec.write(
+            {
+                "instrument_token": record.instrument_token,
+                "last_offset": record.last_offset,
+                "history": [
+                    {
+                        "event_time": tick.event_time_us,
+                        "price": tick.price_raw,
+                        "last_traded_quantity": tick.last_traded_quantity,
+                        "volume_traded": tick.volume_traded,
+                        "received_time": tick.received_time_us,
+                    }
+                    for tick in record.history
+                ],
+                "strategies": [_strategy_fields(state) for state in record.strategies],
+            }
+        )
+
+    def decode(self, value: bytes) -> InstrumentRecord:
+        """The record in ``value``.
+
+        Raises:
+            WireError: it is not one.
+        """
+        fields = self._codec.read(value)
+        token = fields["instrument_token"]
+        return InstrumentRecord(
+            instrument_token=token,
+            last_offset=fields["last_offset"],
+            history=tuple(
+                MarketTick(
+                    token,
+                    past["event_time"],
+                    past["price"],
+                    past["last_traded_quantity"],
+                    past["volume_traded"],
+                    past["received_time"],
+                )
+                for past in fields["history"]
+            ),
+            strategies=tuple(StrategyRecord(**state) for state in fields["strategies"]),
+        )
+
+
+class LedgerRecordCodec:
+    """``LedgerRecord``, keyed by strategy and instrument."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._codec = _FieldsCodec(catalogue, RISK_CHANGELOG)
+
+    def key(self, record: LedgerRecord) -> bytes:
+        """Strategy id and token."""
+        return f"{record.strategy_id}|{record.instrument_token}".encode()
+
+    def encode(self, record: LedgerRecord) -> bytes:
+        """The record's value."""
+        return self._codec.write(
+            {
+                "strategy_id": record.strategy_id,
+                "instrument_token": record.instrument_token,
+                "tick_topic_id": record.tick_topic_id,
+                "tick_offset": record.tick_offset,
+                "positions": record.positions,
+                "working": {
+                    order_id: {"account": order.account, "remaining": order.remaining}
+                    for order_id, order in record.working.items()
+                },
+            }
+        )
+
+    def decode(self, value: bytes) -> LedgerRecord:
+        """The record in ``value``.
+
+        Raises:
+            WireError: it is not one.
+        """
+        fields = self._codec.read(value)
+        working = {k: WorkingOrder(**order) for k, order in fields.pop("working").items()}
+        return LedgerRecord(working=working, **fields)
+
+
+class RouteRecordCodec:
+    """``RouteRecord``, keyed by account, strategy and instrument."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._codec = _FieldsCodec(catalogue, ROUTER_CHANGELOG)
+
+    def key(self, record: RouteRecord) -> bytes:
+        """Account, strategy id and token."""
+        return f"{record.account}|{record.strategy_id}|{record.instrument_token}".encode()
+
+    def encode(self, record: RouteRecord) -> bytes:
+        """The record's value."""
+        return self._codec.write(
+            {
+                "account": record.account,
+                "strategy_id": record.strategy_id,
+                "instrument_token": record.instrument_token,
+                "tick_topic_id": record.tick_topic_id,
+                "tick_offset": record.tick_offset,
+            }
+        )
+
+    def decode(self, value: bytes) -> RouteRecord:
+        """The record in ``value``.
+
+        Raises:
+            WireError: it is not one.
+        """
+        return RouteRecord(**self._codec.read(value))
+
+
+def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
+    return {
+        "strategy_id": state.strategy_id,
+        "digest": state.digest,
+        "ticks_seen": state.ticks_seen,
+        "failures": state.failures,
+        "quarantine_reason": state.quarantine_reason,
+        "bars": state.bars,
+        "processor": state.processor,
+    }
