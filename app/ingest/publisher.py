@@ -183,7 +183,8 @@ class Publisher:
             except BufferError:
                 self._look(_WAIT_SECONDS)
             except KafkaException as error:
-                self._failure = str(error.args[0])
+                self._sent += 1
+                self._on_delivery(error.args[0], None)
             else:
                 self._sent += 1
                 if self._sent % _POLL_EVERY == 0:
@@ -205,7 +206,7 @@ class Publisher:
             self._clock.sleep(min(remaining, _WAIT_SECONDS))
         return False
 
-    def _on_delivery(self, error: ClientError | None, _message: Message) -> None:
+    def _on_delivery(self, error: ClientError | None, _message: Message | None) -> None:
         if error is not None:
             self._failed += 1
             self._failure = self._failure or error.str()
