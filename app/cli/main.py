@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.cli import dev, topics, worker
+from app.cli import db, dev, strategies, topics, train, worker
 from app.domain.errors import PandaError
 
 app = typer.Typer(
@@ -19,6 +19,9 @@ app = typer.Typer(
 app.add_typer(dev.app, name="dev")
 app.add_typer(worker.app, name="worker")
 app.add_typer(topics.app, name="topics")
+app.add_typer(db.app, name="db")
+app.add_typer(strategies.app, name="strategies")
+app.command()(train.train)
 
 
 @app.command()

@@ -15,6 +15,9 @@ from app.store.repository import ListedStrategies, ReportedStatus, StoredStrateg
 SHORT_ID = 8
 """Characters of an id that people are shown, unless more are needed to tell two apart."""
 
+NAMED_WORKERS = 3
+"""So many workers that say the same are named; more are counted. JSON has all."""
+
 
 class UnclearIdError(ConfigurationError):
     """No id, or more than one, begins as was written."""
@@ -138,6 +141,8 @@ def _sentence(alike: Sequence[ReportedStatus], *, of_version: int | None) -> str
         {token for entry in alike if (token := entry.status.instrument_token) is not None}
     )
     workers = sorted({entry.worker for entry in alike})
+    if len(workers) > NAMED_WORKERS:
+        workers = [f"{len(workers)} workers"]
     return "".join(
         [
             status.state.value,

@@ -1,6 +1,7 @@
 """The repositories in memory: what tests and try-outs put in the place of a database."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from app.domain.config import StrategyConfig
 from app.domain.status import StrategyStatus
 from app.store.acceptance import KNOWN_BROKERS, Acceptance, accepted_parameters
 from app.store.repository import (
+    FORGOTTEN_AFTER,
     Check,
     Clock,
     ListedStrategies,
@@ -112,7 +114,7 @@ class InMemoryStatusRepository:
         now = self._clock()
         for status in statuses:
             if status.instrument_token is None:
-                self._take_back(status, worker)
+                self._take_back(status, worker, now)
             key = (status.strategy_id, worker, status.instrument_token)
             self._entries.pop(key, None)
             self._entries[key] = ReportedStatus(status=status, worker=worker, updated_at=now)
@@ -125,10 +127,12 @@ class InMemoryStatusRepository:
         """Forget what all workers said of a strategy."""
         self._entries = {k: v for k, v in self._entries.items() if k[0] != strategy_id}
 
-    def _take_back(self, status: StrategyStatus, worker: str) -> None:
-        self._entries = {
-            key: entry
-            for key, entry in self._entries.items()
-            if key[:2] != (status.strategy_id, worker)
-            or entry.status.strategy_version == status.strategy_version
-        }
+    def _take_back(self, status: StrategyStatus, worker: str, now: datetime) -> None:
+        def stays(entry: ReportedStatus) -> bool:
+            if entry.status.strategy_id != status.strategy_id:
+                return True
+            outdated = entry.status.strategy_version != status.strategy_version
+            gone = entry.updated_at < now - FORGOTTEN_AFTER
+            return not gone and not (entry.worker == worker and outdated)
+
+        self._entries = {key: entry for key, entry in self._entries.items() if stays(entry)}

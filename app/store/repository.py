@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -146,6 +146,10 @@ class StrategyRepository(Protocol):
         ...
 
 
+FORGOTTEN_AFTER = timedelta(days=1)
+"""Workers say what they have to say again long before (``status_writer.REPEAT_SECONDS``)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedStatus:
     """What one worker said of one strategy, and when."""
@@ -165,11 +169,12 @@ class StatusRepository(Protocol):
     def report(self, *statuses: StrategyStatus, worker: str) -> None:
         """Put each in the place of what ``worker`` said of that strategy and instrument.
 
-        Of a strategy as a whole it also takes back what ``worker`` said of other versions.
+        Said of a strategy as a whole, it also takes back what ``worker`` said of other versions,
+        and what any worker said ``FORGOTTEN_AFTER`` ago and has not said again: it is gone.
 
         Args:
             statuses: all or none of them are stored.
-            worker: a name that is the same after a restart, so that nobody else's is left over.
+            worker: a name, best the same after a restart.
         """
         ...
 

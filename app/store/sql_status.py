@@ -1,13 +1,14 @@
 """What workers say of strategies, on SQLite and PostgreSQL."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Delete, delete, select
+from sqlalchemy import Delete, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.status import StrategyState, StrategyStatus
 from app.store.database import Database
-from app.store.repository import Clock, ReportedStatus
+from app.store.repository import FORGOTTEN_AFTER, Clock, ReportedStatus
 from app.store.revision import at_head
 from app.store.tables import status_key, strategy_status
 
@@ -28,7 +29,7 @@ class SqlStatusRepository:
             dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
             for status in statuses:
                 if status.instrument_token is None:
-                    connection.execute(_taking_back(status, worker))
+                    connection.execute(_taking_back(status, worker, now))
                 said = {
                     "state": status.state.value,
                     "reason": None if status.reason is None else _storable(status.reason),
@@ -78,9 +79,12 @@ def _storable(reason: str) -> str:
     return reason.encode(errors="replace").decode().replace("\0", "?")
 
 
-def _taking_back(status: StrategyStatus, worker: str) -> Delete:
+def _taking_back(status: StrategyStatus, worker: str, now: datetime) -> Delete:
+    other_version = _columns.strategy_version != status.strategy_version
     return delete(strategy_status).where(
         _columns.strategy_id == str(status.strategy_id),
-        _columns.worker == worker,
-        _columns.strategy_version != status.strategy_version,
+        or_(
+            and_(_columns.worker == worker, other_version),
+            _columns.updated_at < now - FORGOTTEN_AFTER,
+        ),
     )

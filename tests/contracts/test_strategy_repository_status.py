@@ -147,6 +147,18 @@ def test_a_new_version_takes_back_what_that_worker_said_of_others(
     ]
 
 
+def test_what_was_said_long_ago_and_never_again_is_forgotten(
+    repository: StatusRepository, clock: Clock
+) -> None:
+    repository.report(status(A), status(A, token=1001), status(B), worker="gone")
+    clock.now += timedelta(hours=23)
+    repository.report(status(A), worker="runner-0")
+    assert len(repository.list()) == 4
+    clock.now += timedelta(hours=2)
+    repository.report(status(A), worker="runner-0")
+    assert said(repository) == [("gone", status(B)), ("runner-0", status(A))]
+
+
 def test_clearing_a_strategy_leaves_the_others(repository: StatusRepository) -> None:
     for worker in ("runner-0", "runner-1"):
         repository.report(status(A), status(A, token=1001), status(B), worker=worker)
