@@ -15,8 +15,8 @@ Decode = Callable[[bytes | None, int], MarketTick]
 """``TickCodec.decode``: a value, and the record's timestamp in milliseconds."""
 
 _BATCH = 4_000
-_WAIT_SECONDS = 1.0
-_PATIENCE = 30
+_WAIT_SECONDS = 0.1
+_PATIENCE = 300
 """Waits without a record after which the broker counts as silent."""
 
 
@@ -47,10 +47,10 @@ class TopicTicks:
         """
         admin = connect(self._servers)
         starts, ends = start_offsets(admin, [self._topic]), end_offsets(admin, [self._topic])
-        left = {number: end for (_, number), end in ends.items() if end > starts[_, number]}
+        left = {where[1]: end for where, end in ends.items() if end > starts[where]}
         consumer = self._consumer()
         try:
-            consumer.assign([TopicPartition(self._topic, p, starts[self._topic, p]) for p in left])
+            consumer.assign([TopicPartition(*where, at) for where, at in starts.items()])
             waits = 0
             while left:
                 messages = consumer.consume(_BATCH, _WAIT_SECONDS)
@@ -58,7 +58,9 @@ class TopicTicks:
                 if waits == _PATIENCE:
                     raise TopicSilentError(f"{self._servers} stopped sending {self._topic}")
                 for message in messages:
-                    yield from self._tick(message, left)
+                    tick = self._take(message, left)
+                    if tick is not None:
+                        yield tick
         except KafkaException as error:
             raise failure(f"read {self._topic}", error) from error
         finally:
@@ -69,7 +71,27 @@ class TopicTicks:
             "bootstrap.servers": self._servers,
             "group.id": "unused",
             "enable.auto.commit": False,
+            "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
         }
         return Consumer(config, logger=LIBRDKAFKA_LOG)
+
+    def _take(self, message: Message, left: dict[int, int]) -> MarketTick | None:
+        """The tick in ``message``; takes partitions that are at their end out of ``left``."""
+        number, offset = message.partition() or 0, message.offset() or 0
+        error = message.error()
+        if error is not None:
+            if error.code() != ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                raise KafkaException(error)
+            left.pop(number, None)
+            return None
+        if number not in left:
+            return None
+        if offset + 1 >= left[number]:
+            del left[number]
+        try:
+            return self._decode(message.value(), message.timestamp()[1])
+        except WireError:
+            self.undecodable += 1
+            return None

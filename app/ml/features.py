@@ -17,87 +17,91 @@ FEATURE_NAMES = (
     "move_20",
     "mean_gap_20",
     "rsi_14",
-    "activity_5_20",
-    "volume_ratio_20",
+    "activity_20_100",
+    "volume_20_100",
 )
 
-WINDOW = 20
-"""Changes that the features look back on."""
+WINDOW = 100
+"""Price changes that the features look back on: the first row comes with the tick after them."""
 
-_SHORT = 5
+_SHORT = 20
+_RATIO = WINDOW // _SHORT
 _RSI_PERIOD = 14
 
 
 class MomentumFeatures:
-    """Seven ratios over the last 20 price changes of one instrument.
+    """Seven ratios over the last 100 price changes of one instrument.
 
-    With ``unit`` the mean absolute change over the window:
+    With ``unit`` the mean absolute change over the last 20 ticks:
 
     * ``move_1``, ``move_5``, ``move_20``: change of the price over so many ticks, in units;
     * ``mean_gap_20``: price less its mean over the last 20 ticks, in units;
     * ``rsi_14``: Cutler's RSI, 0 to 100;
-    * ``activity_5_20``: mean absolute change over 5 ticks, in units;
-    * ``volume_ratio_20``: quantity of the trade over the mean of the last 20.
+    * ``activity_20_100``: unit, over the mean absolute change over 100 ticks;
+    * ``volume_20_100``: mean traded quantity over 20 ticks, over that over 100.
 
     All are free of currency and of tick size, so that a model trained on one instrument can read
-    another. Where nothing moved, moves and gap are 0, the RSI is 50 and activity is 1; where no
-    quantity is known, the volume ratio is 1.
+    another. Where nothing moved in 20 ticks, moves and gap are 0; without movement the RSI is 50;
+    where there was no movement, or no quantity, in 100 ticks, its ratio is 1.
 
     The sums are whole numbers, each feature is rounded once, and nothing older than the window
-    has a say: the same 21 ticks give the same bits, however many came before.
+    has a say: the same 101 ticks give the same bits, however many came before.
     """
 
     __slots__ = (
+        "_activity",
         "_count",
         "_moves",
-        "_moves_sum",
         "_prices",
         "_prices_sum",
         "_quantities",
-        "_quantities_sum",
         "_rsi",
-        "_short_moves_sum",
+        "_short_activity",
+        "_short_volume",
+        "_volume",
     )
 
-    _HEAD: ClassVar = struct.Struct("<BHB")
+    _HEAD: ClassVar = struct.Struct("<BHH")
     _VERSION: ClassVar = 1
 
     def __init__(self) -> None:
         # What was before the first tick is taken for zeros, which add nothing to the sums.
         self._count = 0
         self._prices = deque([0] * (WINDOW + 1), WINDOW + 1)
-        self._quantities = deque([0] * WINDOW, WINDOW)
         self._moves = deque([0] * WINDOW, WINDOW)
+        self._quantities = deque([0] * WINDOW, WINDOW)
         self._rsi = CutlerRsi(period=_RSI_PERIOD)
         self._prices_sum = 0  # of the newest 20
-        self._quantities_sum = 0
-        self._moves_sum = 0
-        self._short_moves_sum = 0  # of the newest 5
+        self._activity = 0  # sum of the moves, and of the newest 20
+        self._short_activity = 0
+        self._volume = 0  # sum of the quantities, and of the newest 20
+        self._short_volume = 0
 
     def update(self, tick: MarketTick) -> None:
         """Take the next tick of the instrument."""
         self._push(tick.price_raw, tick.last_traded_quantity)
 
     def row(self) -> tuple[float, ...] | None:
-        """The features in the order of ``FEATURE_NAMES``; None before the 21st tick."""
+        """The features in the order of ``FEATURE_NAMES``; None before the 101st tick."""
         if self._count <= WINDOW:
             return None
-        volume = self._quantities_sum
-        volume_ratio = WINDOW * self._quantities[-1] / volume if volume else 1.0
-        moved = self._moves_sum
-        if not moved:
-            return (0.0, 0.0, 0.0, 0.0, self._rsi.value, 1.0, volume_ratio)
         prices = self._prices
         price = prices[-1]
+        moved = self._short_activity or 1  # where it is 0, so are all that are divided by it
         return (
-            WINDOW * (price - prices[-2]) / moved,
-            WINDOW * (price - prices[-1 - _SHORT]) / moved,
-            WINDOW * (price - prices[0]) / moved,
-            (WINDOW * price - self._prices_sum) / moved,
+            _SHORT * (price - prices[-2]) / moved,
+            _SHORT * (price - prices[-6]) / moved,
+            _SHORT * (price - prices[-1 - _SHORT]) / moved,
+            (_SHORT * price - self._prices_sum) / moved,
             self._rsi.value,
-            WINDOW * self._short_moves_sum / (_SHORT * moved),
-            volume_ratio,
+            _RATIO * self._short_activity / self._activity if self._activity else 1.0,
+            _RATIO * self._short_volume / self._volume if self._volume else 1.0,
         )
+
+    @property
+    def mean_move(self) -> float:
+        """The mean absolute change over the last 20 ticks, in raw price units."""
+        return self._short_activity / _SHORT
 
     def snapshot(self) -> bytes:
         """The ticks of the window; equal for equal windows."""
@@ -122,24 +126,25 @@ class MomentumFeatures:
         if features_version != FEATURES_VERSION or count > WINDOW + 1:
             raise ValueError("feature state is of another version of the features")
         features = cls()
-        # The quantity of the oldest of 21 ticks has left the window: any number does for it.
+        # The quantity of the oldest of 101 ticks has left the window: any number does for it.
         quantities = (0, *values[count:])[WINDOW + 1 - count :]
         for price, quantity in zip(values[:count], quantities, strict=True):
             features._push(price, quantity)
         return features
 
     def _push(self, price: int, quantity: int) -> None:
-        prices, quantities, moves = self._prices, self._quantities, self._moves
+        prices, moves, quantities = self._prices, self._moves, self._quantities
         if self._count:
             move = abs(price - prices[-1])
-            self._moves_sum += move - moves[0]
-            self._short_moves_sum += move - moves[-_SHORT]
+            self._activity += move - moves[0]
+            self._short_activity += move - moves[-_SHORT]
             moves.append(move)
         if self._count <= WINDOW:
             self._count += 1
-        self._prices_sum += price - prices[1]
+        self._prices_sum += price - prices[-_SHORT]
         prices.append(price)
-        self._quantities_sum += quantity - quantities[0]
+        self._volume += quantity - quantities[0]
+        self._short_volume += quantity - quantities[-_SHORT]
         quantities.append(quantity)
         self._rsi.update(price)
 

@@ -52,7 +52,7 @@ class MlMomentum:
     def extract_features(
         self, tick: MarketTick, history: Sequence[MarketTick], /
     ) -> Sequence[float] | None:
-        """The features at ``tick`` after ``history`` alone; None where it has under 20 ticks."""
+        """The features at ``tick`` after ``history`` alone; None where it has under 100 ticks."""
         return features_at((*history, tick))
 
     def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
