@@ -37,7 +37,8 @@ class Capabilities:
         """Ask ``processor``.
 
         Raises:
-            ValueError: it has no ``process_tick``, or a negative ``history_size``.
+            ValueError: it has no ``process_tick``, or its ``history_size`` is no whole number
+                from 0 on.
         """
         if not callable(getattr(processor, "process_tick", None)):
             raise ValueError(f"{type(processor).__name__} has no method process_tick")
@@ -46,8 +47,10 @@ class Capabilities:
             if isinstance(processor, DeclaresHistory)
             else DEFAULT_HISTORY_SIZE
         )
-        if size < 0:
-            raise ValueError(f"{type(processor).__name__}.history_size is {size}, below 0")
+        if type(size) is not int or size < 0:
+            raise ValueError(
+                f"{type(processor).__name__}.history_size is {size!r}, not a whole number from 0 on"
+            )
         return cls(
             load_model=isinstance(processor, LoadsModel),
             warmup=isinstance(processor, WarmsUp),

@@ -30,6 +30,10 @@ class NotASignalError(TypeError):
     """A processor returned something that is neither a ``SignalResult`` nor None."""
 
 
+class NotAViolationError(TypeError):
+    """A validator returned something that is neither a ``Violation`` nor None."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyExecutor:
     """Composes what one strategy needs on one instrument."""
@@ -51,7 +55,8 @@ class StrategyExecutor:
 
         Raises:
             NotASignalError: the processor returned something else.
-            Exception: whatever the processor raises.
+            NotAViolationError: the validator did.
+            Exception: whatever either raises.
         """
         result = self.processor.process_tick(tick, history)
         if result is None:
@@ -63,4 +68,8 @@ class StrategyExecutor:
         violation = self.validator.validate_signal(result, tick)
         if violation is None:
             return Emitted(result=result)
+        if not isinstance(violation, Violation):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise NotAViolationError(
+                f"validate_signal returned {type(violation).__name__}, not Violation or None"
+            )
         return Refused(result=result, violation=violation)

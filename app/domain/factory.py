@@ -94,8 +94,8 @@ def _load(path: str) -> Any:  # noqa: ANN401 - checked to be callable, which is 
     module_name, _, attribute = path.rpartition(".")
     try:
         loaded = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be imported: {error}") from error
+    except Exception as error:  # a module may raise anything when it is imported
+        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(loaded):
         raise ValueError(f"{path} is not callable")
     return loaded

@@ -5,7 +5,7 @@ border to people or programs it is a ``Decimal``. Eight places hold every quote 
 publish today (currency derivatives: seven; crypto: eight).
 """
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 PRICE_SCALE = 8
 """Decimal places of a raw price."""
@@ -13,7 +13,8 @@ PRICE_SCALE = 8
 PRICE_PRECISION = 18
 """Most digits of a raw price, so that it fits a signed 64-bit integer."""
 
-_UNIT = Decimal(1).scaleb(-PRICE_SCALE)
+_CONTEXT = Context(prec=28)
+"""Of our own: a strategy may set the thread's to anything."""
 
 
 class PriceError(ValueError):
@@ -27,14 +28,15 @@ def to_raw(price: Decimal | int | str) -> int:
         PriceError: not a finite number, more than 8 decimal places, or 18 digits in all.
     """
     try:
-        scaled = Decimal(price).scaleb(PRICE_SCALE)
+        number = Decimal(price)
+        scaled = number.scaleb(PRICE_SCALE, _CONTEXT)
         too_large = bool(scaled) and scaled.adjusted() >= PRICE_PRECISION
         raw = 0 if too_large else int(scaled)  # 1E+900000 would take half a minute
     except (ArithmeticError, ValueError) as error:
         raise PriceError(f"{price!r} is not a finite decimal number") from error
     if too_large:
         raise PriceError(f"{price} has more than {PRICE_PRECISION} digits")
-    if raw != scaled:
+    if Decimal(raw).scaleb(-PRICE_SCALE, _CONTEXT) != number:  # not scaled, which is rounded
         raise PriceError(f"{price} has more than {PRICE_SCALE} decimal places")
     return raw
 
@@ -44,9 +46,12 @@ def from_raw(raw: int) -> Decimal:
     whole, fraction = divmod(raw, 10**PRICE_SCALE)
     if fraction == 0:
         return Decimal(whole)
-    return (Decimal(raw) * _UNIT).normalize()
+    return Decimal(raw).scaleb(-PRICE_SCALE, _CONTEXT).normalize(_CONTEXT)
 
 
 def plain(number: Decimal) -> str:
     """``number`` as people write it: no exponent, no trailing zeros."""
-    return format(number.normalize(), "f") if number else "0"
+    if not number:
+        return "0"
+    text = format(number, "f")  # to normalize() would round to the context's precision
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -66,7 +66,11 @@ class WarmsUp(Protocol):
     """Wants the recorded ticks before its first one."""
 
     def warmup(self, history: Sequence[MarketTick], /) -> None:
-        """Take ``history``, oldest first. An exception here is a warning, no more."""
+        """Take what ``process_tick`` would be handed as ``history``.
+
+        Called once, before the first tick, unless ``restore`` has given the state back. Empty
+        where the strategy is new on the instrument. An exception here is a warning, no more.
+        """
         ...
 
 

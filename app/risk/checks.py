@@ -55,6 +55,12 @@ class RiskInput:
             return self.exposure.position + self.exposure.working_buys + self.signal.quantity
         return self.exposure.position - self.exposure.working_sells - self.signal.quantity
 
+    @property
+    def only_reduces(self) -> bool:
+        """Whether that position is nearer to zero than the one held, and not beyond zero."""
+        held, worst = self.exposure.position, self.worst_position
+        return worst * held >= 0 and abs(worst) < abs(held)
+
 
 RiskCheck = Callable[[RiskInput], Violation | None]
 
@@ -63,10 +69,8 @@ def trading_is_not_halted(given: RiskInput, /) -> Violation | None:
     """The kill switch: nothing passes while halted, only what reduces while reducing."""
     if given.trading_state is TradingState.ACTIVE:
         return None
-    if given.trading_state is TradingState.REDUCING:
-        held, worst = given.exposure.position, given.worst_position
-        if worst * held >= 0 and abs(worst) < abs(held):
-            return None
+    if given.trading_state is TradingState.REDUCING and given.only_reduces:
+        return None
     return Violation(
         code=RejectionCode.TRADING_HALTED,
         reason=f"trading on account {given.account} is {given.trading_state}",
@@ -107,10 +111,10 @@ def notional_is_positive_and_within_limit(given: RiskInput, /) -> Violation | No
 def position_stays_within_limit(given: RiskInput, /) -> Violation | None:
     """``|position after this and all working orders on its side| <= max_position``.
 
-    An order that brings the position nearer to zero passes, also from beyond the limit.
+    An order that only brings the position nearer to zero passes, also from beyond the limit.
     """
     worst, most = given.worst_position, given.limits.max_position
-    if abs(worst) <= most or abs(worst) < abs(given.exposure.position):
+    if abs(worst) <= most or given.only_reduces:
         return None
     return Violation(
         code=RejectionCode.POSITION_EXCEEDS_MAXIMUM,

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 class _Instrument:
     """The strategies on one instrument, and the ticks that they share."""
 
-    __slots__ = ("history", "last_offset", "slots", "token")
+    __slots__ = ("history", "last_offset", "outdated", "slots", "token")
 
     def __init__(
         self,
@@ -31,6 +31,8 @@ class _Instrument:
         self.slots = slots
         self.history = history
         self.last_offset = last_offset
+        self.outdated = False
+        """Whether its record knows strategies, and none is here any more."""
 
     def record(self) -> InstrumentRecord:
         return InstrumentRecord(
@@ -57,6 +59,8 @@ class PartitionRunner:
         if instrument is None:
             instrument = self._instruments[token] = self._open(token)
         if not instrument.slots:
+            if instrument.outdated:
+                self._forget(instrument, offset)
             return ()
         said = [
             outcome
@@ -76,7 +80,9 @@ class PartitionRunner:
     def restore(self, records: Iterable[InstrumentRecord]) -> None:
         """Go on from ``records``; call before the first tick."""
         for record in records:
-            self._instruments[record.instrument_token] = self._open(record.instrument_token, record)
+            instrument = self._open(record.instrument_token, record)
+            instrument.outdated = bool(record.strategies) and not instrument.slots
+            self._instruments[record.instrument_token] = instrument
 
     def shutdown(self) -> None:
         """Let every processor put away what it holds."""
@@ -84,6 +90,12 @@ class PartitionRunner:
             for slot in instrument.slots:
                 self._registry.shut_down(slot.executor)
         self._instruments.clear()
+
+    def _forget(self, instrument: _Instrument, offset: int) -> None:
+        """Have the record written over: who comes back later missed the tick at ``offset``."""
+        instrument.outdated = False
+        instrument.last_offset = offset
+        self._changed.add(instrument.token)
 
     def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
         known = {state.strategy_id: state for state in record.strategies} if record else {}
@@ -109,6 +121,7 @@ class PartitionRunner:
             return None
         slot = StrategySlot(executor, self._environment)
         if state is None:
+            slot.begin()
             return slot
         try:
             slot.restore(state, past)

@@ -54,7 +54,7 @@ class StrategyRegistry:
         outcome = self._try(config)
         match outcome:
             case Registered(capabilities=capabilities):
-                for token in config.instruments:
+                for token in dict.fromkeys(config.instruments):
                     self._instrument_to_strategies.setdefault(token, []).append(config)
                 self._telemetry.strategy_registered(config, has_model=capabilities.load_model)
                 self._report(config, StrategyState.REGISTERED, None)
@@ -143,12 +143,12 @@ def _load_model(executor: StrategyExecutor) -> str | None:
         return None
     try:
         loaded = processor.load_model()
+        if loaded:
+            return None
+        reason = processor.failure_reason if isinstance(processor, ExplainsFailure) else None
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
         return f"load_model raised {_reason(error)}"
-    if loaded:
-        return None
-    reason = processor.failure_reason if isinstance(processor, ExplainsFailure) else None
-    return reason or "load_model returned False"
+    return reason or f"load_model returned {loaded!r}"
 
 
 def _reason(error: Exception) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from app.domain.bars import BarBuilder
 from app.domain.executor import Emitted, Refused, StrategyExecutor
 from app.domain.history import HistoryBuffer
-from app.domain.ids import SignalIds, rejection_id
 from app.domain.market import MarketTick
 from app.domain.protocols import ConsumesBars, HasModelDigest, Snapshots, WarmsUp
-from app.domain.signals import SignalResult, TradingSignal
+from app.domain.signals import TradingSignal
 from app.domain.status import StrategyState, StrategyStatus
-from app.domain.trading import Rejection, Stage, Violation
+from app.domain.trading import Rejection
 from app.runner.ports import RunnerTelemetry, StatusSink, TickTracer
+from app.runner.provenance import Provenance
 from app.runner.state import StrategyRecord
 
 logger = logging.getLogger(__name__)
@@ -49,21 +49,18 @@ class StrategySlot:
         self._config = executor.config
         self._token = executor.context.instrument_token
         self._strategy_id = str(executor.config.id)
-        self._ids = SignalIds(
-            strategy_id=self._strategy_id,
+        self._provenance = Provenance(
+            config=executor.config,
             instrument_token=self._token,
+            model_digest=_model_digest(executor),
             topic_id=environment.topic_id,
             partition=environment.partition,
         )
-        self._brokers = executor.config.brokers
         processor = executor.processor
         self._consumer: ConsumesBars | None = None
         if isinstance(processor, ConsumesBars):
             self._consumer = processor
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
-        self._model_digest = (
-            processor.model_digest if isinstance(processor, HasModelDigest) else None
-        )
         self._history_size = executor.capabilities.history_size
         self._seen = 0
         self._failures = 0
@@ -100,24 +97,33 @@ class StrategySlot:
         if outcome is None:
             return None
         if isinstance(outcome, Emitted):
-            return self._signal(outcome.result, tick, offset)
-        return self._rejection(outcome.violation, tick, offset)
+            signal = self._provenance.signal(outcome.result, tick, offset)
+            self._env.telemetry.signal_emitted(signal)
+            return signal
+        rejection = self._provenance.rejection(outcome.violation, tick, offset)
+        self._env.telemetry.signal_refused(rejection)
+        return rejection
+
+    def begin(self) -> None:
+        """Start without a state: the strategy knows nothing of the instrument yet."""
+        self._warm_up(())
 
     def record(self) -> StrategyRecord:
         """The state as a value.
 
-        Raises:
-            Exception: whatever the processor's ``snapshot`` raises.
+        A processor whose ``snapshot`` fails could not go on after a restart as if nothing had
+        been: it is quarantined at once. Of a quarantined one only the reason is kept.
         """
-        processor = self._executor.processor
+        state = self._snapshot()
+        quarantined = self.quarantine_reason is not None
         return StrategyRecord(
             strategy_id=self._strategy_id,
             digest=self._config.digest,
             ticks_seen=self._seen,
             failures=self._failures,
             quarantine_reason=self.quarantine_reason,
-            bars=None if self._consumer is None else self._bars.snapshot(),
-            processor=processor.snapshot() if isinstance(processor, Snapshots) else None,
+            bars=None if quarantined or self._consumer is None else self._bars.snapshot(),
+            processor=state,
         )
 
     def restore(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
@@ -129,19 +135,25 @@ class StrategySlot:
         """
         if record.digest != self._config.digest:
             raise StateDoesNotFitError("its configuration changed")
-        processor = self._executor.processor
-        try:
-            if self._consumer is not None and record.bars is not None:
-                self._bars.restore(record.bars)
-            if isinstance(processor, Snapshots) and record.processor is not None:
-                processor.restore(record.processor)
-            elif isinstance(processor, WarmsUp):
-                self._warm_up(processor, past)
-        except ValueError as error:
-            raise StateDoesNotFitError(f"its snapshot does not fit: {error}") from error
         self._seen = record.ticks_seen
         self._failures = record.failures
-        self.quarantine_reason = record.quarantine_reason
+        if record.quarantine_reason is not None:
+            self._quarantine(record.quarantine_reason)
+            return
+        try:
+            self._restore(record, past)
+        except Exception as error:
+            raise StateDoesNotFitError(f"its snapshot does not fit: {error}") from error
+
+    def _restore(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
+        if self._consumer is not None and record.bars is not None:
+            self._bars.restore(record.bars)
+        processor = self._executor.processor
+        if isinstance(processor, Snapshots) and record.processor is not None:
+            processor.restore(record.processor)
+            return
+        own = min(self._history_size, record.ticks_seen)
+        self._warm_up(past[-own:] if own else ())
 
     def _execute(
         self, tick: MarketTick, offset: int, history: Sequence[MarketTick]
@@ -157,7 +169,23 @@ class StrategySlot:
             self._take_bar(tick, self._consumer)
         return self._executor.process_tick(tick, history)
 
-    def _warm_up(self, processor: WarmsUp, history: Sequence[MarketTick]) -> None:
+    def _snapshot(self) -> bytes | None:
+        """The processor's state; None where it gives none, or is quarantined, be it for that."""
+        processor = self._executor.processor
+        if self.quarantine_reason is not None or not isinstance(processor, Snapshots):
+            return None
+        try:
+            return _state_of(processor)
+        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+            self._quarantine(
+                f"snapshot failed on instrument {self._token}: {type(error).__name__}: {error}"
+            )
+            return None
+
+    def _warm_up(self, history: Sequence[MarketTick]) -> None:
+        processor = self._executor.processor
+        if not isinstance(processor, WarmsUp):
+            return
         try:
             processor.warmup(history)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
@@ -185,20 +213,23 @@ class StrategySlot:
                 exc_info=error,
             )
         if self._failures >= self._env.quarantine_after:
-            self.quarantine_reason = (
+            self._quarantine(
                 f"{self._failures} failures in a row, the last at {where}: "
                 f"{type(error).__name__}: {error}"
             )
-            logger.error("strategy %s quarantined: %s", self._strategy_id, self.quarantine_reason)
-            self._env.status.report(
-                StrategyStatus(
-                    strategy_id=self._config.id,
-                    strategy_version=self._config.version,
-                    state=StrategyState.QUARANTINED,
-                    reason=self.quarantine_reason,
-                    instrument_token=self._token,
-                )
+
+    def _quarantine(self, reason: str) -> None:
+        self.quarantine_reason = reason
+        logger.error("strategy %s quarantined: %s", self._strategy_id, reason)
+        self._env.status.report(
+            StrategyStatus(
+                strategy_id=self._config.id,
+                strategy_version=self._config.version,
+                state=StrategyState.QUARANTINED,
+                reason=reason,
+                instrument_token=self._token,
             )
+        )
 
     def _recovered(self) -> None:
         logger.info(
@@ -209,45 +240,18 @@ class StrategySlot:
         )
         self._failures = 0
 
-    def _signal(self, result: SignalResult, tick: MarketTick, offset: int) -> TradingSignal:
-        signal = TradingSignal(
-            signal_id=self._ids.at(offset),
-            strategy_id=self._strategy_id,
-            strategy_type=self._config.strategy_type,
-            strategy_version=self._config.version,
-            model_digest=self._model_digest,
-            instrument_token=self._token,
-            signal_type=result.signal_type,
-            confidence=result.confidence,
-            quantity=result.quantity,
-            price=result.price,
-            reasoning=result.reasoning,
-            event_time=tick.event_time,
-            tick_price=tick.last_price,
-            brokers=self._brokers,
-            tick_topic_id=self._env.topic_id,
-            tick_partition=self._env.partition,
-            tick_offset=offset,
-        )
-        self._env.telemetry.signal_emitted(signal)
-        return signal
 
-    def _rejection(self, violation: Violation, tick: MarketTick, offset: int) -> Rejection:
-        signal_id = self._ids.at(offset)
-        rejection = Rejection(
-            rejection_id=rejection_id(Stage.RUNNER, signal_id),
-            stage=Stage.RUNNER,
-            code=violation.code,
-            reason=violation.reason,
-            signal_id=signal_id,
-            strategy_id=self._strategy_id,
-            strategy_type=self._config.strategy_type,
-            instrument_token=self._token,
-            account=None,
-            broker=None,
-            event_time=tick.event_time,
-            tick_partition=self._env.partition,
-            tick_offset=offset,
-        )
-        self._env.telemetry.signal_refused(rejection)
-        return rejection
+def _state_of(processor: Snapshots) -> bytes:
+    state = processor.snapshot()
+    if type(state) is not bytes:
+        raise TypeError(f"it returned {type(state).__name__}, not bytes")
+    return state
+
+
+def _model_digest(executor: StrategyExecutor) -> str | None:
+    processor = executor.processor
+    try:
+        return processor.model_digest if isinstance(processor, HasModelDigest) else None
+    except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        logger.warning("strategy %s: model_digest failed: %r", executor.config.id, error)
+        return None
