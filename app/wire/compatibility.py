@@ -1,8 +1,8 @@
 """Whether what one schema wrote can be read with another: Avro's schema resolution, as rules.
 
-https://avro.apache.org/docs/1.11.1/specification/#schema-resolution, and stricter in one
-point: a logical type on one side only, or two that differ, is a problem too, because this
-project converts logical types by hand.
+https://avro.apache.org/docs/1.11.1/specification/#schema-resolution, and stricter in two
+points: a logical type on one side only, or two that differ, is a problem, because this project
+converts logical types by hand; and bytes are not read as a string, because not all bytes are.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,6 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "long": frozenset({"float", "double"}),
     "float": frozenset({"double"}),
     "string": frozenset({"bytes"}),
-    "bytes": frozenset({"string"}),
 }
 _NAMED: Final = frozenset({"record", "enum", "fixed"})
 _LOGICAL: Final = ("logicalType", "precision", "scale")

@@ -93,12 +93,12 @@ class RecordCodec(Generic[T]):
             WireError: it could not be read back; the subclass says why.
         """
         fields = dict(zip(self._rest, self._rest_values(record), strict=True))
-        self._to_wire(fields)
         buffer = BytesIO()
         try:
+            self._to_wire(fields)
             buffer.write(self._encoded_lead(*self._lead_values(record)))
             write_record(buffer, self._rest_schema, fields)
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise UnencodableError(f"the record cannot be written: {error}") from error
         return buffer.getvalue()
 

@@ -8,7 +8,6 @@ the import name of avro-python3.
 import base64
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -20,6 +19,9 @@ from app.wire.sources import CatalogueSource
 
 COMPATIBILITY: Final = "FULL_TRANSITIVE"
 TIMEOUT_SECONDS: Final = 10.0
+_NOT_FOUND: Final = frozenset({40401, 40402, 40403})
+"""The interface's own codes: no such subject, version, schema."""
+
 _JSON: Final = "application/vnd.schemaregistry.v1+json"
 
 
@@ -114,10 +116,12 @@ class RegistryClient:
         with error:
             text = error.read(2000).decode("utf-8", "replace")
         try:
-            text = json.loads(text)["message"]
-        except (ValueError, KeyError, TypeError):
-            text = text or error.reason
-        kind = NotInRegistryError if error.code == HTTPStatus.NOT_FOUND else RegistryError
+            answer = json.loads(text)
+            code, text = answer.get("error_code"), answer["message"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            code, text = None, error.reason
+        # A 404 without the registry's own code comes from something else at that address.
+        kind = NotInRegistryError if code in _NOT_FOUND else RegistryError
         return kind(
             f"schema registry {self._base}: {request.get_method()} "
             f"{request.full_url.removeprefix(self._base)} gives {error.code}: {text}"

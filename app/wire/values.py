@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from app.domain.money import PRICE_PRECISION, PriceError, from_raw, to_raw
@@ -12,7 +13,6 @@ from app.wire.errors import (
     InvalidPriceError,
     InvalidQuantityError,
     InvalidTimeError,
-    UnencodableError,
     UnknownSymbolError,
 )
 
@@ -26,6 +26,11 @@ DAY_US: Final = 86_400_000_000
 """How much later than its arrival at the broker an event may claim to be."""
 
 RAW_LIMIT: Final = 10**PRICE_PRECISION
+
+_KEPT: Final = 4096
+"""Converted values kept: signals of several strategies share the tick's price and time."""
+
+_moment = lru_cache(_KEPT)(from_micros)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -44,11 +49,13 @@ def raw_to_bytes(raw: int) -> bytes:
     return raw.to_bytes((raw.bit_length() + 8) >> 3, "big", signed=True)
 
 
+@lru_cache(_KEPT)
 def price_to_bytes(price: Decimal) -> bytes:
     """``price`` as Avro's decimal of scale 8.
 
     Raises:
         InvalidPriceError: it is not above 0, or has too many digits.
+        TypeError: it is a signalling NaN, which has no hash, or is no number at all.
     """
     try:
         raw = to_raw(price)
@@ -59,6 +66,7 @@ def price_to_bytes(price: Decimal) -> bytes:
     return raw_to_bytes(raw)
 
 
+@lru_cache(_KEPT)
 def price_from_bytes(value: bytes) -> Decimal:
     """The price that Avro's decimal of scale 8 stands for.
 
@@ -101,7 +109,7 @@ def time_from_micros(micros: int, latest: int) -> datetime:
     """
     if not EARLIEST_US <= micros <= latest:
         raise invalid_time(micros, latest)
-    return from_micros(micros)
+    return _moment(micros)
 
 
 def invalid_time(micros: int, latest: int) -> InvalidTimeError:
@@ -111,11 +119,6 @@ def invalid_time(micros: int, latest: int) -> InvalidTimeError:
     return InvalidTimeError(
         f"the time {_shown(micros)} is after {_shown(latest)}, a day after the record arrived"
     )
-
-
-def symbol_to_wire(member: StrEnum) -> str:
-    """The name of ``member``."""
-    return member.name
 
 
 def symbol_from_wire(symbol: str, enum: type[E]) -> E:
@@ -143,11 +146,6 @@ def check_confidence(confidence: float) -> None:
     """Raise InvalidConfidenceError where ``confidence`` is not within 0 to 1."""
     if not 0 <= confidence <= 1:
         raise InvalidConfidenceError(f"the confidence {confidence} is not within 0 to 1")
-
-
-def check_encodable(error: Exception) -> UnencodableError:
-    """The error about a record that fastavro could not write because of ``error``."""
-    return UnencodableError(f"the record cannot be written: {error}")
 
 
 def _shown(micros: int) -> str:

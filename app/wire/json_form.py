@@ -1,0 +1,51 @@
+"""Records as plain values for JSON output, named as in the schemas."""
+
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from app.domain.market import MarketTick
+from app.domain.money import plain
+from app.domain.timestamps import iso_utc
+
+
+def to_json(record: object) -> dict[str, Any]:
+    """``record`` as a program reads it from the command line.
+
+    Args:
+        record: what a codec of ``app.wire.codecs`` gives.
+
+    Returns:
+        The schema's fields by name: decimals as strings without exponent, times as ISO 8601 in
+        UTC with a ``Z``, enums by name, tuples as lists.
+
+    Raises:
+        TypeError: ``record`` is none of ours.
+    """
+    if isinstance(record, MarketTick):
+        return {
+            "instrument_token": record.instrument_token,
+            "event_time": iso_utc(record.event_time),
+            "last_price": plain(record.last_price),
+            "last_traded_quantity": record.last_traded_quantity,
+            "volume_traded": record.volume_traded,
+        }
+    if not is_dataclass(record):
+        raise TypeError(f"{type(record).__name__} is no record of a topic")
+    return {field.name: _plain_value(getattr(record, field.name)) for field in fields(record)}
+
+
+def _plain_value(value: Any) -> Any:  # noqa: ANN401 - a field's value
+    match value:
+        case Enum():
+            return value.name
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return iso_utc(value)
+        case tuple():
+            return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        case _:
+            return value

@@ -1,0 +1,400 @@
+"""Every codec against itself, against the reference library, and against plain fastavro."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from io import BytesIO
+from typing import Any
+
+import avro.io
+import avro.schema
+import fastavro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.market import MarketTick
+from app.domain.money import from_raw
+from app.domain.signals import SignalType, TradingSignal
+from app.domain.trading import (
+    Activation,
+    ControlEvent,
+    ExecutionReport,
+    Order,
+    OrderStatus,
+    Rejection,
+    RejectionCode,
+    Side,
+    Stage,
+    TradingState,
+)
+from app.wire.catalogue import load_catalogue
+from app.wire.codecs import load_codecs
+from app.wire.errors import (
+    InvalidConfidenceError,
+    InvalidPriceError,
+    InvalidQuantityError,
+    InvalidTimeError,
+    UnencodableError,
+    WireError,
+)
+from app.wire.framing import HEADER_SIZE
+from app.wire.json_form import to_json
+from app.wire.reader import bare
+
+CODECS = load_codecs()
+CATALOGUE = load_catalogue()
+
+longs = st.integers(-(2**63), 2**63 - 1)
+tokens = st.integers(1, 2**32 - 1)
+counts = st.integers(0, 2**63 - 1)
+partitions = st.integers(0, 2**31 - 1)
+texts = st.text(max_size=40)
+maybe_texts = st.none() | texts
+prices = st.integers(1, 10**18 - 1).map(from_raw)
+times = st.datetimes(
+    min_value=datetime(1990, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(2200, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+ticks = st.builds(
+    MarketTick.of,
+    instrument_token=tokens,
+    event_time=times,
+    last_price=prices,
+    last_traded_quantity=counts,
+    volume_traded=counts,
+)
+signals = st.builds(
+    TradingSignal,
+    signal_id=texts,
+    strategy_id=texts,
+    strategy_type=texts,
+    strategy_version=counts,
+    model_digest=maybe_texts,
+    instrument_token=tokens,
+    signal_type=st.sampled_from(SignalType),
+    confidence=st.floats(0, 1),
+    quantity=counts,
+    price=prices,
+    reasoning=maybe_texts,
+    event_time=times,
+    tick_price=prices,
+    brokers=st.lists(texts, max_size=3).map(tuple),
+    tick_topic_id=texts,
+    tick_partition=partitions,
+    tick_offset=counts,
+)
+orders = st.builds(
+    Order,
+    client_order_id=texts,
+    signal_id=texts,
+    account=texts,
+    broker=texts,
+    strategy_id=texts,
+    strategy_type=texts,
+    instrument_token=tokens,
+    side=st.sampled_from(Side),
+    quantity=counts,
+    signal_price=prices,
+    reference_price=prices,
+    event_time=times,
+    tick_topic_id=texts,
+    tick_partition=partitions,
+    tick_offset=counts,
+)
+rejections = st.builds(
+    Rejection,
+    rejection_id=texts,
+    stage=st.sampled_from(Stage),
+    code=st.sampled_from(RejectionCode),
+    reason=texts,
+    signal_id=texts,
+    strategy_id=texts,
+    strategy_type=texts,
+    instrument_token=tokens,
+    account=maybe_texts,
+    broker=maybe_texts,
+    event_time=times,
+    tick_partition=partitions,
+    tick_offset=counts,
+)
+executions = st.builds(
+    ExecutionReport,
+    execution_id=texts,
+    client_order_id=texts,
+    venue_order_id=maybe_texts,
+    signal_id=texts,
+    account=texts,
+    broker=texts,
+    strategy_id=texts,
+    strategy_type=texts,
+    instrument_token=tokens,
+    side=st.sampled_from(Side),
+    status=st.sampled_from(OrderStatus),
+    quantity=counts,
+    last_quantity=counts,
+    last_price=st.none() | prices,
+    cumulative_quantity=counts,
+    reason=maybe_texts,
+    event_time=times,
+)
+activations = st.builds(
+    Activation,
+    strategy_id=texts,
+    strategy_type=texts,
+    strategy_version=counts,
+    configuration_digest=texts,
+    active=st.booleans(),
+    reason=maybe_texts,
+    tick_topic_id=texts,
+    tick_partition=partitions,
+    tick_offset=counts,
+)
+control = st.builds(
+    ControlEvent,
+    account=texts,
+    state=st.sampled_from(TradingState),
+    reason=texts,
+    issued_by=texts,
+    issued_at=times,
+)
+RECORDS: Mapping[str, st.SearchStrategy[Any]] = {
+    "ticks": ticks,
+    "signals": signals,
+    "orders": orders,
+    "rejections": rejections,
+    "executions": executions,
+    "activations": activations,
+    "control": control,
+}
+records = st.sampled_from(sorted(RECORDS)).flatmap(
+    lambda topic: st.tuples(st.just(topic), RECORDS[topic])
+)
+
+A_SIGNAL = TradingSignal(
+    signal_id="0123456789abcdef0123456789abcdef",
+    strategy_id="c56a4180-65aa-42ec-a945-5fd21dec0538",
+    strategy_type="rules_rsi",
+    strategy_version=1,
+    model_digest=None,
+    instrument_token=408065,
+    signal_type=SignalType.BUY,
+    confidence=0.7,
+    quantity=1,
+    price=Decimal("184.32"),
+    reasoning="RSI 28.31 below 30",
+    event_time=datetime(2013, 10, 7, 13, 30, 1, 123456, tzinfo=UTC),
+    tick_price=Decimal("184.31"),
+    brokers=("paper",),
+    tick_topic_id="abcdefghijklmnopqrstuv",
+    tick_partition=3,
+    tick_offset=123456,
+)
+
+
+def schema_of(topic: str) -> dict[str, Any]:
+    return CATALOGUE.newest(topic).schema
+
+
+def field_names(topic: str) -> list[str]:
+    return [field["name"] for field in schema_of(topic)["fields"]]
+
+
+def on_the_wire(value: Any) -> Any:
+    """A value as Avro has it without logical types, worked out apart from the code under test."""
+    match value:
+        case Enum():
+            return value.name
+        case Decimal():
+            raw = int(value * 10**8)
+            return raw.to_bytes(raw.bit_length() // 8 + 1, "big", signed=True)
+        case datetime():
+            whole = value - datetime(1970, 1, 1, tzinfo=UTC)
+            return (whole.days * 86_400 + whole.seconds) * 1_000_000 + whole.microseconds
+        case tuple():
+            return list(value)
+        case _:
+            return value
+
+
+def wire_fields(topic: str, record: Any) -> dict[str, Any]:
+    return {name: on_the_wire(getattr(record, name)) for name in field_names(topic)}
+
+
+def reference_schema(topic: str) -> Any:
+    return avro.schema.parse(json.dumps(bare(schema_of(topic))))
+
+
+def test_there_is_a_codec_for_every_topic_of_values_and_a_test_for_every_codec():
+    assert set(CODECS.by_topic) == set(RECORDS)
+    assert set(CODECS.by_topic) <= set(CATALOGUE.by_topic)
+
+
+@given(records)
+def test_what_is_written_is_read_back_equal(topic_and_record):
+    topic, record = topic_and_record
+    codec = CODECS.by_topic[topic]
+    assert codec.decode(codec.encode(record)) == record
+
+
+@given(records)
+def test_the_same_record_gives_the_same_bytes(topic_and_record):
+    topic, record = topic_and_record
+    codec = CODECS.by_topic[topic]
+    assert codec.encode(record) == load_codecs().by_topic[topic].encode(record)
+
+
+@given(records)
+def test_bytes_are_those_of_the_reference_writer(topic_and_record):
+    topic, record = topic_and_record
+    buffer = BytesIO()
+    avro.io.DatumWriter(reference_schema(topic)).write(
+        wire_fields(topic, record), avro.io.BinaryEncoder(buffer)
+    )
+    assert CODECS.by_topic[topic].encode(record)[HEADER_SIZE:] == buffer.getvalue()
+
+
+@given(records)
+def test_the_reference_reader_reads_our_bytes(topic_and_record):
+    topic, record = topic_and_record
+    schema = reference_schema(topic)
+    buffer = BytesIO(CODECS.by_topic[topic].encode(record)[HEADER_SIZE:])
+    read = avro.io.DatumReader(schema, schema).read(avro.io.BinaryDecoder(buffer))
+    assert read == wire_fields(topic, record)
+
+
+@given(records)
+def test_plain_fastavro_gives_decimals_and_datetimes(topic_and_record):
+    topic, record = topic_and_record
+    buffer = BytesIO(CODECS.by_topic[topic].encode(record)[HEADER_SIZE:])
+    read: Any = fastavro.schemaless_reader(buffer, schema_of(topic), None)
+    for name in field_names(topic):
+        value = getattr(record, name)
+        expected = value.name if isinstance(value, Enum) else value
+        assert read[name] == (list(value) if isinstance(value, tuple) else expected)
+        assert type(read[name]) in {type(expected), list}
+
+
+@given(records)
+def test_what_plain_fastavro_writes_is_read(topic_and_record):
+    topic, record = topic_and_record
+    plain = {
+        name: value.name if isinstance(value, Enum) else value
+        for name in field_names(topic)
+        for value in [getattr(record, name)]
+    }
+    buffer = BytesIO()
+    codec = CODECS.by_topic[topic]
+    buffer.write(codec.encode(record)[:HEADER_SIZE])
+    fastavro.schemaless_writer(buffer, schema_of(topic), plain)
+    assert codec.decode(buffer.getvalue()) == record
+
+
+@given(records)
+def test_json_has_the_schema_s_names_and_only_json_values(topic_and_record):
+    topic, record = topic_and_record
+    given_json = to_json(record)
+    assert set(given_json) == set(field_names(topic))
+    assert json.loads(json.dumps(given_json)) == given_json
+
+
+def test_every_class_has_exactly_the_fields_of_its_schema():
+    made = {
+        "signals": TradingSignal,
+        "orders": Order,
+        "rejections": Rejection,
+        "executions": ExecutionReport,
+        "activations": Activation,
+        "control": ControlEvent,
+    }
+    for topic, cls in made.items():
+        assert is_dataclass(cls)
+        assert {field.name for field in fields(cls)} == set(field_names(topic))
+
+
+def test_every_enum_of_the_domain_is_whole_in_the_schemas():
+    symbols: dict[str, set[tuple[str, ...]]] = {}
+    for topic in RECORDS:
+        for field in schema_of(topic)["fields"]:
+            kind = field["type"]
+            if isinstance(kind, dict) and kind["type"] == "enum":
+                assert kind["default"] == "UNKNOWN"
+                symbols.setdefault(kind["name"], set()).add(tuple(kind["symbols"]))
+    domain = (SignalType, Side, OrderStatus, RejectionCode, Stage, TradingState)
+    assert symbols == {e.__name__: {(*e.__members__, "UNKNOWN")} for e in domain}
+
+
+def test_a_signal_s_json_is_as_documented():
+    assert to_json(A_SIGNAL) == {
+        "signal_id": "0123456789abcdef0123456789abcdef",
+        "strategy_id": "c56a4180-65aa-42ec-a945-5fd21dec0538",
+        "strategy_type": "rules_rsi",
+        "strategy_version": 1,
+        "model_digest": None,
+        "instrument_token": 408065,
+        "signal_type": "BUY",
+        "confidence": 0.7,
+        "quantity": 1,
+        "price": "184.32",
+        "reasoning": "RSI 28.31 below 30",
+        "event_time": "2013-10-07T13:30:01.123456Z",
+        "tick_price": "184.31",
+        "brokers": ["paper"],
+        "tick_topic_id": "abcdefghijklmnopqrstuv",
+        "tick_partition": 3,
+        "tick_offset": 123456,
+    }
+
+
+@pytest.mark.parametrize("price", ["0.00000001", "1E+9", "100", "9999999999.99999999"])
+def test_json_prices_have_no_exponent(price: str):
+    shown = to_json(replace(A_SIGNAL, price=Decimal(price)))["price"]
+    assert "E" not in shown
+    assert Decimal(shown) == Decimal(price)
+
+
+def test_json_is_of_records_only():
+    with pytest.raises(TypeError, match="str is no record"):
+        to_json("BUY")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "code"),
+    [
+        ({"price": Decimal(0)}, InvalidPriceError, "INVALID_PRICE"),
+        ({"price": Decimal(-1)}, InvalidPriceError, "INVALID_PRICE"),
+        ({"price": Decimal("NaN")}, InvalidPriceError, "INVALID_PRICE"),
+        ({"price": Decimal("0.000000001")}, InvalidPriceError, "INVALID_PRICE"),
+        ({"price": Decimal(10**10)}, InvalidPriceError, "INVALID_PRICE"),
+        ({"price": Decimal("sNaN")}, UnencodableError, "UNENCODABLE"),
+        ({"quantity": -1}, InvalidQuantityError, "INVALID_QUANTITY"),
+        ({"quantity": 2**63}, UnencodableError, "UNENCODABLE"),
+        ({"confidence": 1.01}, InvalidConfidenceError, "INVALID_CONFIDENCE"),
+        ({"confidence": float("nan")}, InvalidConfidenceError, "INVALID_CONFIDENCE"),
+        ({"event_time": datetime(1989, 12, 31, tzinfo=UTC)}, InvalidTimeError, "INVALID_TIME"),
+        ({"event_time": datetime(2013, 1, 1)}, InvalidTimeError, "INVALID_TIME"),  # noqa: DTZ001
+        ({"reasoning": "\ud800"}, UnencodableError, "UNENCODABLE"),
+        ({"strategy_id": "\ud800"}, UnencodableError, "UNENCODABLE"),
+        ({"strategy_id": None}, UnencodableError, "UNENCODABLE"),
+        ({"signal_type": "SHORT"}, UnencodableError, "UNENCODABLE"),
+        ({"price": None}, UnencodableError, "UNENCODABLE"),
+        ({"brokers": [1]}, UnencodableError, "UNENCODABLE"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(
+    change: dict[str, Any], expected: type[WireError], code: str
+):
+    with pytest.raises(expected) as caught:
+        CODECS.signals.encode(replace(A_SIGNAL, **change) if "signal_type" not in change else Odd())
+    assert caught.value.code == code
+
+
+class Odd:
+    """A signal with a type that no signal has."""
+
+    def __getattr__(self, name: str) -> Any:
+        return "SHORT" if name == "signal_type" else getattr(A_SIGNAL, name)
