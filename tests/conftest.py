@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -49,3 +50,19 @@ def topic_prefix(kafka_admin: AdminClient) -> Generator[str]:
     prefix = f"test-{secrets.token_hex(4)}-"
     yield prefix
     delete_topics(kafka_admin, topics_with_prefix(kafka_admin, prefix))
+
+
+@pytest.fixture(scope="session")
+def ibm_trades() -> Path:
+    """24,293 real trades of one day."""
+    return _recorded("ibm-20131007-trades.csv.gz")
+
+
+def _recorded(name: str) -> Path:
+    path = Path(__file__).parents[2] / "shared" / "data" / name
+    if not path.is_file():
+        missing = f"{path} is missing: recorded ticks that this test reads, beside the checkout"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return path
