@@ -1,6 +1,6 @@
 """Which columns of a file hold which fields of a tick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,6 +37,21 @@ class Columns:
                     f"a tick has no field {field!r}; its fields: {', '.join(FIELDS)}"
                 )
         return cls(**mapping, mapped=frozenset(mapping))
+
+    @classmethod
+    def parse(cls, pairs: Iterable[str]) -> Self:
+        """Take ``FIELD=NAME`` texts.
+
+        Raises:
+            ConfigurationError: one is not of that form, or a tick has no such field.
+        """
+        mapping: dict[str, str] = {}
+        for pair in pairs:
+            field, separator, name = pair.partition("=")
+            if not separator or not name:
+                raise ConfigurationError(f"--column {pair}: write it as FIELD=NAME")
+            mapping[field] = name
+        return cls.of(mapping)
 
     @property
     def names(self) -> tuple[str, str, str, str, str]:

@@ -9,7 +9,8 @@ from app.domain.errors import ConfigurationError
 from app.ingest.columns import Columns
 from app.ingest.csv_source import CsvSource
 from app.ingest.json_source import JsonLinesSource
-from app.ingest.source import FileSource, Kind, RejectsWriter, UnreadableSourceError
+from app.ingest.rejects import Rejects
+from app.ingest.source import FileSource, Kind, UnreadableSourceError
 from app.ingest.times import TimeFormat, text_times
 from app.wire.values import LATEST_US
 
@@ -67,8 +68,8 @@ def open_source(path: Path, reading: Reading) -> FileSource:
             )
 
 
-def open_rejects(path: Path, sources: Sequence[FileSource]) -> RejectsWriter:
-    """A writer of bad rows of ``sources`` to the new file ``path``, in their own format.
+def open_rejects(path: Path, sources: Sequence[FileSource]) -> Rejects:
+    """The new file ``path`` for bad rows of ``sources``, in their own format.
 
     Raises:
         ConfigurationError: the sources differ in format or columns, ``path`` is named as another
@@ -89,7 +90,7 @@ def open_rejects(path: Path, sources: Sequence[FileSource]) -> RejectsWriter:
         raise ConfigurationError(f"{path} exists; move it away, or name another rejects file")
     if not path.parent.is_dir():
         raise ConfigurationError(f"the folder of {path} does not exist")
-    return first.rejects_writer(path)
+    return Rejects(path, first.rejects_writer(path))
 
 
 def _kind(path: Path) -> Kind | None:

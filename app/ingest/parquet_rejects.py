@@ -17,10 +17,7 @@ _GROUP_ROWS = 1_024
 
 
 class RejectedRecords:
-    """Columns as in the source, all types kept, behind a column ``reason``.
-
-    The file is made with the first row; a run without bad rows leaves none.
-    """
+    """Columns as in the source, all types kept, behind a column ``reason``."""
 
     def __init__(self, path: Path, schema: Any) -> None:  # noqa: ANN401 - untyped library
         self._path = path

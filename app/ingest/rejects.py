@@ -1,18 +1,53 @@
-"""Writes bad rows of text files to a file of the same format."""
+"""Keeps the bad rows of a run in a file of their own, in the format they came in."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from app.ingest.source import BadRow
+from app.domain.errors import ConfigurationError
+from app.ingest.source import BadRow, RejectsWriter
 from app.ingest.text_file import create_text
 
 
-class RejectedLines:
-    """One line for each bad row, as ``render`` puts row and reason together.
+class UnwritableRejectsError(ConfigurationError):
+    """The rejects file cannot be written."""
 
-    The file is made with the first one; a run without bad rows leaves none.
-    """
+
+class Rejects:
+    """The rejects file of a run; made with the first bad row, so that a clean run leaves none."""
+
+    def __init__(self, path: Path, writer: RejectsWriter) -> None:
+        self.path = path
+        self._writer = writer
+
+    def write(self, bad: BadRow) -> None:
+        """Append ``bad``.
+
+        Raises:
+            UnwritableRejectsError: the file exists by now, or the disk refuses.
+        """
+        try:
+            self._writer.write(bad)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Finish the file, if there is one.
+
+        Raises:
+            UnwritableRejectsError: the disk refuses.
+        """
+        try:
+            self._writer.close()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UnwritableRejectsError:
+        return UnwritableRejectsError(f"{self.path} cannot be written: {error.strerror or error}")
+
+
+class RejectedLines:
+    """One line of text for each bad row, as ``render`` puts row and reason together."""
 
     def __init__(
         self, path: Path, *, render: Callable[[BadRow], str], header: str | None = None

@@ -1,0 +1,152 @@
+"""One run of ``panda publish``, once its options are understood."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+
+from app.cli.publish_view import BadRowNotices, OnProgress, progress_view, summary
+from app.domain.errors import PandaError
+from app.ingest.outcome import Counts, PublishError
+from app.ingest.source import BadRow, TickSource
+
+if TYPE_CHECKING:
+    from app.ingest.pace import Pace
+    from app.ingest.publisher import Publisher
+    from app.ingest.rejects import Rejects
+    from app.settings import Settings
+
+_notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRun:
+    """What is to be published, and how."""
+
+    sources: Sequence[TickSource]
+    rejects: "Rejects | None"
+    """Where bad rows go; None: the run stops at the first."""
+    pace: "Pace | None"
+    event_timestamps: bool
+    limit: int | None
+    as_json: bool
+
+    def go(self, settings: "Settings") -> None:
+        """Publish, and say what came of it; a run that was stopped exits as its signal says.
+
+        Raises:
+            PandaError: the broker, the topic or a source is not as it should be.
+        """
+        from app.ingest.merging import in_event_order
+
+        topic = settings.topic("ticks")
+        with ExitStack() as stack:
+            show = stack.enter_context(progress_view(_notices, self._fraction))
+            if self.rejects is not None:
+                stack.enter_context(closing(self.rejects))
+            publisher = self._publisher(settings, topic, show)
+            received = stack.enter_context(_stop_on_signals(publisher.stop))
+            try:
+                counts = publisher.publish(in_event_order(self.sources)).counts
+            except (PandaError, KeyboardInterrupt) as error:
+                self._report_failure(topic, publisher.counts, error)
+                raise
+        self._report(topic, "interrupted" if received else "complete", counts)
+        if received:
+            raise typer.Exit(128 + received[0])
+
+    def _publisher(self, settings: "Settings", topic: str, show: OnProgress) -> "Publisher":
+        from app.ingest.connecting import open_producer
+        from app.ingest.publisher import Publisher
+        from app.kafka.dev_broker import resolve_bootstrap_servers
+        from app.wire.codecs import load_codecs
+
+        codecs = load_codecs(
+            registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
+        )
+        producer = open_producer(
+            resolve_bootstrap_servers(settings), topic, event_timestamps=self.event_timestamps
+        )
+        return Publisher(
+            producer=producer,
+            topic=topic,
+            encode=codecs.ticks.encode,
+            clock=time,
+            pace=self.pace,
+            event_timestamps=self.event_timestamps,
+            limit=self.limit,
+            on_bad_row=self._bad_row_taker(),
+            on_progress=show,
+        )
+
+    def _bad_row_taker(self) -> Callable[[BadRow], None] | None:
+        rejects = self.rejects
+        if rejects is None:
+            return None
+        notices = BadRowNotices(_notices)
+
+        def take(bad: BadRow) -> None:
+            rejects.write(bad)
+            notices.show(bad)
+
+        return take
+
+    def _fraction(self, counts: Counts) -> float:
+        """How far the run is, 0 to 1."""
+        read = sum(source.fraction_read for source in self.sources) / len(self.sources)
+        return max(read, counts.sent / self.limit) if self.limit else read
+
+    def _report(self, topic: str, outcome: str, counts: Counts) -> None:
+        rejects = str(self.rejects.path) if self.rejects and counts.rejected else None
+        if self.as_json:
+            facts = {
+                "topic": topic,
+                "outcome": outcome,
+                **asdict(counts),
+                "ticks_per_second": counts.ticks_per_second,
+                "rejects": rejects,
+            }
+            typer.echo(json.dumps(facts))
+        else:
+            typer.echo(summary(topic, outcome, counts, rejects))
+
+    def _report_failure(self, topic: str, counts: Counts, error: BaseException) -> None:
+        """The error itself is told by whoever catches it."""
+        outcome = "failed" if isinstance(error, PandaError) else "interrupted"
+        if self.as_json or not isinstance(error, PublishError):
+            self._report(topic, outcome, counts)
+
+
+@contextmanager
+def _stop_on_signals(stop: Callable[[], None]) -> Generator[list[int]]:
+    """Let Ctrl-C and SIGTERM call ``stop``; a second one does what it always did.
+
+    Yields:
+        The signals received, filled as they come.
+    """
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        stop()
+        restore()
+
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        restore()
