@@ -9,6 +9,9 @@ from app.domain.timestamps import from_micros
 
 _MICROS_PER_SECOND = 1_000_000
 
+_VOLUME_HALF = 2**63
+"""A tick's quantity is below it, a sum of them need not be: a snapshot holds it in two halves."""
+
 
 class BarBuilder:
     """Open, high, low, close and volume of one instrument, per interval of event time.
@@ -39,7 +42,7 @@ class BarBuilder:
         "late_ticks",
     )
 
-    _LAYOUT: ClassVar = struct.Struct("<B11q")
+    _LAYOUT: ClassVar = struct.Struct("<B12q")
     _VERSION: ClassVar = 1
 
     def __init__(self, instrument_token: int, interval_seconds: int) -> None:
@@ -100,7 +103,7 @@ class BarBuilder:
             self._high,
             self._low,
             self._close,
-            self._volume,
+            *divmod(self._volume, _VOLUME_HALF),
             self._count,
             self.late_ticks,
         )
@@ -127,7 +130,8 @@ class BarBuilder:
             )
         self._first_us, self._last_us = values[0:2]
         self._open, self._high, self._low, self._close = values[2:6]
-        self._volume, self._count, self.late_ticks = values[6:9]
+        self._volume = values[6] * _VOLUME_HALF + values[7]
+        self._count, self.late_ticks = values[8:10]
         self._span(self._first_us)
 
     def _begin(self, tick: MarketTick) -> None:
