@@ -14,7 +14,6 @@ from app.kafka.admin_calls import (
     delete_topics,
     describe_configs,
     describe_topics,
-    group_offsets,
     list_offsets,
 )
 from app.kafka.connection import connect, failure
@@ -22,7 +21,6 @@ from app.kafka.connection import connect, failure
 __all__ = [
     "Partition",
     "TopicState",
-    "committed_offsets",
     "connect",
     "delete_topics",
     "end_offsets",
@@ -73,6 +71,7 @@ def topic_states(admin: AdminClient, topics: Collection[str]) -> dict[str, Topic
             own_config=frozenset(key for key, setting in configs[name].items() if setting.own),
         )
         for name, topic in found.items()
+        if name in configs  # else it was deleted between the two requests
     }
 
 
@@ -116,27 +115,6 @@ def end_offsets(admin: AdminClient, topics: Collection[str]) -> dict[Partition, 
         KafkaError: a topic does not exist, or the broker does not answer.
     """
     return _offsets(admin, topics, "latest")
-
-
-def committed_offsets(
-    admin: AdminClient, group: str, topics: Collection[str] | None = None
-) -> dict[Partition, int]:
-    """Ask what a consumer group has committed; a partition without a commit is left out.
-
-    Args:
-        admin: The client to ask with.
-        group: The group's id on the broker; one that does not exist has no commits.
-        topics: Look at these topics only.
-
-    Raises:
-        KafkaError: the broker does not answer.
-    """
-    committed = group_offsets(admin, group)
-    return {
-        (topic, number): offset
-        for (topic, number), offset in committed.items()
-        if topics is None or topic in topics
-    }
 
 
 def topics_with_prefix(admin: AdminClient, prefix: str) -> list[str]:

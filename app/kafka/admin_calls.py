@@ -8,18 +8,13 @@ with one line when the broker does not answer in time or refuses.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportPrivateImportUsage=false
 
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -79,18 +74,19 @@ def describe_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, To
 def describe_configs(
     admin: AdminClient, topics: Collection[str]
 ) -> dict[str, dict[str, ConfigValue]]:
-    """Ask for all settings of each topic; all of them must exist."""
+    """Ask for all settings of those of ``topics`` that exist."""
     if not topics:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
     futures = admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
+    answers = _answers("read settings of", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
     own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
     return {
         resource.name: {
             entry.name: ConfigValue(value=str(entry.value), own=entry.source == own)
             for entry in entries.values()
         }
-        for resource, entries in _answers("read settings of", futures).items()
+        for resource, entries in answers.items()
     }
 
 
@@ -107,20 +103,16 @@ def list_offsets(
     return {(tp.topic, tp.partition): info.offset for tp, info in answers.items()}
 
 
-def group_offsets(admin: AdminClient, group: str) -> dict[Partition, int]:
-    """Ask for everything that a consumer group has committed."""
-    request = [ConsumerGroupTopicPartitions(group)]
-    futures = admin.list_consumer_group_offsets(request, request_timeout=REQUEST_SECONDS)
-    answer: ConsumerGroupTopicPartitions = _answers("read commits of", futures)[group]
-    committed = answer.topic_partitions or []
-    return {(tp.topic, tp.partition): tp.offset for tp in committed if tp.offset >= 0}
-
-
 def create_topics(admin: AdminClient, topics: Collection[NewTopic]) -> None:
-    """Create topics; none of them may exist."""
-    if topics:
-        futures = admin.create_topics(list(topics), request_timeout=REQUEST_SECONDS)
-        _answers("create topic", futures)
+    """Create topics, none of which may exist, and wait until the broker knows them."""
+    if not topics:
+        return
+    futures = admin.create_topics(list(topics), request_timeout=REQUEST_SECONDS)
+    _answers("create topic", futures)
+    names = [topic.topic for topic in topics]
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while len(describe_topics(admin, names)) < len(names) and time.monotonic() < deadline:
+        time.sleep(0.02)  # a broker learns what its controller decided a moment later
 
 
 def alter_configs(admin: AdminClient, changes: Mapping[str, Mapping[str, str | None]]) -> None:
@@ -161,5 +153,6 @@ def _answers(
         except KafkaException as error:
             cause: KafkaError = error.args[0]
             if cause.code() != ignore:
-                raise failure(f"{doing} {key}", error) from error
+                name = key.name if isinstance(key, ConfigResource) else key
+                raise failure(f"{doing} {name}", error) from error
     return answers

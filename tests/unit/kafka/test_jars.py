@@ -1,6 +1,5 @@
 import hashlib
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,10 +115,14 @@ def test_first_starts_at_the_same_time_download_each_jar_once(tmp_path: Path) ->
 
 def test_progress_counts_up_to_all_jars(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    report: Callable[[int, int], None] = lambda ready, total: seen.append((ready, total))  # noqa: E731
     ensure_jars(tmp_path, [jar("a")], fetch=FakeRepository())
 
-    ensure_jars(tmp_path, [jar("a"), jar("b"), jar("c")], fetch=FakeRepository(), on_progress=report)
+    ensure_jars(
+        tmp_path,
+        [jar("a"), jar("b"), jar("c")],
+        fetch=FakeRepository(),
+        on_progress=lambda ready, total: seen.append((ready, total)),
+    )
 
     assert seen == [(2, 3), (3, 3)]
 
