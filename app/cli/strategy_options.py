@@ -1,6 +1,5 @@
 """Options of ``panda strategies`` that are more than one word, parsed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,8 @@ def _file_parameters(file: Path) -> dict[str, Any]:
         value = parse(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInputError(f"{file} cannot be read: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"{file}:{error.lineno} is not JSON: {error.msg}") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{file} is not text in UTF-8: {error}") from error
     except ValueError as error:
         raise BadInputError(f"{file} {error}") from error
     if not is_object(value):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.markup import escape
@@ -96,14 +96,8 @@ def as_object(row: Row) -> dict[str, Any]:
         for entry in row.said
     ]
     match row.row:
-        case UnusableRow(id=id_, reason=reason, enabled=enabled):
-            return {
-                "id": id_,
-                "usable": False,
-                "reason": reason,
-                "enabled": enabled,
-                "status": status,
-            }
+        case UnusableRow() as unusable:
+            return {**asdict(unusable), "usable": False, "status": status}
         case StoredStrategy() as stored:
             return {**_stored_object(stored), "status": status}
 
@@ -115,7 +109,7 @@ def as_lines(row: Row) -> list[str]:
         if name == "status":
             said = said_lines(row) or ["no worker has reported"]
             lines += [f"{'status' if not i else '':<24} {line}" for i, line in enumerate(said)]
-        else:
+        elif name != "reason" or value is not None:
             shown = value if isinstance(value, str) else json.dumps(value)
             lines.append(f"{name:<24} {shown}")
     return lines
@@ -123,7 +117,7 @@ def as_lines(row: Row) -> list[str]:
 
 def said_lines(row: Row) -> list[str]:
     """What workers say, alike statements put together."""
-    version = None if isinstance(row.row, UnusableRow) else row.row.config.version
+    version = row.row.version if isinstance(row.row, UnusableRow) else row.row.config.version
     groups: dict[tuple[str, str | None, int], list[ReportedStatus]] = {}
     for entry in row.said:
         status = entry.status
@@ -157,10 +151,10 @@ def _sentence(alike: Sequence[ReportedStatus], *, of_version: int | None) -> str
 def _cells(row: Row, short: str) -> list[str]:
     said = said_lines(row)
     match row.row:
-        case UnusableRow(reason=reason, enabled=enabled):
-            shown = "?" if enabled is None else _yes(enabled)
+        case UnusableRow(reason=reason, strategy_type=kind, enabled=enabled, version=version):
             status = "\n".join([f"cannot be used: {reason}", *said])
-            return [short, "?", "?", "?", "?", shown, str(row.row.version or "?"), status]
+            shown = "?" if enabled is None else _yes(enabled)
+            return [short, kind or "?", "?", "?", "?", shown, str(version or "?"), status]
         case StoredStrategy(config=config):
             return [
                 short,
@@ -179,6 +173,7 @@ def _stored_object(stored: StoredStrategy) -> dict[str, Any]:
     return {
         "id": str(config.id),
         "usable": True,
+        "reason": None,
         "strategy_type": config.strategy_type,
         "parameters": dict(config.parameters),
         "instruments": [*config.instruments],

@@ -35,6 +35,8 @@ _ADVICE = (
     ("password", "check user and password in PANDA_DATABASE_URL"),
     ("does not exist", "create it, or check PANDA_DATABASE_URL"),
     ("refused", "start the server, or check PANDA_DATABASE_URL"),
+    ("timeout", "start the server, or check PANDA_DATABASE_URL"),
+    ("resolve host", "check PANDA_DATABASE_URL"),
 )
 
 
@@ -93,7 +95,8 @@ class Database:
             return
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.file.touch()
+            if not self.file.exists():
+                self.file.touch()
         except OSError as error:
             raise DatabaseUnavailableError(
                 f"the database {self.file} cannot be made: {error.strerror}: {error.filename}"
@@ -119,12 +122,19 @@ class Database:
             raise DatabaseUnavailableError(self._explained(error)) from error
 
     def _explained(self, error: SQLAlchemyError) -> str:
-        if self.file is not None and not self.file.exists():
+        if self.file is not None and _is_missing(self.file):
             return f"there is no database at {self.file}: run 'panda db upgrade'"
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         said = " ".join(str(cause).split())
         advice = next((advice for part, advice in _ADVICE if part in said), None)
         return f"database {self}: {said}" + (f"; {advice}" if advice else "")
+
+
+def _is_missing(file: Path) -> bool:
+    try:
+        return not file.exists()
+    except OSError:
+        return False
 
 
 def _parsed(text: str) -> URL:

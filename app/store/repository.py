@@ -52,6 +52,8 @@ class UnusableRow:
     """As it stands in the row; SQLite lets it be anything."""
     reason: str
     """One sentence that names the column."""
+    strategy_type: str | None
+    """None where that cannot be read either."""
     enabled: bool | None
     """None where that cannot be read either."""
     version: int

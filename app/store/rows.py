@@ -40,6 +40,7 @@ def read_row(raw: RawRow, acceptance: Acceptance) -> StoredStrategy | UnusableRo
     return UnusableRow(
         id=str(raw["id"]),
         reason=reason,
+        strategy_type=kind if isinstance(kind := raw["strategy_type"], str) else None,
         enabled=_readable_flag(raw, "enabled"),
         version=_readable_version(raw) or 0,
     )

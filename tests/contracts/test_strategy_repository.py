@@ -242,9 +242,19 @@ def test_what_the_check_refuses_is_reported_and_stops_nobody(
     loaded = repository.load()
     assert loaded.usable == (fine,)
     assert loaded.unusable == (
-        UnusableRow(id=str(unknown.id), reason="unknown strategy type", enabled=True, version=1),
         UnusableRow(
-            id=str(broken.id), reason="x refuses it: KeyError: 'period'", enabled=True, version=1
+            id=str(unknown.id),
+            reason="unknown strategy type",
+            strategy_type="unknown",
+            enabled=True,
+            version=1,
+        ),
+        UnusableRow(
+            id=str(broken.id),
+            reason="x refuses it: KeyError: 'period'",
+            strategy_type="x",
+            enabled=True,
+            version=1,
         ),
     )
     assert repository.get(unknown.id) == loaded.unusable[0]

@@ -57,6 +57,10 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
     assert "unable to open database file" in failure_of(f"sqlite:///{tmp_path}")
 
 
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path) -> None:
+    assert "unable to open database file" in failure_of(f"sqlite:///{tmp_path}/{'x' * 300}")
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     url = f"sqlite:///{tmp_path}/file/panda.db"
@@ -232,6 +236,7 @@ def test_one_row_is_looked_up_with_its_damage(tmp_path: Path) -> None:
         assert repository(database).get(row_id) == UnusableRow(
             id=str(row_id),
             reason="instruments is empty: name at least one instrument token",
+            strategy_type="rules_rsi",
             enabled=True,
             version=1,
         )

@@ -141,11 +141,10 @@ def test_what_a_downgrade_deletes_is_said_first(database: Database) -> None:
     clock = lambda: datetime.now(UTC)  # noqa: E731 - a clock is a function
     SqlStatusRepository(database, clock=clock).report(said, worker="runner-0")
     status, brokers, rows = losses(database, "base")
-    assert "1 rows of strategy_status" in status
-    assert "active_brokers of 1 strategies" in brokers
+    assert status == "what workers said of strategies (rows: 1)"
+    assert brokers.startswith("validator_type (rows: 1) and active_brokers (rows: 1; ")
     assert "signals only" in brokers
-    assert "validator_type of 1" in brokers
-    assert "2 rows of strategy_configurations" in rows
+    assert rows == "all strategies (rows: 2)"
     assert losses(database, "1") == (status, brokers)
     assert losses(database, "3") == ()
 

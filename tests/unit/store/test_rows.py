@@ -140,10 +140,14 @@ def test_unusable_rows_leave_the_others_alone() -> None:
 
 
 def test_a_worker_can_report_an_unusable_row_that_has_an_id() -> None:
-    row = UnusableRow(id=ID, reason="instruments is empty", enabled=True, version=2)
+    row = UnusableRow(
+        id=ID, reason="instruments is empty", strategy_type="x", enabled=True, version=2
+    )
     status = row.status
     assert status is not None
     assert (status.strategy_id, status.strategy_version) == (UUID(ID), 2)
     assert (status.state, status.reason) == (StrategyState.INVALID, "instruments is empty")
-    nameless = UnusableRow(id="seven", reason="id is not a uuid", enabled=True, version=0)
+    nameless = UnusableRow(
+        id="seven", reason="id is not a uuid", strategy_type=None, enabled=True, version=0
+    )
     assert nameless.status is None

@@ -54,4 +54,4 @@ def downgrade() -> None:
 def loss(connection: sa.Connection) -> str | None:
     """What ``downgrade`` loses, in words; None where nothing is there to lose."""
     rows = connection.scalar(sa.text("SELECT count(*) FROM strategy_configurations"))
-    return f"all strategies: {rows} rows of strategy_configurations" if rows else None
+    return f"all strategies (rows: {rows})" if rows else None

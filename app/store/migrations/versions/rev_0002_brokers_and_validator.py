@@ -35,7 +35,6 @@ def loss(connection: sa.Connection) -> str | None:
     if not brokers and not validators:
         return None
     return (
-        f"active_brokers of {brokers} strategies (also of those that were signals only:"
-        " zerodha_trading_enabled alone then decides where their orders go),"
-        f" validator_type of {validators}"
+        f"validator_type (rows: {validators}) and active_brokers (rows: {brokers}; where orders go,"
+        " also of those that were signals only, is then for zerodha_trading_enabled to say)"
     )

@@ -54,4 +54,4 @@ def loss(connection: sa.Connection) -> str | None:
     rows = connection.scalar(sa.text("SELECT count(*) FROM strategy_status"))
     if not rows:
         return None
-    return f"what workers said of strategies: {rows} rows of strategy_status"
+    return f"what workers said of strategies (rows: {rows})"
