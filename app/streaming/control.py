@@ -34,14 +34,20 @@ class TradingStates:
 
     def __init__(self) -> None:
         self._states: dict[str, TradingState] = {}
+        self._events: dict[str, ControlEvent] = {}
 
     def apply(self, event: ControlEvent) -> None:
         """Take the newest event of an account."""
         self._states[event.account] = event.state
+        self._events[event.account] = event
 
     def halt_all(self) -> None:
         """Halt every account."""
         self._states[ALL_ACCOUNTS] = TradingState.HALTED
+
+    def events(self) -> tuple[ControlEvent, ...]:
+        """The newest event of every account, by account."""
+        return tuple(self._events[account] for account in sorted(self._events))
 
     def of(self, account: str) -> TradingState:
         """Whether ``account`` may trade."""
@@ -134,7 +140,7 @@ class ControlWatcher:
             )
             self._states.halt_all()
             return
-        logger.warning(
+        logger.info(
             "account %s is %s (%s, by %s)",
             event.account,
             event.state,

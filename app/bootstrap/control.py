@@ -1,0 +1,70 @@
+"""Writes and reads the topic ``control`` for the command line."""
+
+from confluent_kafka import KafkaException, Producer
+
+from app.domain.errors import KafkaError
+from app.domain.trading import ControlEvent
+from app.kafka.connection import LIBRDKAFKA_LOG, connect
+from app.kafka.declarations import declared_topics
+from app.kafka.dev_broker import resolve_bootstrap_servers
+from app.kafka.partitioner import producer_config
+from app.kafka.topic_diff import verify_topics
+from app.settings import Settings
+from app.streaming.control import ControlWatcher, TradingStates
+from app.wire.codecs import load_codecs
+
+_SEND_SECONDS = 10.0
+
+
+def send_control_event(settings: Settings, event: ControlEvent) -> None:
+    """Put ``event`` on the topic, and wait until the broker has it.
+
+    Raises:
+        KafkaError: the broker did not take it: assume that nothing changed.
+    """
+    servers, topic = _topic(settings)
+    codec = load_codecs(
+        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
+    ).control
+    failures: list[str] = []
+    producer = Producer(
+        {**producer_config(servers, message_timeout_ms=int(_SEND_SECONDS * 1000))},
+        logger=LIBRDKAFKA_LOG,
+    )
+    try:
+        producer.produce(
+            topic,
+            codec.encode(event),
+            event.account.encode(),
+            on_delivery=lambda error, _message: failures.append(str(error)) if error else None,
+        )
+        left = producer.flush(_SEND_SECONDS + 1)
+    except KafkaException as error:
+        raise KafkaError(f"not sent to {topic}: {error.args[0]}") from error
+    if failures or left:
+        reason = failures[0] if failures else "no answer"
+        raise KafkaError(f"not sent to {topic}: {reason}; assume that nothing changed")
+
+
+def read_control_events(settings: Settings) -> tuple[ControlEvent, ...]:
+    """The newest event of every account, by account.
+
+    Raises:
+        KafkaError: the topic cannot be read.
+    """
+    servers, topic = _topic(settings)
+    states = TradingStates()
+    codecs = load_codecs(
+        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
+    )
+    with ControlWatcher(
+        bootstrap_servers=servers, topic=topic, decoder=codecs.control, states=states
+    ):
+        return states.events()
+
+
+def _topic(settings: Settings) -> tuple[str, str]:
+    servers = resolve_bootstrap_servers(settings)
+    declared = declared_topics(settings)
+    verify_topics(connect(servers), declared, ["control"])
+    return servers, declared["control"].on_broker
