@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
     @property
     def effective_database_url(self) -> str:
         """The URL given, or SQLite in the data directory."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'panda.db'}"
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir / 'panda.db'))}"
 
     def account_for(self, broker: str) -> str:
         """The account id that orders to ``broker`` are booked on."""

@@ -187,6 +187,16 @@ def test_the_list_shows_bad_rows_and_what_workers_say(seeded: Panda, file: Path)
     assert "cannot be used" in seeded("strategies", "enable", "dead").stderr
 
 
+def test_the_data_directory_may_have_any_name(
+    panda: Panda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PANDA_DATABASE_URL")
+    monkeypatch.setenv("PANDA_DATA_DIR", str(tmp_path / "50%20 off?"))
+    panda("db", "upgrade")
+    assert (tmp_path / "50%20 off?" / "panda.db").exists()
+    assert listed(panda) == []
+
+
 def test_an_empty_list_says_what_to_do(panda: Panda) -> None:
     panda("db", "upgrade")
     result = panda("strategies", "list")
