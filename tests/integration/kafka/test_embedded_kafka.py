@@ -96,18 +96,48 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert not broker.running
 
 
-def test_a_broker_that_cannot_start_says_so_with_the_tail_of_its_log(tmp_path: Path) -> None:
-    with EmbeddedKafka(tmp_path, *free_ports(2)):
+def test_a_second_broker_on_the_same_data_is_refused_before_it_touches_them(
+    tmp_path: Path,
+) -> None:
+    with EmbeddedKafka(tmp_path, *free_ports(2)) as first:
         second = EmbeddedKafka(tmp_path, *free_ports(2))
 
-        with pytest.raises(BrokerStartError) as caught:
+        with pytest.raises(BrokerStartError, match=rf"^another Kafka runs on {tmp_path}; stop it"):
             second.start()
+
+        assert not second.running
+        assert answers(first.bootstrap_servers, timeout_seconds=5)
+
+
+def test_a_broker_that_cannot_start_says_so_with_the_tail_of_its_log(tmp_path: Path) -> None:
+    with EmbeddedKafka(tmp_path, *free_ports(2)):
+        pass
+    (tmp_path / "topics" / "meta.properties").write_text("version=1\nnode.id=7\n")
+    broken = EmbeddedKafka(tmp_path, *free_ports(2))
+
+    with pytest.raises(BrokerStartError) as caught:
+        broken.start()
 
     first, *tail = str(caught.value).splitlines()
     assert first.startswith("the embedded Kafka ended with code 1 before it answered")
     assert str(tmp_path / "broker.log") in first
-    assert any("Failed to acquire lock on file .lock" in line for line in tail)
-    assert not second.running
+    assert any("meta.properties" in line for line in tail)
+    assert not broken.running
+
+
+def test_after_a_crash_it_starts_again_with_what_was_acknowledged(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path, *free_ports(2))
+    java = psutil.Process(broker.launch().pid)
+    broker.wait_until_ready()
+    create_topics(connect(broker.bootstrap_servers), [NewTopic("kept", 1, 1)])
+    producer = Producer(producer_config(broker.bootstrap_servers))
+    producer.produce("kept", b"value")
+    assert producer.flush(30) == 0
+    java.kill()
+    broker.stop()
+
+    with EmbeddedKafka(tmp_path, *free_ports(2)) as again:
+        assert end_offsets(connect(again.bootstrap_servers), ["kept"]) == {("kept", 0): 1}
 
 
 def test_a_directory_that_is_no_store_of_kafka_is_refused_with_kafkas_reason(
