@@ -1,0 +1,76 @@
+"""One strategy on one instrument: the processor speaks, the validator judges."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.capabilities import Capabilities
+from app.domain.config import ExecutionContext
+from app.domain.executor import (
+    Emitted,
+    NotASignalError,
+    NotAViolationError,
+    Refused,
+    StrategyExecutor,
+)
+from tests.unit.fakes.processors import Answering, Quiet
+from tests.unit.fakes.validators import REFUSAL, Answers
+from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, buy, config, tick
+
+
+def executor(processor: Any, validator: Any = None) -> StrategyExecutor:
+    return StrategyExecutor(
+        processor=processor,
+        validator=validator or Answers(),
+        config=config(),
+        context=ExecutionContext(instrument_token=TOKEN, brokers=("paper",)),
+        capabilities=Capabilities.of(processor),
+    )
+
+
+def test_it_is_for_its_own_instrument_only():
+    assert executor(Quiet()).supports(TOKEN)
+    assert not executor(Quiet()).supports(OTHER_TOKEN)
+
+
+def test_a_signal_that_the_validator_lets_pass_stands():
+    assert executor(Answering(buy())).process_tick(tick(), ()) == Emitted(result=buy())
+
+
+def test_a_signal_that_the_validator_refuses_comes_with_the_reason():
+    outcome = executor(Answering(buy()), Answers(REFUSAL)).process_tick(tick(), ())
+    assert outcome == Refused(result=buy(), violation=REFUSAL)
+
+
+def test_where_the_processor_says_nothing_the_validator_is_not_asked():
+    validator = Answers(RuntimeError("asked"))
+    assert executor(Answering(None), validator).process_tick(tick(), ()) is None
+
+
+def test_the_processor_gets_the_tick_and_the_history():
+    processor = Quiet()
+    history = (tick(1), tick(2))
+    executor(processor).process_tick(tick(3), history)
+    assert processor.seen == [tick(3)]
+    assert processor.histories == [history]
+
+
+@pytest.mark.parametrize("answer", ["BUY", True, (), {"signal_type": "BUY"}, REFUSAL])
+def test_anything_but_a_signal_or_none_is_an_error_of_the_processor(answer):
+    name = type(answer).__name__
+    with pytest.raises(NotASignalError, match=f"process_tick returned {name}, not SignalResult"):
+        executor(Answering(answer)).process_tick(tick(), ())
+
+
+@pytest.mark.parametrize("answer", [True, False, "too much", ()])
+def test_anything_but_a_violation_or_none_is_an_error_of_the_validator(answer):
+    name = type(answer).__name__
+    with pytest.raises(NotAViolationError, match=f"validate_signal returned {name}"):
+        executor(Answering(buy()), Answers(answer)).process_tick(tick(), ())
+
+
+def test_what_processor_or_validator_raise_comes_out_as_it_is():
+    with pytest.raises(ZeroDivisionError):
+        executor(Answering(ZeroDivisionError())).process_tick(tick(), ())
+    with pytest.raises(ZeroDivisionError):
+        executor(Answering(buy()), Answers(ZeroDivisionError())).process_tick(tick(), ())

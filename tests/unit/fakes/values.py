@@ -1,0 +1,112 @@
+"""Ticks, configurations, signals and orders with defaults, for tests that care about one field."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.domain.signals import SignalResult, SignalType, TradingSignal
+from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
+
+START = datetime(2024, 3, 1, 9, 15, tzinfo=UTC)
+TOKEN = 1001
+OTHER_TOKEN = 2002
+
+
+def tick(
+    price: str | int = 100, *, token: int = TOKEN, seconds: float = 0, quantity: int = 1
+) -> MarketTick:
+    return MarketTick.of(
+        instrument_token=token,
+        event_time=START + timedelta(seconds=seconds),
+        last_price=price,
+        last_traded_quantity=quantity,
+    )
+
+
+def config(strategy_type: str = "talker", *, number: int = 1, **changes: Any) -> StrategyConfig:
+    given: dict[str, Any] = {"id": UUID(int=number), "instruments": (TOKEN,), **changes}
+    return StrategyConfig(strategy_type=strategy_type, **given)
+
+
+BUY = SignalResult(signal_type=SignalType.BUY, confidence=0.8, quantity=10, price=Decimal(100))
+
+
+def buy(**changes: Any) -> SignalResult:
+    return replace(BUY, **changes)
+
+
+SIGNAL = TradingSignal(
+    signal_id="5" * 32,
+    strategy_id=str(UUID(int=1)),
+    strategy_type="talker",
+    strategy_version=1,
+    model_digest=None,
+    instrument_token=TOKEN,
+    signal_type=SignalType.BUY,
+    confidence=0.8,
+    quantity=10,
+    price=Decimal("100.50"),
+    reasoning=None,
+    event_time=START,
+    tick_price=Decimal("100.25"),
+    brokers=("paper",),
+    tick_topic_id="topic-a",
+    tick_partition=2,
+    tick_offset=7,
+)
+
+
+def signal(**changes: Any) -> TradingSignal:
+    return replace(SIGNAL, **changes)
+
+
+ORDER = Order(
+    client_order_id="ABCDEFGHIJKLMNOPQRST",
+    signal_id="5" * 32,
+    account="PAPER1",
+    broker="paper",
+    strategy_id=str(UUID(int=1)),
+    strategy_type="talker",
+    instrument_token=TOKEN,
+    side=Side.BUY,
+    quantity=10,
+    signal_price=Decimal("100.50"),
+    reference_price=Decimal("100.25"),
+    event_time=START,
+    tick_topic_id="topic-a",
+    tick_partition=2,
+    tick_offset=7,
+)
+
+
+def order(**changes: Any) -> Order:
+    return replace(ORDER, **changes)
+
+
+def report(
+    of: Order, status: OrderStatus, *, sequence: int = 1, filled: int = 0
+) -> ExecutionReport:
+    """An event of ``of``; ``filled`` is the quantity of this fill."""
+    return ExecutionReport(
+        execution_id=f"{of.client_order_id}-{sequence}",
+        client_order_id=of.client_order_id,
+        venue_order_id="V1",
+        signal_id=of.signal_id,
+        account=of.account,
+        broker=of.broker,
+        strategy_id=of.strategy_id,
+        strategy_type=of.strategy_type,
+        instrument_token=of.instrument_token,
+        side=of.side,
+        status=status,
+        quantity=of.quantity,
+        last_quantity=filled,
+        last_price=of.reference_price if filled else None,
+        cumulative_quantity=filled,
+        reason=None,
+        event_time=of.event_time,
+    )
