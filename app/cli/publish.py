@@ -150,15 +150,26 @@ def _synthetic(
 
     try:
         tokens = [int(token) for token in instruments.split(",")]
-        begin = datetime.fromisoformat(start)
     except ValueError as error:
-        raise ConfigurationError(f"--instruments or --start: {error}") from error
-    if begin.tzinfo is None or begin > datetime.now(UTC):
-        raise ConfigurationError(
-            f"--start {start}: give a past time with its zone, as {_FIRST_SYNTHETIC}"
-        )
+        raise ConfigurationError(f"--instruments {instruments}: write it as 1001,1002") from error
     return SyntheticSource(
-        instruments=tokens, ticks=ticks, seed=seed, start=begin, ticks_per_second=tick_rate
+        instruments=tokens,
+        ticks=ticks,
+        seed=seed,
+        start=_past_time(start),
+        ticks_per_second=tick_rate,
+    )
+
+
+def _past_time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+        if time <= datetime.now(UTC):
+            return time
+    except (ValueError, TypeError):  # no time, or one without a zone
+        pass
+    raise ConfigurationError(
+        f"--start {text}: give a past time with its zone, as {_FIRST_SYNTHETIC}"
     )
 
 
