@@ -7,9 +7,8 @@ where they are here or can be pulled; else they are built from ``deploy/test``.
 
 import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.waiting_utils import WaitStrategy, WaitStrategyTarget
+
+from app.kafka.ports import free_ports
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PUBLIC_IMAGES = {"KAFKA_IMAGE": "apache/kafka:4.2.0", "POSTGRES_IMAGE": "postgres:17"}
@@ -44,37 +45,49 @@ class BrokerAnswers(WaitStrategy):
             return False
 
 
-def docker(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run the docker command; its exit code is for the caller to look at."""
-    return subprocess.run(
+def docker(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+    """Run the docker command in the checkout and return what it prints, or fail with that.
+
+    Args:
+        arguments: What follows ``docker``.
+        env: Variables to add to those of this process.
+        timeout: The longest that it may take, in seconds.
+    """
+    done = subprocess.run(
         ["docker", *arguments],
         cwd=CHECKOUT,
-        capture_output=True,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=timeout,
         check=False,
     )
+    assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stdout[-10_000:]}"
+    return done.stdout
+
+
+def succeeds(*arguments: str, timeout: float) -> bool:
+    """Whether the docker command ends well, and in time."""
+    try:
+        docker(*arguments, timeout=timeout)
+    except (AssertionError, subprocess.TimeoutExpired):
+        return False
+    return True
 
 
 def can_be_had(image: str) -> bool:
     """Whether the image is here, or can be pulled within two minutes."""
-    if docker("image", "inspect", image).returncode == 0:
-        return True
-    try:
-        return docker("pull", "--quiet", image, timeout=120).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+    return succeeds("image", "inspect", image, timeout=20) or succeeds(
+        "pull", "--quiet", image, timeout=120
+    )
 
 
 def reason_for_no_docker() -> str | None:
     """Why no container can be run, or None where one can."""
     if shutil.which("docker") is None:
         return "the docker command is missing"
-    try:
-        answer = docker("info", timeout=20)
-    except subprocess.TimeoutExpired:
-        return "the Docker engine does not answer within 20 s"
-    return None if answer.returncode == 0 else "no Docker engine answers"
+    return None if succeeds("info", timeout=20) else "no Docker engine answers"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,40 +116,21 @@ def images(docker_engine: None) -> Mapping[str, str]:
 def build_test_image(variable: str) -> str:
     """Build the stand-in of ``deploy/test`` and return its name."""
     service = TEST_SERVICES[variable]
-    compose(["-f", "deploy/test/compose.yml", "build", "--quiet", service], timeout=600)
+    docker("compose", "-f", "deploy/test/compose.yml", "build", "--quiet", service, timeout=600)
     return f"algo-panda-test-{service}"
 
 
-def compose(
-    arguments: Sequence[str], env: Mapping[str, str] | None = None, *, timeout: float = 120
-) -> str:
-    """Run ``docker compose`` in the checkout and return what it prints, or fail with it."""
-    done = subprocess.run(
-        ["docker", "compose", *arguments],
-        cwd=CHECKOUT,
-        env={**os.environ, **(env or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == 0, f"docker compose {' '.join(arguments)}:\n{done.stdout[-5000:]}"
-    return done.stdout
-
-
-def free_port() -> int:
-    """A port on the loopback interface that nothing listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+@pytest.fixture(scope="session")
+def run_docker() -> Callable[..., str]:
+    """``docker``, for the tests."""
+    return docker
 
 
 @pytest.fixture(scope="session")
 def kafka_in_container(images: Mapping[str, str]) -> Generator[str]:
     """The bootstrap servers of one broker in a container; it creates no topic on its own."""
     # A broker says where clients find it, so the port has to be known before it starts.
-    port = free_port()
+    (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     container = DockerContainer(images["KAFKA_IMAGE"]).with_kwargs(labels=LABELS)
     container.ports["9092"] = ("127.0.0.1", port)
@@ -167,7 +161,7 @@ def postgres_in_container(images: Mapping[str, str]) -> Generator[str]:
     container = PostgresContainer(
         images["POSTGRES_IMAGE"], username="panda", password="panda", dbname="panda"
     ).with_kwargs(labels=LABELS)
-    port = free_port()
+    (port,) = free_ports(1)
     container.ports["5432"] = ("127.0.0.1", port)
     with container:
         yield f"postgresql+psycopg://panda:panda@127.0.0.1:{port}/panda"
