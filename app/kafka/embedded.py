@@ -82,7 +82,7 @@ class EmbeddedKafka:
         """Whether the broker that this object started still runs."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout_seconds: float = 60.0) -> None:
+    def start(self, timeout_seconds: float = 120.0) -> None:
         """Start the broker and wait until it answers.
 
         Raises:
@@ -116,7 +116,7 @@ class EmbeddedKafka:
             raise
         return identity
 
-    def wait_until_ready(self, timeout_seconds: float = 60.0) -> None:
+    def wait_until_ready(self, timeout_seconds: float = 120.0) -> None:
         """Wait until the broker that was launched answers a metadata request; else stop it.
 
         Raises:

@@ -1,0 +1,109 @@
+"""Reading records one by one, and knowing when all of a topic has been read."""
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaException, Message
+
+from app.kafka.admin_calls import Partition
+from app.kafka.connection import LIBRDKAFKA_LOG, failure
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+"""How long an interrupt from the keyboard may wait."""
+
+_AT_END = confluent_kafka.KafkaError._PARTITION_EOF  # noqa: SLF001 (a public code, named this way)
+_TOO_SLOW = confluent_kafka.KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
+
+
+def consumer_config(
+    bootstrap_servers: str, group: str, client_config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Build the configuration of a consumer that reads committed records and commits nothing.
+
+    Args:
+        bootstrap_servers: host:port[,host:port].
+        group: The group's id on the broker; without ``subscribe`` or commits it is not used.
+        client_config: More librdkafka settings; they go before the ones here.
+    """
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "logger": LIBRDKAFKA_LOG,
+        **(client_config or {}),
+    }
+
+
+class Ends:
+    """Where partitions ended at one moment, and which of them have been read that far."""
+
+    def __init__(self, ends: Mapping[Partition, int]) -> None:
+        """Take the offsets that the next record of each partition would have got."""
+        self._ends = dict(ends)
+        self._reached: set[Partition] = set()
+
+    def takes(self, partition: Partition, offset: int) -> bool:
+        """Note that the record at ``offset`` was read; whether it stood there at that moment."""
+        end = self._ends.get(partition, 0)
+        if offset >= end - 1:
+            self._reached.add(partition)
+        return offset < end
+
+    def note_end(self, partition: Partition) -> None:
+        """Note that there is nothing more to read: the last offsets may be no records."""
+        self._reached.add(partition)
+
+    def reached(self, partitions: Collection[Partition]) -> bool:
+        """Whether all of ``partitions`` have been read that far."""
+        return self._reached.issuperset(partitions)
+
+
+def next_record(
+    consumer: Consumer, ends: Ends | None, assigned: Callable[[], Collection[Partition] | None]
+) -> Message | None:
+    """Wait for the next record.
+
+    Args:
+        consumer: Made with ``consumer_config``.
+        ends: Where to stop; None: nowhere.
+        assigned: The partitions that are this consumer's; None while it has not been told.
+
+    Returns:
+        The record, or None where all partitions have been read to their ends.
+
+    Raises:
+        KafkaError: the topic or the group cannot be read.
+    """
+    while True:
+        if ends is not None:
+            partitions = assigned()
+            if partitions is not None and ends.reached(partitions):
+                return None
+        try:
+            message = consumer.poll(_POLL_SECONDS)
+        except KafkaException as error:
+            raise failure("read from Kafka", error) from error
+        if message is None:
+            continue
+        problem = message.error()
+        partition = (str(message.topic()), int(message.partition() or 0))
+        if problem is not None:
+            _heed(problem, ends, partition)
+        elif ends is None or ends.takes(partition, int(message.offset() or 0)):
+            return message
+
+
+def _heed(error: confluent_kafka.KafkaError, ends: Ends | None, partition: Partition) -> None:
+    if error.code() == _AT_END:
+        if ends is not None:
+            ends.note_end(partition)
+    elif error.code() == _TOO_SLOW or error.retriable():
+        logger.warning("%s[%d]: %s", *partition, error.str())
+    else:
+        raise failure(f"read {partition[0]}", KafkaException(error))
