@@ -1,0 +1,294 @@
+"""The public consumer on a real broker."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from app import SignalConsumer
+from app.consumer import UndecodableRecord, UndecodableSignalError
+from app.domain.errors import KafkaError
+from app.domain.signals import SignalType, TradingSignal
+from app.kafka.admin_calls import create_topics
+from app.kafka.groups import committed_offsets
+from app.kafka.partitioner import producer_config
+from app.wire.codecs import load_codecs
+
+pytestmark = pytest.mark.broker
+
+CODEC = load_codecs().signals
+FIRST = TradingSignal(
+    signal_id="s-0",
+    strategy_id="rsi",
+    strategy_type="rules_rsi",
+    strategy_version=1,
+    model_digest=None,
+    instrument_token=408065,
+    signal_type=SignalType.BUY,
+    confidence=0.7,
+    quantity=1,
+    price=Decimal("184.32"),
+    reasoning=None,
+    event_time=datetime(2013, 10, 7, 13, 30, tzinfo=UTC),
+    tick_price=Decimal("184.32"),
+    brokers=("paper",),
+    tick_topic_id="topic-1",
+    tick_partition=0,
+    tick_offset=0,
+)
+
+
+def signal(offset: int, **changes: Any) -> TradingSignal:
+    return replace(FIRST, signal_id=f"s-{offset}", tick_offset=offset, **changes)
+
+
+@pytest.fixture
+def topic(kafka_admin: AdminClient, topic_prefix: str) -> str:
+    name = f"{topic_prefix}signals"
+    create_topics(kafka_admin, [NewTopic(name, 1, 1)])
+    return name
+
+
+@pytest.fixture
+def send(kafka: Any, topic: str) -> Callable[..., None]:
+    def produce(*values: TradingSignal | bytes | None) -> None:
+        producer = Producer(producer_config(kafka.bootstrap_servers))
+        for value in values:
+            encoded = CODEC.encode(value) if isinstance(value, TradingSignal) else value
+            producer.produce(topic, encoded, b"408065")
+        assert producer.flush(30) == 0
+
+    return produce
+
+
+@pytest.fixture
+def consume(kafka: Any, topic: str, topic_prefix: str) -> Callable[..., SignalConsumer]:
+    def make(**options: Any) -> SignalConsumer:
+        chosen = {
+            "group": f"{topic_prefix}group",
+            "bootstrap_servers": kafka.bootstrap_servers,
+            "topic": topic,
+            "from_beginning": True,
+            "until_end": True,
+        }
+        return SignalConsumer(**chosen | options)
+
+    return make
+
+
+@pytest.fixture
+def committed(kafka: Any, topic: str, topic_prefix: str) -> Callable[[], int | None]:
+    def ask() -> int | None:
+        found = committed_offsets(kafka.bootstrap_servers, f"{topic_prefix}group", [topic])
+        return found.get((topic, 0))
+
+    return ask
+
+
+def ids(signals: Iterator[TradingSignal] | SignalConsumer) -> Sequence[str]:
+    return [said.signal_id for said in signals]
+
+
+def test_signals_come_typed_and_in_order_until_the_end(send, consume):
+    sent = [signal(number) for number in range(5)]
+    send(*sent)
+    with consume() as signals:
+        assert list(signals) == sent
+
+
+def test_an_empty_topic_ends_at_once(consume, committed):
+    with consume() as signals:
+        assert list(signals) == []
+    assert committed() is None
+
+
+def test_what_comes_after_the_block_was_entered_is_left_for_the_next(send, consume):
+    send(signal(0), signal(1))
+    with consume() as signals:
+        first = next(signals)
+        send(signal(2))
+        assert [first.signal_id, *ids(signals)] == ["s-0", "s-1"]
+    with consume() as signals:
+        assert ids(signals) == ["s-2"]
+
+
+def test_without_from_beginning_a_new_group_gets_only_what_comes_later(send, consume):
+    send(signal(0))
+    with consume(from_beginning=False) as signals:
+        assert ids(signals) == []
+    send(signal(1))
+    with consume(from_beginning=False, until_end=False) as signals:
+        # The group has committed nothing, so it is at the end; send until it has joined.
+        numbers = iter(range(2, 10_000))
+        original = signals._consumer.poll
+
+        def poll(timeout: float) -> Any:
+            message = original(timeout)
+            if message is None:
+                send(signal(next(numbers)))
+            return message
+
+        signals._consumer = Polling(signals._consumer, poll)
+        assert int(next(signals).signal_id.removeprefix("s-")) >= 2
+
+
+class Polling:
+    """A consumer with another ``poll``."""
+
+    def __init__(self, consumer: Any, poll: Callable[[float], Any]) -> None:
+        self._consumer = consumer
+        self.poll = poll
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+def test_the_signal_in_hand_is_committed_only_when_the_next_is_asked_for(send, consume, committed):
+    send(signal(0), signal(1), signal(2))
+    with consume() as signals:
+        assert ids(islice(signals, 2)) == ["s-0", "s-1"]
+    assert committed() == 1
+    with consume() as signals:
+        assert ids(signals) == ["s-1", "s-2"]
+    assert committed() == 3
+
+
+def test_a_signal_that_broke_its_reader_comes_again(send, consume, committed):
+    send(signal(0), signal(1))
+
+    def read_and_fail() -> None:
+        with consume() as signals:
+            for said in signals:
+                if said.signal_id == "s-1":
+                    raise RuntimeError("my service broke")
+
+    with pytest.raises(RuntimeError):
+        read_and_fail()
+    assert committed() == 1
+    with consume() as signals:
+        assert ids(signals) == ["s-1"]
+
+
+def test_commit_takes_the_signal_in_hand_at_once(send, consume, committed):
+    send(signal(0), signal(1))
+    with consume() as signals:
+        signals.commit()
+        next(signals)
+        signals.commit()
+        assert committed() == 1
+        next(signals)
+        assert committed() == 1
+    assert committed() == 1
+
+
+def test_a_redelivered_signal_is_left_out_where_asked(send, consume):
+    other_instrument = signal(1, instrument_token=1)
+    other_strategy = signal(1, strategy_id="ml")
+    topic_made_anew = signal(0, tick_topic_id="topic-2")
+    sent = [signal(0), signal(1), signal(0), signal(1), other_instrument, other_strategy]
+    send(*sent, signal(2), topic_made_anew, signal(2), topic_made_anew)
+    with consume(deduplicate=True) as signals:
+        assert list(signals) == [
+            signal(0),
+            signal(1),
+            other_instrument,
+            other_strategy,
+            signal(2),
+            topic_made_anew,
+        ]
+    with consume(group="another") as signals:
+        assert len(list(signals)) == 10
+
+
+def test_left_out_duplicates_at_the_end_are_committed(send, consume, committed):
+    send(signal(0), signal(0), signal(0))
+    with consume(deduplicate=True) as signals:
+        assert list(signals) == [signal(0)]
+    assert committed() == 3
+
+
+def test_a_bad_record_is_named_and_can_be_passed_over(send, consume, topic, committed):
+    send(signal(0), b"junk", signal(2))
+    with consume() as signals:
+        next(signals)
+        with pytest.raises(UndecodableSignalError) as caught:
+            next(signals)
+        assert str(caught.value).startswith(f"{topic}[0] offset 1 is no signal: ")
+        assert caught.value.record.error.code == "TOO_SHORT"
+        assert caught.value.record.value == b"junk"
+        assert next(signals) == signal(2)
+    assert committed() == 2
+
+
+def test_a_bad_record_that_nobody_passed_over_comes_again(send, consume, committed):
+    send(b"junk")
+    for _ in range(2):
+        with consume() as signals, pytest.raises(UndecodableSignalError):
+            next(signals)
+        assert committed() is None
+
+
+def test_bad_records_go_to_the_callback(send, consume, topic, committed):
+    send(b"junk", signal(1), None, b"\x00\x00\x00\x00\x07x")
+    bad: list[UndecodableRecord] = []
+    with consume(on_undecodable=bad.append) as signals:
+        assert list(signals) == [signal(1)]
+    assert [(record.topic, record.partition, record.offset) for record in bad] == [
+        (topic, 0, 0),
+        (topic, 0, 2),
+        (topic, 0, 3),
+    ]
+    assert [record.error.code for record in bad] == ["TOO_SHORT", "TOO_SHORT", "UNKNOWN_SCHEMA_ID"]
+    assert bad[0].key == b"408065"
+    assert committed() == 4
+
+
+def test_aborted_transactions_are_not_read_and_their_markers_end_nothing(
+    kafka, topic, consume, topic_prefix
+):
+    producer = Producer(
+        producer_config(kafka.bootstrap_servers, transactional_id=f"{topic_prefix}tx")
+    )
+    producer.init_transactions()
+    for number, finish in enumerate([producer.commit_transaction, producer.abort_transaction] * 2):
+        producer.begin_transaction()
+        producer.produce(topic, CODEC.encode(signal(number)), b"408065")
+        producer.flush()
+        finish()
+    with consume() as signals:
+        assert ids(signals) == ["s-0", "s-2"]
+
+
+def test_two_consumers_of_a_group_share_and_each_ends(consume, send):
+    send(*map(signal, range(3)))
+
+    def read(_: int) -> Sequence[str]:
+        with consume() as signals:
+            return ids(signals)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(read, range(2))
+    assert {*one, *other} == {"s-0", "s-1", "s-2"}
+
+
+def test_a_missing_topic_is_one_clear_line(consume, topic_prefix):
+    with pytest.raises(KafkaError, match=f"there is no topic {topic_prefix}nothing"):
+        consume(topic=f"{topic_prefix}nothing").__enter__()
+
+
+def test_no_broker_is_one_clear_line(consume):
+    with pytest.raises(KafkaError, match=r"Kafka does not answer at 127\.0\.0\.1:1 "):
+        consume(bootstrap_servers="127.0.0.1:1").__enter__()
+
+
+def test_it_is_used_in_a_with_statement(consume):
+    with pytest.raises(KafkaError, match="with statement"):
+        next(consume())
