@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -53,12 +54,18 @@ def connect(
     """
     errors: list[confluent_kafka.KafkaError] = []
     admin = _admin_client(bootstrap_servers, client_config, errors)
-    try:
-        admin.list_topics(timeout=timeout_seconds)
-    except KafkaException as error:
-        admin.poll(0)  # hands the reasons gathered meanwhile to the error callback
-        raise explain(bootstrap_servers, errors) from error
-    return admin
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            admin.list_topics(timeout=max(0.1, deadline - time.monotonic()))
+        except KafkaException as error:
+            # A request fails at once where a broker hangs up, and then there is time left. Polling
+            # hands librdkafka's reports to the error callback.
+            admin.poll(0.1)
+            if time.monotonic() > deadline:
+                raise explain(bootstrap_servers, [*errors, error.args[0]]) from error
+        else:
+            return admin
 
 
 def answers(bootstrap_servers: str, *, timeout_seconds: float = 0.5) -> bool:
