@@ -110,7 +110,8 @@ class PublishRun:
                 "topic": topic,
                 "outcome": outcome,
                 **asdict(counts),
-                "ticks_per_second": counts.ticks_per_second,
+                "seconds": round(counts.seconds, 3),
+                "ticks_per_second": round(counts.ticks_per_second),
                 "rejects": rejects,
             }
             typer.echo(json.dumps(facts))
