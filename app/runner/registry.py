@@ -147,7 +147,7 @@ def _load_model(executor: StrategyExecutor) -> str | None:
             return None
         reason = processor.failure_reason if isinstance(processor, ExplainsFailure) else None
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-        return f"load_model raised {_reason(error)}"
+        return f"loading the model failed: {_reason(error)}"
     return reason or f"load_model returned {loaded!r}"
 
 

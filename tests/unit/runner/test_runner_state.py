@@ -1,0 +1,121 @@
+"""A runner restored from its records at any tick goes on as if nothing had happened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.market import MarketTick
+from app.domain.signals import TradingSignal
+from app.domain.trading import Rejection
+from tests.unit.fakes.processors import (
+    BarReader,
+    HistoryReader,
+    RaisingBelow,
+    Summing,
+    WarmingUp,
+)
+from tests.unit.fakes.rig import start
+from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, config, tick
+from tests.unit.fakes.worker import Worker
+
+BOTH = (TOKEN, OTHER_TOKEN)
+PROCESSORS = {
+    "summing": Summing,
+    "reader2": lambda: HistoryReader(2),
+    "reader7": lambda: HistoryReader(7),
+    "bars": BarReader,
+    "warming": lambda: WarmingUp(3),
+    "fragile": lambda: RaisingBelow(30),
+}
+ALL = tuple(
+    config(strategy_type, number=number, instruments=BOTH, parameters={"bar_seconds": 10})
+    for number, strategy_type in enumerate(PROCESSORS, start=1)
+)
+
+Said = Sequence[TradingSignal | Rejection]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A tick, and what happens after it."""
+
+    tick: MarketTick
+    checkpoint: bool
+    crash: bool
+
+
+steps = st.builds(
+    Step,
+    tick=st.builds(
+        tick,
+        st.integers(min_value=1, max_value=99),
+        token=st.sampled_from(BOTH),
+        seconds=st.integers(min_value=0, max_value=60),
+        quantity=st.integers(min_value=0, max_value=5),
+    ),
+    checkpoint=st.booleans(),
+    crash=st.booleans(),
+)
+
+
+@given(
+    st.lists(steps, max_size=40),
+    st.lists(st.sampled_from(ALL), min_size=1, max_size=6, unique_by=lambda one: one.id),
+)
+def test_whatever_is_checkpointed_and_lost_every_tick_gives_what_it_gave_without(life, configs):
+    expected = start(*configs, processors=PROCESSORS, quarantine_after=3).feed(
+        *(step.tick for step in life)
+    )
+    worker = Worker(*configs, processors=PROCESSORS)
+    crashes = {offset for offset, step in enumerate(life) if step.crash}
+    offset = 0
+    while offset < len(life):
+        step = life[offset]
+        (said,) = worker.rig.feed(step.tick, first_offset=offset)
+        assert list(said) == list(expected[offset])
+        offset += 1
+        if step.checkpoint:
+            worker.checkpoint(offset)
+        if offset - 1 in crashes:
+            crashes.remove(offset - 1)
+            offset = worker.crash()
+
+
+@given(st.lists(steps, max_size=30))
+def test_a_restored_partition_gives_the_records_it_was_restored_from(life):
+    rig = start(*ALL, processors=PROCESSORS, quarantine_after=3)
+    rig.feed(*(step.tick for step in life))
+    records = list(rig.partition.changed_records())
+    again = start(*ALL, processors=PROCESSORS, quarantine_after=3)
+    again.partition.restore(records)
+    assert list(again.partition.changed_records()) == []
+    final = {one.instrument_token: tick(50, token=one.instrument_token) for one in records}
+    rig.feed(*final.values(), first_offset=len(life))
+    again.feed(*final.values(), first_offset=len(life))
+    assert again.partition.changed_records() == rig.partition.changed_records()
+
+
+def test_only_instruments_that_had_a_tick_are_written_down_and_once():
+    rig = start(*ALL, processors=PROCESSORS)
+    rig.feed(tick(50), tick(50, token=OTHER_TOKEN), tick(60))
+    both = list(rig.partition.changed_records())
+    assert [(one.instrument_token, one.last_offset) for one in both] == [
+        (TOKEN, 2),
+        (OTHER_TOKEN, 1),
+    ]
+    assert list(rig.partition.changed_records()) == []
+    rig.feed(tick(70, token=OTHER_TOKEN), first_offset=3)
+    (one,) = rig.partition.changed_records()
+    assert (one.instrument_token, one.last_offset) == (OTHER_TOKEN, 3)
+
+
+def test_a_record_is_a_value_that_later_ticks_do_not_change():
+    rig = start(*ALL, processors=PROCESSORS)
+    rig.feed(tick(50), tick(60))
+    (record,) = rig.partition.changed_records()
+    before = replace(record)
+    rig.feed(*(tick(price) for price in range(40, 90)), first_offset=2)
+    assert record == before
+    assert record.history == (tick(50), tick(60))

@@ -1,0 +1,119 @@
+"""A recorded state that does not fit is discarded whole, with a warning."""
+
+import struct
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.domain.status import StrategyState
+from tests.unit.fakes.processors import BarReader, HistoryReader, Summing
+from tests.unit.fakes.rig import Rig, start
+from tests.unit.fakes.values import TOKEN, config, tick
+
+ANEW = f"strategy 00000000-0000-0000-0000-000000000001 on {TOKEN} starts anew: "
+
+
+def carried_over(before: Any, after: Any, processors: Any, *prices: int) -> Rig:
+    """Run ``before`` on some ticks, then start ``after`` from its records."""
+    old = start(before, processors=processors)
+    old.feed(*(tick(price) for price in prices))
+    new = start(after, processors=processors)
+    new.partition.restore(old.partition.changed_records())
+    return new
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+
+
+def test_a_changed_configuration_starts_anew_with_a_warning(caplog):
+    processors = {"summing": Summing, "reader": lambda: HistoryReader(3)}
+    rig = carried_over(config("summing"), config("summing", parameters={"a": 1}), processors, 5, 6)
+    assert warnings(caplog) == [ANEW + "its configuration changed"]
+    assert rig.reasons(tick(1)) == [["1: 100000000"]]
+    rig = carried_over(config("reader"), config("reader", parameters={"a": 1}), processors, 5, 6)
+    assert rig.reasons(tick(1), tick(2)) == [[""], ["1"]]
+
+
+def test_a_new_version_that_changes_nothing_goes_on(caplog):
+    processors = {"summing": Summing}
+    rig = carried_over(config("summing"), config("summing", version=2), processors, 5, 6)
+    assert warnings(caplog) == []
+    assert rig.reasons(tick(1)) == [["3: 1200000000"]]
+
+
+class HalfReading(Summing):
+    """Takes part of a state before it finds that it cannot use it; was let go once it was."""
+
+    error: Exception = ValueError("of another version")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shut = False
+
+    def restore(self, state: bytes, /) -> None:
+        self.count = 1000
+        raise self.error
+
+    def shutdown(self) -> None:
+        self.shut = True
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("of another version"), struct.error("too short"), KeyError("count")]
+)
+def test_a_snapshot_that_does_not_fit_is_discarded_and_never_half_used(caplog, error):
+    processors = {"half": type("Half", (HalfReading,), {"error": error})}
+    rig = carried_over(config("half"), config("half"), processors, 5, 6)
+    assert warnings(caplog) == [f"{ANEW}its snapshot does not fit: {error}"]
+    assert rig.reasons(tick(1)) == [["1: 100000000"]]
+    assert [one.shut for one in rig.made] == [True, False]
+
+
+def test_bars_that_do_not_fit_start_the_whole_strategy_anew(caplog):
+    old = start(config("bars"), processors={"bars": BarReader})
+    old.feed(tick(5, seconds=0), tick(6, seconds=70))
+    (record,) = old.partition.changed_records()
+    (state,) = record.strategies
+    rig = start(config("bars"), processors={"bars": BarReader})
+    rig.partition.restore([replace(record, strategies=(replace(state, bars=b"\x63"),))])
+    assert "its snapshot does not fit: bar state is of another version" in warnings(caplog)[0]
+    assert rig.reasons(tick(7, seconds=80)) == [[""]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(RuntimeError("no disk"), "RuntimeError: no disk"), ("text", "TypeError: it returned str")],
+)
+def test_a_snapshot_that_fails_quarantines_its_strategy_and_keeps_the_others(answer, reason):
+    class Unkept(Summing):
+        def snapshot(self) -> Any:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    rig = start(
+        config("unkept", number=1),
+        config("summing", number=2),
+        processors={"unkept": Unkept, "summing": Summing},
+    )
+    rig.feed(tick(5))
+    (record,) = rig.partition.changed_records()
+    unkept, summing = record.strategies
+    assert unkept.processor is None
+    assert unkept.quarantine_reason is not None
+    assert unkept.quarantine_reason.startswith(f"snapshot failed on instrument {TOKEN}: {reason}")
+    assert summing.processor is not None
+    (stopped,) = rig.status.in_state(StrategyState.QUARANTINED)
+    assert stopped.reason == unkept.quarantine_reason
+    assert rig.reasons(tick(6), first_offset=1) == [["2: 1100000000"]]
+
+
+def test_ticks_of_any_quantity_can_be_written_down():
+    rig = start(config("bars"), processors={"bars": BarReader})
+    rig.feed(tick(5, quantity=2**63 - 1), tick(6, quantity=2**63 - 1))
+    again = start(config("bars"), processors={"bars": BarReader})
+    again.partition.restore(rig.partition.changed_records())
+    again.feed(tick(7, seconds=60), first_offset=2)
+    assert again.made[-1].bars == [f"09:15:00 5 6 5 6 {2**64 - 2}"]
