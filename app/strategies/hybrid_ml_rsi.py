@@ -1,7 +1,6 @@
 """``hybrid_ml_rsi_filter``: the RSI opens the gate, then the model decides."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
@@ -28,7 +27,10 @@ class HybridMlRsi:
 
     __slots__ = ("_codec", "_features", "_lower", "_model", "_parameters", "_rsi", "_upper")
 
-    history_size: ClassVar[int] = 0
+    @property
+    def history_size(self) -> int:
+        """0: it keeps what it needs of the past itself."""
+        return 0
 
     def __init__(self, parameters: HybridParameters) -> None:
         self._parameters = parameters

@@ -1,7 +1,6 @@
 """``ml_momentum``: follows a model that says where the price goes over the next ticks."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.market import MarketTick
@@ -19,7 +18,10 @@ class MlMomentum:
 
     __slots__ = ("_codec", "_features", "_model", "_parameters")
 
-    history_size: ClassVar[int] = 0
+    @property
+    def history_size(self) -> int:
+        """0: it keeps what it needs of the past itself."""
+        return 0
 
     def __init__(self, parameters: ModelParameters) -> None:
         self._parameters = parameters

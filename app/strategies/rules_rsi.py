@@ -1,7 +1,7 @@
 """``rules_rsi``: buys when Cutler's RSI is below a threshold, sells when it is above another."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
@@ -34,7 +34,10 @@ class RulesRsi:
 
     __slots__ = ("_codec", "_lower", "_on_entering", "_parameters", "_rsi", "_upper", "_zone")
 
-    history_size: ClassVar[int] = 0
+    @property
+    def history_size(self) -> int:
+        """0: it keeps what it needs of the past itself."""
+        return 0
 
     def __init__(self, parameters: RulesRsiParameters) -> None:
         self._parameters = parameters
