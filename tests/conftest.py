@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from hypothesis import settings
 
 from app.kafka.admin import connect, delete_topics, topics_with_prefix
 from app.kafka.embedded import EmbeddedKafka
 from app.kafka.ports import free_ports
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("panda", deadline=None)
+settings.load_profile("panda")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,12 @@ def topic_prefix(kafka_admin: AdminClient) -> Generator[str]:
 def ibm_trades() -> Path:
     """24,293 real trades of one day."""
     return _recorded("ibm-20131007-trades.csv.gz")
+
+
+@pytest.fixture(scope="session")
+def spy_trades() -> Path:
+    """250,601 real trades of one day."""
+    return _recorded("spy-20131007-trades.csv.gz")
 
 
 def _recorded(name: str) -> Path:

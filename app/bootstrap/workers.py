@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ from app.streaming.state_codec import (
     ROUTER_CHANGELOG,
     RUNNER_CHANGELOG,
     InstrumentRecordCodec,
-    LedgerRecordCodec,
+    RiskStateCodec,
     RouteRecordCodec,
 )
 from app.streaming.worker import run_worker
@@ -130,7 +129,7 @@ async def run_program(program: str, settings: Settings, *, instance_id: str | No
     Raises:
         PandaError: something that it needs is missing or refuses it; the message says what.
     """
-    worker = instance_id or f"{socket.gethostname()}-{os.getpid()}"
+    worker = instance_id or socket.gethostname()
     configure_logging(settings.log_level, settings.log_format, program=program, worker=worker)
     registry = CollectorRegistry()
     telemetry = PrometheusTelemetry(MetricCatalogue(registry))
@@ -221,7 +220,7 @@ def _risk(wiring: _Wiring, worker: str, stack: contextlib.ExitStack) -> StreamSp
         max_notional=settings.risk_max_notional,
         max_position=settings.risk_max_position,
     )
-    states = LedgerRecordCodec(load_catalogue())
+    states = RiskStateCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
 
     def create(partition: int, ids: Mapping[str, str]) -> PartitionOperator:  # noqa: ARG001

@@ -1,5 +1,6 @@
 """Watches the topics and the consumer groups, as any outsider could."""
 
+import contextlib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from app.kafka.declarations import declared_topics
 from app.kafka.groups import committed_offsets
 from app.wire.codecs import Codecs
 from app.wire.dead_letter import SUFFIX
+from app.wire.errors import WireError
 
 _BATCH = 5_000
 
@@ -92,9 +94,13 @@ class Monitor:
                 raise KafkaError(f"{topic}[{partition}]: {error.str()}")
             self._ends[topic, partition] = message.offset() or 0
             return
-        name = topic.removeprefix(self._prefix)
-        value, tally = message.value(), self.tally
-        match name:
+        # What cannot be decoded is a dead letter a moment later, and counted as such.
+        with contextlib.suppress(WireError):
+            self._count(topic.removeprefix(self._prefix), message.value())
+
+    def _count(self, topic: str, value: bytes | None) -> None:
+        tally = self.tally
+        match topic:
             case "signals":
                 tally.take_signal(self._codecs.signals.decode(value))
             case "executions":

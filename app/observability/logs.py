@@ -6,7 +6,15 @@ from typing import Literal
 
 import structlog
 
-_QUIET = ("faust", "mode", "aiokafka", "asyncio", "alembic", "app.streaming.faust_app")
+_QUIET = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "asyncio",
+    "alembic",
+    "app.streaming.faust_app",
+    "app.kafka.librdkafka",
+)
 """Libraries that tell a failure with a traceback which we tell in one line."""
 
 

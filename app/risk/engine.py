@@ -15,7 +15,7 @@ from app.domain.trading import (
     Violation,
 )
 from app.risk.checks import CHECKS, RiskCheck, RiskInput, RiskLimits
-from app.risk.ledger import Ledger, LedgerRecord
+from app.risk.ledger import Ledger, LedgerRecord, WorkingOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,16 @@ class Rejected:
     """The signal does not become an order on one account."""
 
     rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskChanges:
+    """What changed between two checkpoints."""
+
+    ledgers: tuple[LedgerRecord, ...]
+    working: tuple[WorkingOrder, ...]
+    ended: tuple[str, ...]
+    """Client order ids of orders that are working no more."""
 
 
 Verdict = Approved | Rejected
@@ -74,16 +84,25 @@ class RiskEngine:
         """Book what happened to an order."""
         self._ledger(report.strategy_id, report.instrument_token).book(report)
 
-    def changed_records(self) -> Iterable[LedgerRecord]:
-        """Every ledger that changed since the last call."""
+    def changes(self) -> RiskChanges:
+        """What changed since the last call."""
         changed, self._changed = self._changed, set()
-        return [self._ledgers[key].record() for key in sorted(changed)]
+        ledgers = [self._ledgers[key] for key in sorted(changed)]
+        orders = [ledger.changed_orders() for ledger in ledgers]
+        return RiskChanges(
+            ledgers=tuple(ledger.record() for ledger in ledgers),
+            working=tuple(order for some in orders for order in some.working),
+            ended=tuple(name for some in orders for name in some.ended),
+        )
 
-    def restore(self, records: Iterable[LedgerRecord]) -> None:
-        """Go on from ``records``."""
-        for record in records:
+    def restore(self, ledgers: Iterable[LedgerRecord], working: Iterable[WorkingOrder]) -> None:
+        """Go on from there; call before the first signal."""
+        orders: dict[tuple[str, int], list[WorkingOrder]] = {}
+        for order in working:
+            orders.setdefault((order.strategy_id, order.instrument_token), []).append(order)
+        for record in ledgers:
             key = (record.strategy_id, record.instrument_token)
-            self._ledgers[key] = Ledger.of(record)
+            self._ledgers[key] = Ledger.of(record, orders.get(key, ()))
 
     def _ledger(self, strategy_id: str, token: int) -> Ledger:
         key = (strategy_id, token)

@@ -26,6 +26,8 @@ _FENCED = frozenset(
     }
 )
 _RESTORE_BATCH = 10_000
+_LARGEST_RECORD = 10 * 1024 * 1024
+"""As the changelogs in ``topics/`` allow."""
 
 
 class FencedError(Exception):
@@ -95,6 +97,7 @@ class PartitionChangelog:
                 **producer_config,
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": 30_000,
+                "message.max.bytes": _LARGEST_RECORD,
                 "linger.ms": 1,
             }
         )

@@ -1,5 +1,6 @@
 """The records of checkpoints: states of runner, risk and router, to framed Avro and back."""
 
+from dataclasses import fields as dataclass_fields
 from io import BytesIO
 from typing import Any
 
@@ -95,41 +96,37 @@ class InstrumentRecordCodec:
         )
 
 
-class LedgerRecordCodec:
-    """``LedgerRecord``, keyed by strategy and instrument."""
+class RiskStateCodec:
+    """Ledgers, keyed by strategy and instrument, and working orders, keyed by their id."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._codec = _FieldsCodec(catalogue, RISK_CHANGELOG)
 
-    def key(self, record: LedgerRecord) -> bytes:
+    def ledger_key(self, record: LedgerRecord) -> bytes:
         """Strategy id and token."""
-        return f"{record.strategy_id}|{record.instrument_token}".encode()
+        return f"ledger|{record.strategy_id}|{record.instrument_token}".encode()
 
-    def encode(self, record: LedgerRecord) -> bytes:
+    def order_key(self, client_order_id: str) -> bytes:
+        """The order's id."""
+        return f"order|{client_order_id}".encode()
+
+    def encode(self, record: LedgerRecord | WorkingOrder) -> bytes:
         """The record's value."""
+        is_ledger = isinstance(record, LedgerRecord)
+        fields = {field.name: getattr(record, field.name) for field in dataclass_fields(record)}
         return self._codec.write(
-            {
-                "strategy_id": record.strategy_id,
-                "instrument_token": record.instrument_token,
-                "tick_topic_id": record.tick_topic_id,
-                "tick_offset": record.tick_offset,
-                "positions": record.positions,
-                "working": {
-                    order_id: {"account": order.account, "remaining": order.remaining}
-                    for order_id, order in record.working.items()
-                },
-            }
+            {"ledger": fields if is_ledger else None, "order": None if is_ledger else fields}
         )
 
-    def decode(self, value: bytes) -> LedgerRecord:
+    def decode(self, value: bytes) -> LedgerRecord | WorkingOrder:
         """The record in ``value``.
 
         Raises:
-            WireError: it is not one.
+            WireError: it is neither.
         """
         fields = self._codec.read(value)
-        working = {k: WorkingOrder(**order) for k, order in fields.pop("working").items()}
-        return LedgerRecord(working=working, **fields)
+        ledger = fields["ledger"]
+        return WorkingOrder(**fields["order"]) if ledger is None else LedgerRecord(**ledger)
 
 
 class RouteRecordCodec:

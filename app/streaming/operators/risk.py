@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.risk.engine import Approved, Rejected, RiskEngine
+from app.risk.ledger import LedgerRecord, WorkingOrder
 from app.streaming.operator import Message, Output, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter
 from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
-from app.streaming.state_codec import LedgerRecordCodec
+from app.streaming.state_codec import RiskStateCodec
 from app.wire.errors import WireError
 
 
@@ -23,7 +24,7 @@ class RiskOperator:
         executions: Decoder[ExecutionReport],
         orders: Encoder[Order],
         rejections: Encoder[Rejection],
-        states: LedgerRecordCodec,
+        states: RiskStateCodec,
         signals_topic: str,
         orders_topic: str,
         rejections_topic: str,
@@ -54,15 +55,24 @@ class RiskOperator:
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
-        """The ledgers that changed since the last call."""
+        """The ledgers and working orders that changed since the last call."""
+        changes, states = self._engine.changes(), self._states
         return [
-            StateRecord(self._states.key(record), self._states.encode(record))
-            for record in self._engine.changed_records()
+            *(StateRecord(states.ledger_key(r), states.encode(r)) for r in changes.ledgers),
+            *(
+                StateRecord(states.order_key(order.client_order_id), states.encode(order))
+                for order in changes.working
+            ),
+            *(StateRecord(states.order_key(name), None) for name in changes.ended),
         ]
 
     def restore(self, state: Mapping[bytes, bytes], /) -> None:
         """Go on from a checkpoint."""
-        self._engine.restore(map(self._states.decode, state.values()))
+        records = [self._states.decode(value) for value in state.values()]
+        self._engine.restore(
+            ledgers=(r for r in records if isinstance(r, LedgerRecord)),
+            working=(r for r in records if isinstance(r, WorkingOrder)),
+        )
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,0 +1,15 @@
+"""The system as its users run it: real broker, real database, real processes."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support.system import System
+
+
+@pytest.fixture
+def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
+    running = System(tmp_path, kafka.bootstrap_servers, topic_prefix)
+    yield running
+    running.close()
