@@ -104,13 +104,7 @@ def _file_rows(files: list[Path], columns: list[str]) -> "Iterable[Row]":
     from app.ingest.merging import in_event_order
     from app.ingest.opening import Reading, open_source
 
-    mapping: dict[str, str] = {}
-    for pair in columns:
-        field, separator, name = pair.partition("=")
-        if not separator or not name:
-            raise ConfigurationError(f"--column {pair}: write it as FIELD=NAME")
-        mapping[field] = name
-    reading = Reading(columns=Columns.of(mapping))
+    reading = Reading(columns=Columns.parse(columns))
     return in_event_order([open_source(path, reading) for path in files])
 
 
