@@ -1,0 +1,256 @@
+"""Signals become orders or refusals, once each, one per broker."""
+
+import hashlib
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.domain.ids import client_order_id
+from app.domain.signals import SignalType
+from app.domain.trading import (
+    Order,
+    OrderStatus,
+    Rejection,
+    RejectionCode,
+    Side,
+    Stage,
+    TradingState,
+    Violation,
+)
+from app.risk.checks import RiskCheck, RiskInput, RiskLimits
+from app.risk.engine import Approved, Rejected, RiskChanges, RiskEngine, Verdict
+from tests.unit.fakes.values import OTHER_TOKEN, SIGNAL, TOKEN, report, signal
+
+LIMITS = RiskLimits(max_quantity=1000, max_notional=Decimal(10**6), max_position=25)
+ACCOUNTS = {"paper": "PAPER1", "zerodha": "AB1234"}
+
+
+def engine(
+    states: dict[str, TradingState] | None = None, checks: tuple[RiskCheck, ...] | None = None
+) -> RiskEngine:
+    states = states if states is not None else {}
+    options: dict[str, Any] = {} if checks is None else {"checks": checks}
+    return RiskEngine(
+        limits=LIMITS,
+        account_for=lambda broker: ACCOUNTS.get(broker, broker),
+        trading_state=lambda account: states.get(account, TradingState.ACTIVE),
+        **options,
+    )
+
+
+def orders(verdicts: Any) -> list[Order]:
+    return [one.order for one in verdicts if isinstance(one, Approved)]
+
+
+def codes(verdicts: Any) -> list[RejectionCode]:
+    return [one.rejection.code for one in verdicts if isinstance(one, Rejected)]
+
+
+def test_an_approved_signal_becomes_an_order_that_says_where_it_came_from():
+    (verdict,) = engine().on_signal(signal(signal_type=SignalType.SELL))
+    assert verdict == Approved(
+        order=Order(
+            client_order_id=client_order_id(SIGNAL.signal_id, "PAPER1"),
+            signal_id=SIGNAL.signal_id,
+            account="PAPER1",
+            broker="paper",
+            strategy_id=SIGNAL.strategy_id,
+            strategy_type="talker",
+            instrument_token=TOKEN,
+            side=Side.SELL,
+            quantity=10,
+            signal_price=Decimal("100.50"),
+            reference_price=Decimal("100.25"),
+            event_time=SIGNAL.event_time,
+            tick_topic_id="topic-a",
+            tick_partition=2,
+            tick_offset=7,
+        )
+    )
+
+
+def test_a_refused_signal_becomes_a_rejection_with_stage_code_and_account():
+    (verdict,) = engine().on_signal(signal(quantity=26))
+    named = f"risk|{SIGNAL.signal_id}|PAPER1"
+    assert verdict == Rejected(
+        rejection=Rejection(
+            rejection_id=hashlib.blake2b(named.encode(), digest_size=16).hexdigest(),
+            stage=Stage.RISK,
+            code=RejectionCode.POSITION_EXCEEDS_MAXIMUM,
+            reason="position would become 26 (held 0), beyond the maximum of 25",
+            signal_id=SIGNAL.signal_id,
+            strategy_id=SIGNAL.strategy_id,
+            strategy_type="talker",
+            instrument_token=TOKEN,
+            account="PAPER1",
+            broker="paper",
+            event_time=SIGNAL.event_time,
+            tick_partition=2,
+            tick_offset=7,
+        )
+    )
+
+
+def test_every_broker_gets_an_order_of_its_own_on_its_own_account():
+    made = orders(engine().on_signal(signal(brokers=("zerodha", "paper", "other"))))
+    assert [(one.broker, one.account) for one in made] == [
+        ("zerodha", "AB1234"),
+        ("paper", "PAPER1"),
+        ("other", "other"),
+    ]
+    assert len({one.client_order_id for one in made}) == 3
+
+
+def test_accounts_are_judged_each_for_itself():
+    subject = engine({"AB1234": TradingState.HALTED})
+    verdicts = subject.on_signal(signal(brokers=("zerodha", "paper")))
+    assert codes(verdicts) == [RejectionCode.TRADING_HALTED]
+    assert [one.broker for one in orders(verdicts)] == ["paper"]
+
+
+def test_a_signal_for_no_broker_is_no_order():
+    assert list(engine().on_signal(signal(brokers=()))) == []
+
+
+def test_a_hold_is_never_an_order_and_never_a_refusal():
+    subject = engine({"PAPER1": TradingState.HALTED})
+    assert list(subject.on_signal(signal(signal_type=SignalType.HOLD, quantity=0))) == []
+
+
+@pytest.mark.parametrize("offset", [7, 6, 0])
+def test_a_signal_that_comes_again_gets_no_second_verdict(offset):
+    subject = engine()
+    assert len(orders(subject.on_signal(signal()))) == 1
+    assert list(subject.on_signal(signal(tick_offset=offset))) == []
+    assert len(orders(subject.on_signal(signal(tick_offset=8)))) == 1
+
+
+@pytest.mark.parametrize("first", [signal(quantity=26), signal(signal_type=SignalType.HOLD)])
+def test_nor_does_one_that_was_refused_or_was_a_hold(first):
+    subject = engine()
+    subject.on_signal(first)
+    assert list(subject.on_signal(signal())) == []
+
+
+def test_a_recreated_ticks_topic_begins_anew():
+    subject = engine()
+    subject.on_signal(signal(tick_offset=7))
+    assert len(orders(subject.on_signal(signal(tick_topic_id="topic-b", tick_offset=0)))) == 1
+    assert list(subject.on_signal(signal(tick_topic_id="topic-b", tick_offset=0))) == []
+
+
+@pytest.mark.parametrize(
+    "other", [{"strategy_id": str(UUID(int=2))}, {"instrument_token": OTHER_TOKEN}], ids=str
+)
+def test_strategies_and_instruments_do_not_know_of_each_other(other):
+    subject = engine()
+    assert len(orders(subject.on_signal(signal(quantity=25)))) == 1
+    assert len(orders(subject.on_signal(signal(quantity=25, **other)))) == 1
+    assert codes(subject.on_signal(signal(quantity=1, tick_offset=8))) == [
+        RejectionCode.POSITION_EXCEEDS_MAXIMUM
+    ]
+
+
+def test_the_kill_switch_is_read_for_every_signal():
+    states: dict[str, TradingState] = {}
+    subject = engine(states)
+    assert codes(subject.on_signal(signal(tick_offset=1))) == []
+    states["PAPER1"] = TradingState.HALTED
+    assert codes(subject.on_signal(signal(tick_offset=2))) == [RejectionCode.TRADING_HALTED]
+    states["PAPER1"] = TradingState.ACTIVE
+    assert codes(subject.on_signal(signal(tick_offset=3))) == []
+
+
+def test_a_refused_order_reserves_nothing():
+    subject = engine()
+    subject.on_signal(signal(quantity=26, tick_offset=1))
+    assert len(orders(subject.on_signal(signal(quantity=25, tick_offset=2)))) == 1
+
+
+def test_what_an_order_reserved_is_given_back_when_it_ends_unfilled():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(quantity=25, tick_offset=1)))
+    assert codes(subject.on_signal(signal(quantity=1, tick_offset=2))) != []
+    subject.on_execution(report(first, OrderStatus.REJECTED))
+    assert codes(subject.on_signal(signal(quantity=25, tick_offset=3))) == []
+
+
+def test_a_fill_becomes_position_which_the_other_side_takes_back():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(quantity=25, tick_offset=1)))
+    subject.on_execution(report(first, OrderStatus.ACCEPTED))
+    subject.on_execution(report(first, OrderStatus.FILLED, sequence=2, filled=25))
+    assert codes(subject.on_signal(signal(quantity=1, tick_offset=2))) != []
+    sell = signal(signal_type=SignalType.SELL, quantity=50, tick_offset=3)
+    assert codes(subject.on_signal(sell)) == []
+
+
+def test_the_first_check_that_complains_names_the_refusal_and_the_rest_are_not_asked():
+    asked: list[str] = []
+
+    def check(name: str, code: RejectionCode | None) -> RiskCheck:
+        def run(given: RiskInput, /) -> Violation | None:
+            asked.append(name)
+            return None if code is None else Violation(code=code, reason=name)
+
+        return run
+
+    subject = engine(
+        checks=(
+            check("first", None),
+            check("second", RejectionCode.VENUE_REJECTED),
+            check("third", RejectionCode.TRADING_HALTED),
+        )
+    )
+    assert codes(subject.on_signal(signal())) == [RejectionCode.VENUE_REJECTED]
+    assert asked == ["first", "second"]
+
+
+def test_verdicts_depend_on_nothing_but_what_came_before():
+    def life() -> list[Verdict]:
+        subject = engine()
+        return [
+            verdict
+            for offset in range(6)
+            for verdict in subject.on_signal(signal(tick_offset=offset, quantity=7))
+        ]
+
+    assert life() == life()
+
+
+def test_only_what_changed_is_written_down_and_once():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(tick_offset=1, quantity=5)))
+    (other,) = orders(subject.on_signal(signal(instrument_token=OTHER_TOKEN, quantity=5)))
+    changes = subject.changes()
+    assert [one.instrument_token for one in changes.ledgers] == [TOKEN, OTHER_TOKEN]
+    assert [one.client_order_id for one in changes.working] == [
+        first.client_order_id,
+        other.client_order_id,
+    ]
+    assert subject.changes() == RiskChanges(ledgers=(), working=(), ended=())
+    (second,) = orders(subject.on_signal(signal(tick_offset=2, quantity=5, signal_id="6" * 32)))
+    subject.on_execution(report(first, OrderStatus.FILLED, filled=5))
+    changes = subject.changes()
+    assert [(one.instrument_token, one.positions) for one in changes.ledgers] == [
+        (TOKEN, {"PAPER1": 5})
+    ]
+    assert [one.client_order_id for one in changes.working] == [second.client_order_id]
+    assert changes.ended == (first.client_order_id,)
+
+
+def test_a_restored_engine_knows_positions_working_orders_and_how_far_it_was():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(tick_offset=1, quantity=10)))
+    subject.on_execution(report(first, OrderStatus.PARTIALLY_FILLED, filled=4))
+    changes = subject.changes()
+    again = engine()
+    again.restore(changes.ledgers, changes.working)
+    assert list(again.on_signal(signal(tick_offset=1))) == []
+    assert codes(again.on_signal(signal(tick_offset=2, quantity=16))) == [
+        RejectionCode.POSITION_EXCEEDS_MAXIMUM
+    ]
+    again.on_execution(report(first, OrderStatus.CANCELED, sequence=2))
+    assert codes(again.on_signal(signal(tick_offset=3, quantity=21))) == []
