@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.cli import control, db, demo, dev, publish, strategies, topics, train, worker
+from app.cli import control, db, demo, dev, dlq, publish, signals, strategies, topics, train, worker
 from app.domain.errors import PandaError
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.add_typer(dev.app, name="dev")
 app.add_typer(worker.app, name="worker")
 app.add_typer(control.app, name="control")
+app.add_typer(signals.app, name="signals")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(topics.app, name="topics")
 app.add_typer(db.app, name="db")
 app.add_typer(strategies.app, name="strategies")

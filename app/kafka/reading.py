@@ -1,11 +1,11 @@
 """Reading records one by one, and knowing when all of a topic has been read."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import Consumer, KafkaException, Message
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from app.kafka.admin_calls import Partition
 from app.kafka.connection import LIBRDKAFKA_LOG, failure
@@ -107,3 +107,27 @@ def _heed(error: confluent_kafka.KafkaError, ends: Ends | None, partition: Parti
         logger.warning("%s[%d]: %s", *partition, error.str())
     else:
         raise failure(f"read {partition[0]}", KafkaException(error))
+
+
+def records(
+    bootstrap_servers: str, starts: Mapping[Partition, int], ends: Ends | None = None
+) -> Generator[Message]:
+    """Yield the committed records of some partitions, in no group; in order within each.
+
+    Args:
+        bootstrap_servers: host:port[,host:port].
+        starts: The partitions, and the offset to begin at in each.
+        ends: Where to stop; None: nowhere.
+
+    Raises:
+        KafkaError: a topic cannot be read.
+    """
+    consumer = Consumer(
+        {**consumer_config(bootstrap_servers, "unused"), "auto.offset.reset": "earliest"}
+    )
+    try:
+        consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
+        while (message := next_record(consumer, ends, lambda: starts)) is not None:
+            yield message
+    finally:
+        consumer.close()
