@@ -1,9 +1,19 @@
-"""algo-panda: trading strategies on a stream."""
+"""algo-panda: trading strategies on a stream.
+
+What is named here is what strategies, validators and readers of signals are written with, and
+stays as it is from version to version.
+"""
 
 from typing import TYPE_CHECKING
 
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.market import Bar, MarketTick
+from app.domain.protocols import StrategyProcessor, StrategyValidator
+from app.domain.signals import SignalResult, SignalType, TradingSignal
+from app.domain.trading import RejectionCode, Violation
+
 if TYPE_CHECKING:
-    from app.consumer import SignalConsumer as SignalConsumer
+    from app.consumer import SignalConsumer
 else:
 
     def __getattr__(name: str) -> object:
@@ -15,4 +25,17 @@ else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["SignalConsumer"]
+__all__ = [
+    "Bar",
+    "ExecutionContext",
+    "MarketTick",
+    "RejectionCode",
+    "SignalConsumer",
+    "SignalResult",
+    "SignalType",
+    "StrategyConfig",
+    "StrategyProcessor",
+    "StrategyValidator",
+    "TradingSignal",
+    "Violation",
+]
