@@ -30,6 +30,8 @@ from app.kafka.connection import failure
 
 REQUEST_SECONDS = 15.0
 
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
 Partition = tuple[str, int]
 """A topic, by its name on the broker, and the number of one of its partitions."""
 
@@ -98,7 +100,12 @@ def list_offsets(
         return {}
     spec: OffsetSpec = getattr(OffsetSpec, which)()
     wanted = {TopicPartition(*partition): spec for partition in partitions}
-    futures = admin.list_offsets(wanted, request_timeout=REQUEST_SECONDS)
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while True:
+        futures = admin.list_offsets(wanted, request_timeout=REQUEST_SECONDS)
+        if time.monotonic() > deadline or not any(map(_has_no_leader, futures.values())):
+            break
+        time.sleep(0.05)  # a topic that was made just now
     answers = _answers("read offsets of", futures)
     return {(tp.topic, tp.partition): info.offset for tp, info in answers.items()}
 
@@ -140,6 +147,12 @@ def delete_topics(admin: AdminClient, topics: Collection[str]) -> None:
 def _change(name: str, value: str | None) -> ConfigEntry:
     operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
     return ConfigEntry(name, value, incremental_operation=operation)
+
+
+def _has_no_leader(answer: Future[Any]) -> bool:
+    """Whether the partition asked for has none yet, or none that knows it is."""
+    error = answer.exception()
+    return isinstance(error, KafkaException) and error.args[0].code() in _NO_LEADER
 
 
 def _answers(
