@@ -49,7 +49,7 @@ def format_storage(java: Sequence[str], data_dir: Path) -> None:
         StorageFormatError: Kafka refuses; the message has its reason.
     """
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id]
+    tool = ["kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster_id}"]
     formatting = subprocess.run(
         # What runs for a second only is not worth optimising.
         [java[0], "-XX:TieredStopAtLevel=1", *java[1:], *tool, "--config", PROPERTIES_FILE],
