@@ -84,7 +84,9 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Where worker metrics listen.")
     metrics_port: int | None = Field(
-        default=None, description="Port of worker metrics. Unset: a free one, named in the log."
+        default=None,
+        description="Port of worker metrics; of several workers, the first of consecutive ones."
+        " Unset: a free one, named in the log.",
     )
     tracing_endpoint: str | None = Field(
         default=None, description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans."

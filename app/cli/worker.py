@@ -60,16 +60,22 @@ def router(workers: Workers = 1, instance_id: InstanceId = None) -> None:
 def _run(program: Program, workers: int, instance_id: str | None) -> None:
     settings = load_settings()
     if workers > 1:
-        raise typer.Exit(_run_many(program, workers, instance_id))
+        raise typer.Exit(_run_many(program, workers, instance_id, settings.metrics_port))
     from app.bootstrap.workers import run_program
 
     asyncio.run(run_program(program.value, settings, instance_id=instance_id))
 
 
-def _run_many(program: Program, workers: int, instance_id: str | None) -> int:
+def _run_many(
+    program: Program, workers: int, instance_id: str | None, metrics_port: int | None
+) -> int:
     """Run so many processes until we are told to stop, or one of them fails."""
     children = [
-        subprocess.Popen(_command(program, number, instance_id), start_new_session=True)
+        subprocess.Popen(
+            _command(program, number, instance_id),
+            env={**os.environ, **_metrics(metrics_port, number)},
+            start_new_session=True,
+        )
         for number in range(workers)
     ]
     stopping: list[int] = []
@@ -88,6 +94,11 @@ def _run_many(program: Program, workers: int, instance_id: str | None) -> int:
 def _command(program: Program, number: int, instance_id: str | None) -> list[str]:
     identity = [] if instance_id is None else ["--instance-id", f"{instance_id}-{number}"]
     return [sys.executable, "-m", "app", "worker", program.value, *identity]
+
+
+def _metrics(first_port: int | None, number: int) -> dict[str, str]:
+    """Each process serves its own metrics: on consecutive ports, or on free ones."""
+    return {} if first_port is None else {"PANDA_METRICS_PORT": str(first_port + number)}
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
