@@ -1,6 +1,7 @@
 """``panda signals tail`` and ``panda dlq`` on a real broker."""
 
 import json
+import signal as signal_numbers
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ from app.wire.errors import InvalidPriceError, TooShortError, WireError
 
 pytestmark = pytest.mark.broker
 
+PANDA = "from app.cli.main import main; main()"
 CODECS = load_codecs()
 MOMENT = datetime(2013, 10, 7, 13, 30, tzinfo=UTC)
 Header = tuple[str, bytes | None]
@@ -221,6 +223,23 @@ def test_tail_names_what_it_cannot_read_and_goes_on(broker: Broker):
     assert "(TOO_SHORT)" in result.stderr
 
 
+def test_tail_follows_the_topic_until_it_is_interrupted(broker: Broker):
+    broker.create("signals")
+    broker.send("signals", CODECS.signals.encode(signal(0)))
+    command = [sys.executable, "-c", PANDA, "signals", "tail", "--json", "--from-beginning"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tail:
+        assert tail.stdout is not None
+        for number in range(3):
+            assert json.loads(tail.stdout.readline())["signal_id"] == f"s-{number}"
+            broker.send("signals", CODECS.signals.encode(signal(number + 1)))
+        tail.send_signal(signal_numbers.SIGINT)
+        _, notices = tail.communicate(timeout=30)
+    assert tail.returncode == 130
+    assert "Traceback" not in notices
+
+
 def test_tail_of_a_topic_that_is_not_there_is_one_line(broker: Broker):
     with pytest.raises(KafkaError, match=r"there is no topic .*; run 'panda topics apply'"):
         panda(*TAIL)
@@ -228,7 +247,7 @@ def test_tail_of_a_topic_that_is_not_there_is_one_line(broker: Broker):
 
 def test_no_broker_is_one_line_and_an_exit_code(tmp_path: Path):
     done = subprocess.run(
-        [sys.executable, "-c", "from app.cli.main import main; main()", "dlq", "show"],
+        [sys.executable, "-c", PANDA, "dlq", "show"],
         env={"PANDA_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "PATH": ""},
         cwd=tmp_path,
         capture_output=True,
