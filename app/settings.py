@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.domain.errors import ConfigurationError
@@ -97,6 +97,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 
+    @field_validator("accounts")
+    @classmethod
+    def _brokers_share_no_account(cls, accounts: dict[str, str]) -> dict[str, str]:
+        # An order's id is made of signal and account: on one account the second is a repetition.
+        named = list(accounts.values())
+        for account in named:
+            if named.count(account) > 1:
+                raise ValueError(f"account {account!r} is given to more than one broker")
+        return accounts
+
     @property
     def effective_database_url(self) -> str:
         """The URL given, or SQLite in the data directory."""
@@ -122,6 +132,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(f"{name}: {first['msg']}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {message}") from error
     except ValueError as error:
         raise ConfigurationError(f"a PANDA_ setting cannot be read: {error}") from error
