@@ -24,7 +24,7 @@ from app.wire.values import (
 
 _from_bytes = int.from_bytes
 _NewTick = Callable[[type[MarketTick], tuple[int, ...]], MarketTick]
-_new_tick = cast("_NewTick", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+new_tick = cast("_NewTick", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 """What ``MarketTick(...)`` does, in half its time."""
 
 
@@ -84,7 +84,7 @@ class TickCodec:
         latest = received + DAY_US if received else LATEST_US
         _check(event_time, latest, price, quantity, volume)
         token: int = fields["instrument_token"]
-        return _new_tick(MarketTick, (token, event_time, price, quantity, volume, received))
+        return new_tick(MarketTick, (token, event_time, price, quantity, volume, received))
 
 
 def _check(event_time: int, latest: int, price: int, quantity: int, volume: int) -> None:

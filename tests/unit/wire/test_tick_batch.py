@@ -1,0 +1,136 @@
+"""The column-wise reader gives the very ticks that the codec gives, or leaves them to it."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.market import MarketTick
+from app.wire.catalogue import load_catalogue
+from app.wire.codecs import load_codecs
+from app.wire.errors import WireError
+from app.wire.tick_batch import TickBatchReader
+from app.wire.values import EARLIEST_US, LATEST_US, RAW_LIMIT
+
+CODEC = load_codecs().ticks
+READER = TickBatchReader(load_catalogue().newest("ticks").id)
+NOW_MS = 1_790_000_000_000
+INT64 = 2**63 - 1
+
+ticks = st.builds(
+    MarketTick,
+    instrument_token=st.integers(-INT64 - 1, INT64),
+    event_time_us=st.integers(EARLIEST_US, NOW_MS * 1_000),
+    price_raw=st.integers(1, RAW_LIMIT - 1),
+    last_traded_quantity=st.integers(0, INT64),
+    volume_traded=st.integers(0, INT64),
+)
+timestamps = st.sampled_from([0, -1, NOW_MS, NOW_MS + 12_345])
+
+
+def decoded(values: list[bytes], times: list[int]) -> list[MarketTick] | None:
+    try:
+        return [CODEC.decode(value, time) for value, time in zip(values, times, strict=True)]
+    except WireError:
+        return None
+
+
+@given(st.lists(st.tuples(ticks, timestamps), min_size=1, max_size=40))
+def test_good_ticks_are_read_as_the_codec_reads_them(given_: list[tuple[MarketTick, int]]) -> None:
+    values = [CODEC.encode(tick) for tick, _ in given_]
+    times = [time for _, time in given_]
+    assert READER.read(values, times) == decoded(values, times) is not None
+
+
+@given(
+    st.lists(ticks, min_size=1, max_size=6),
+    st.data(),
+)
+def test_bytes_that_were_tampered_with_are_read_alike_or_left_alone(
+    good: list[MarketTick], data: st.DataObject
+) -> None:
+    values = [CODEC.encode(tick) for tick in good]
+    at = data.draw(st.integers(0, len(values) - 1))
+    value = bytearray(values[at])
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(value)))
+        action = data.draw(st.sampled_from(["change", "insert", "cut"]))
+        if action == "insert":
+            value.insert(place, data.draw(st.integers(0, 255)))
+        elif action == "cut":
+            del value[place:]
+        elif place < len(value):
+            value[place] = data.draw(st.integers(0, 255))
+    values[at] = bytes(value)
+    times = [NOW_MS] * len(values)
+    found = READER.read(values, times)
+    if found is not None:
+        assert found == decoded(values, times)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_alike_or_left_alone(value: bytes) -> None:
+    for candidate in (value, CODEC.encode(MarketTick(1, EARLIEST_US, 1))[:5] + value):
+        found = READER.read([candidate], [0])
+        if found is not None:
+            assert found == decoded([candidate], [0])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda v: v[:-1],
+        lambda v: v + b"\0",
+        lambda v: b"",
+        lambda v: v[:4],
+        lambda v: v[:5],
+        lambda v: b"\1" + v[1:],
+        lambda v: v + v,
+    ],
+)
+def test_one_bad_record_leaves_the_batch_to_the_codec(spoil: Callable[[bytes], bytes]) -> None:
+    good = [CODEC.encode(MarketTick(n, EARLIEST_US + n, 100 + n)) for n in range(1, 5)]
+    assert READER.read(good, [0] * 4) is not None
+    for at in range(4):
+        values = list(good)
+        values[at] = spoil(values[at])
+        assert READER.read(values, [0] * 4) is None
+
+
+@pytest.mark.parametrize(
+    "tick",
+    [
+        MarketTick(1, EARLIEST_US - 1, 1),
+        MarketTick(1, LATEST_US + 1, 1),
+        MarketTick(1, EARLIEST_US, 0),
+        MarketTick(1, EARLIEST_US, -5),
+        MarketTick(1, EARLIEST_US, RAW_LIMIT),
+        MarketTick(1, EARLIEST_US, 1, -1),
+        MarketTick(1, EARLIEST_US, 1, 0, -1),
+    ],
+)
+def test_what_the_codec_refuses_is_left_to_it(tick: MarketTick) -> None:
+    from io import BytesIO
+
+    from app.wire.edge import compiled, write_record
+    from app.wire.framing import header
+    from app.wire.reader import bare
+    from app.wire.values import raw_to_bytes
+
+    newest = load_catalogue().newest("ticks")
+    buffer = BytesIO()
+    buffer.write(header(newest.id))
+    write_record(
+        buffer,
+        compiled(bare(newest.schema)),
+        {
+            "instrument_token": tick.instrument_token,
+            "event_time": tick.event_time_us,
+            "last_price": raw_to_bytes(tick.price_raw),
+            "last_traded_quantity": tick.last_traded_quantity,
+            "volume_traded": tick.volume_traded,
+        },
+    )
+    assert decoded([buffer.getvalue()], [0]) is None
+    assert READER.read([buffer.getvalue()], [0]) is None
