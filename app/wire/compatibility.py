@@ -17,6 +17,9 @@ _PROMOTIONS: Final[Mapping[str, frozenset[str]]] = {
     "float": frozenset({"double"}),
     "string": frozenset({"bytes"}),
 }
+_LOSSY: Final = ("string", "bytes")
+"""Reader and writer of a promotion that Avro has and we do not: not all bytes are UTF-8."""
+
 _NAMED: Final = frozenset({"record", "enum", "fixed"})
 _LOGICAL: Final = ("logicalType", "precision", "scale")
 
@@ -44,10 +47,29 @@ class _Resolution:
             for branch in writer:
                 yield from self.check(reader, branch, path)
         elif isinstance(reader, list):
-            if all(any(self.check(branch, writer, path)) for branch in reader):
+            # The first that matches is taken, even where a later one would fit better.
+            taken = next((branch for branch in reader if self._matches(branch, writer)), None)
+            if taken is None:
                 yield f"{path or 'schema'}: none of the reader's types reads {_name(writer)}"
+            else:
+                yield from self.check(taken, writer, path)
         else:
             yield from self._check_plain(_as_dict(reader), _as_dict(writer), path)
+
+    def _matches(self, reader: Schema, writer: Schema) -> bool:
+        """Whether a reader takes this branch of its union for ``writer``, for better or worse."""
+        reader = _resolved(reader, self._readers)
+        writer = _resolved(writer, self._writers)
+        if isinstance(reader, list) or isinstance(writer, list):
+            return True
+        one, other = _as_dict(reader), _as_dict(writer)
+        kind = other["type"]
+        if one["type"] != kind:
+            return one["type"] in _PROMOTIONS.get(kind, ()) or (one["type"], kind) == _LOSSY
+        if kind in _NAMED:
+            return _simple(one) == _simple(other)
+        inner = {"array": "items", "map": "values"}.get(kind)
+        return inner is None or self._matches(one[inner], other[inner])
 
     def _check_plain(
         self, reader: dict[str, Any], writer: dict[str, Any], path: str
