@@ -1,4 +1,4 @@
-"""Many ticks at once, column by column: the same ticks as one by one, in a third of the time.
+"""Many ticks at once, column by column: the same ticks as one by one, in a fraction of the time.
 
 Every record's bytes are walked in step with those of all others, as numpy arrays: one varint of
 all records, then the next. Boundaries are those of the records themselves, so nothing can run
@@ -8,7 +8,7 @@ record, which says what is wrong with which.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from operator import methodcaller
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,25 @@ from app.wire.ticks import new_tick
 from app.wire.values import DAY_US, EARLIEST_US, LATEST_US, RAW_LIMIT
 
 Integers = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
-_VARINT_BYTES = 10
-_PRICE_BYTES = 8
-_SHIFTS = np.arange(_VARINT_BYTES, dtype=np.uint64) * np.uint64(7)
-_PRICE_SHIFTS = np.arange(_PRICE_BYTES - 1, -1, -1, dtype=np.uint64) * np.uint64(8)
-_AHEAD = np.arange(_VARINT_BYTES)
-_BEHIND = np.arange(-_PRICE_BYTES, 0)
+_WORD = 8
+"""Bytes looked at at once: a longer varint (a value of 2**55 or more) wants a closer look."""
+
+_ENDS = np.uint64(0x8080808080808080)
+_GROUPS = np.uint64(0x7F7F7F7F7F7F7F7F)
+_FOLDS = tuple(
+    (np.uint64(low), np.uint64(high), np.uint64(shift))
+    for low, high, shift in (
+        (0x007F007F007F007F, 0x7F007F007F007F00, 1),
+        (0x00003FFF00003FFF, 0x3FFF00003FFF0000, 2),
+        (0x000000000FFFFFFF, 0x0FFFFFFF00000000, 4),
+    )
+)
+"""Eight groups of seven bits become four of fourteen, two of 28, one of 56."""
+
+_ONE = np.uint64(1)
+_ALL = np.uint64(2**64 - 1)
 
 
 class TickBatchReader:
@@ -35,7 +47,7 @@ class TickBatchReader:
     """
 
     def __init__(self, writer_id: int) -> None:
-        self._header = np.frombuffer(header(writer_id), np.uint8)
+        self._is_framed = methodcaller("startswith", header(writer_id))
 
     def read(
         self, values: Sequence[bytes], timestamps_ms: Sequence[int]
@@ -48,15 +60,12 @@ class TickBatchReader:
         """
         lengths = np.fromiter(map(len, values), np.int64, len(values))
         # Reading ahead of the last record and behind the first stays within the buffer.
-        data = b"".join((bytes(_PRICE_BYTES), *values, bytes(_VARINT_BYTES)))
-        bytes_ = np.frombuffer(data, np.uint8)
-        ends = np.cumsum(lengths) + _PRICE_BYTES
+        data = b"".join((bytes(_WORD), *values, bytes(_WORD)))
+        ends = np.cumsum(lengths) + _WORD
         starts = ends - lengths
-        if lengths.min() < HEADER_SIZE:
+        if lengths.min() < HEADER_SIZE or not all(map(self._is_framed, values)):
             return None
-        if (bytes_[starts[:, None] + np.arange(HEADER_SIZE)] != self._header).any():
-            return None
-        walk = _Walk(bytes_, starts + HEADER_SIZE)
+        walk = _Walk(data, starts + HEADER_SIZE)
         token, event_time, price = walk.long(), walk.long(), walk.price()
         quantity, volume = walk.long(), walk.long()
         received = np.maximum(np.asarray(timestamps_ms, np.int64), 0) * 1_000
@@ -81,36 +90,39 @@ class TickBatchReader:
 class _Walk:
     """Stands at one place in each record, and moves on with what is read."""
 
-    def __init__(self, data: NDArray[np.uint8], at: Integers) -> None:
-        self._data = data
-        self._last = len(data) - _VARINT_BYTES
+    def __init__(self, data: bytes, at: Integers) -> None:
+        # The eight bytes from every place on, as one whole number.
+        words = len(data) - _WORD + 1
+        self._little: Words = np.ndarray(words, "<u8", data, strides=(1,))
+        self._big: Words = np.ndarray(words, ">u8", data, strides=(1,))
+        self._last = words - 1
         self.at = at
         self.fine: NDArray[np.bool_] = np.ones(len(at), np.bool_)
 
     def long(self) -> Integers:
         """The next varint of every record, zigzag undone."""
-        ahead = self._data[np.minimum(self.at, self._last)[:, None] + _AHEAD]
-        ends_here = ahead < 0x80
-        length = ends_here.argmax(axis=1)
-        # The tenth byte holds bit 63 alone; without an end within ten bytes it is no varint.
-        self.fine &= ends_here.any(axis=1) & ((length < 9) | (ahead[:, 9] <= 1))
-        used = np.where(length[:, None] >= _AHEAD, ahead & 0x7F, 0).astype(np.uint64)
-        folded = np.bitwise_or.reduce(used << _SHIFTS, axis=1)
-        self.at = self.at + length + 1
-        unfolded: Integers = (folded >> np.uint64(1)).astype(np.int64) ^ -(
-            (folded & np.uint64(1)).astype(np.int64)
-        )
+        word = self._little[np.minimum(self.at, self._last)]
+        ends = ~word & _ENDS
+        self.fine &= ends != 0
+        end = ends & (~ends + _ONE)  # the lowest bit set: the top bit of the last byte
+        value = word & (end - _ONE) & _GROUPS
+        for low, high, shift in _FOLDS:
+            value = (value & low) | ((value & high) >> shift)
+        # The end's bit is 8 * length - 1; as a float its exponent says so exactly.
+        length = (np.frexp(end.astype(np.float64))[1].astype(np.int64)) >> 3
+        self.at = self.at + length
+        unfolded: Integers = (value >> _ONE).astype(np.int64) ^ -(value & _ONE).astype(np.int64)
         return unfolded
 
     def price(self) -> Integers:
         """The next decimal of every record: a length, then two's complement, big-endian."""
         length = self.long()
-        self.fine &= (length > 0) & (length <= _PRICE_BYTES)
-        length = np.clip(length, 1, _PRICE_BYTES)
-        end = np.minimum(self.at + length, self._last)
-        behind: NDArray[Any] = self._data[end[:, None] + _BEHIND]
-        self.fine &= self._data[np.minimum(self.at, self._last)] < 0x80  # not negative
-        used = np.where(length[:, None] >= -_BEHIND, behind, 0).astype(np.uint64)
+        self.fine &= (length > 0) & (length <= _WORD)
+        length = np.clip(length, 1, _WORD)
+        unused = ((_WORD - length) * 8).astype(np.uint64)
         self.at = self.at + length
-        raw: Integers = np.bitwise_or.reduce(used << _PRICE_SHIFTS, axis=1).astype(np.int64)
+        word = self._big[np.minimum(self.at - _WORD, self._last)]
+        raw: Integers = (word & (_ALL >> unused)).astype(np.int64)
+        # A sign bit means a negative price, which the codec refuses.
+        self.fine &= ((raw >> (length * 8 - 1)) & 1) == 0
         return raw

