@@ -24,7 +24,7 @@ from app.kafka.ports import free_ports
 CHECKOUT = Path(__file__).resolve().parents[2]
 PUBLIC_IMAGES = {"KAFKA_IMAGE": "apache/kafka:4.2.0", "POSTGRES_IMAGE": "postgres:17"}
 TEST_SERVICES = {"KAFKA_IMAGE": "kafka", "POSTGRES_IMAGE": "postgres"}
-LABELS = {"algo-panda": "tests"}
+LABELS = {"algo-panda": f"tests-{os.getpid()}"}
 
 
 class BrokerAnswers(WaitStrategy):
@@ -104,6 +104,18 @@ def docker_engine() -> None:
 
 
 @pytest.fixture(scope="session")
+def server_logs(docker_engine: None) -> Callable[[], str]:
+    """Gives the last lines of Kafka and PostgreSQL in their containers."""
+
+    def last_lines() -> str:
+        ours = [f"--filter=label={name}={value}" for name, value in LABELS.items()]
+        containers = docker("ps", "--all", "--quiet", *ours).split()
+        return "\n".join(docker("logs", "--tail", "60", container) for container in containers)
+
+    return last_lines
+
+
+@pytest.fixture(scope="session")
 def images(docker_engine: None) -> Mapping[str, str]:
     """The images to use, as the variables that the compose file takes."""
     chosen: dict[str, str] = {}
@@ -145,7 +157,9 @@ def kafka_in_container(images: Mapping[str, str]) -> Generator[str]:
         KAFKA_INTER_BROKER_LISTENER_NAME="HOST",
         KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
         KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
+        KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS="4",
         KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
+        KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS="4",
         KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
         KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",
         KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",

@@ -1,40 +1,56 @@
-"""The integration tests once more, on PostgreSQL and on a Kafka that is not the embedded one."""
+"""The tests of Kafka and of the database once more, on servers in containers."""
 
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
-TESTS = Path(__file__).resolve().parents[1]
-KAFKA = "PANDA_TEST_KAFKA_BOOTSTRAP_SERVERS"
-DATABASE = "PANDA_TEST_DATABASE_URL"
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+WITH_SERVERS_OF_THEIR_OWN = (
+    "tests/integration/kafka/test_dev_commands.py",
+    "tests/integration/kafka/test_embedded_kafka.py",
+    "tests/integration/wire/test_real_registry.py",
+)
 
 
-def test_the_integration_tests_pass_on_kafka_and_postgresql_in_containers(
-    kafka_in_container: str, postgres_in_container: str
+@pytest.mark.parametrize(
+    "selection",
+    [
+        ["tests/integration", *(f"--ignore={path}" for path in WITH_SERVERS_OF_THEIR_OWN)],
+        ["tests/contracts", "-k", "postgresql"],
+    ],
+    ids=["integration", "contracts of the database"],
+)
+def test_what_passes_elsewhere_passes_on_servers_in_containers(
+    selection: list[str],
+    kafka_in_container: str,
+    postgres_in_container: str,
+    server_logs: Callable[[], str],
 ) -> None:
-    skip_unless_the_tests_take_other_servers()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS / "integration"],
-        cwd=TESTS.parent,
-        env={**os.environ, KAFKA: kafka_in_container, DATABASE: postgres_in_container},
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection],
+        cwd=CHECKOUT,
+        env={
+            **os.environ,
+            "PANDA_TEST_KAFKA_BOOTSTRAP_SERVERS": kafka_in_container,
+            "PANDA_TEST_DATABASE_URL": postgres_in_container,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-10_000:]
+    assert done.returncode == 0, f"{done.stdout[-10_000:]}\n{server_logs()}"
     assert re.search(r"\b[1-9]\d* passed", done.stdout), done.stdout[-10_000:]
+    assert "PANDA_TEST_DATABASE_URL is not set" not in done.stdout
 
 
-def skip_unless_the_tests_take_other_servers() -> None:
-    here = Path(__file__).parent
-    code = [path.read_text() for path in TESTS.rglob("*.py") if here not in path.parents]
-    for variable in (KAFKA, DATABASE):
-        if not any(variable in text for text in code):
-            pytest.skip(f"no test reads {variable} yet")
+def test_what_is_left_out_is_there() -> None:
+    assert [path for path in WITH_SERVERS_OF_THEIR_OWN if not (CHECKOUT / path).is_file()] == []
