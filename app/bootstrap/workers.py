@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,12 +42,15 @@ from app.streaming.operator import (
     Delivery,
     OperatorFactory,
     PartitionOperator,
+    Probe,
     StreamSpec,
+    no_probe,
 )
 from app.streaming.operators.dead_letters import DeadLetterWriter
 from app.streaming.operators.risk import RiskOperator
 from app.streaming.operators.router import RouterOperator
-from app.streaming.operators.runner import RunnerOperator
+from app.streaming.operators.runner import RunnerOperator, RunnerTopics
+from app.streaming.operators.versions import StrategyVersions
 from app.streaming.state_codec import (
     RISK_CHANGELOG,
     ROUTER_CHANGELOG,
@@ -74,7 +77,7 @@ class _Wiring:
     settings: Settings
     bootstrap_servers: str
     declared: Mapping[str, TopicDeclaration]
-    topic_ids: Mapping[str, str]
+    read_topic_ids: Callable[[], Mapping[str, str]]
     codecs: Codecs
     telemetry: PrometheusTelemetry
 
@@ -108,7 +111,14 @@ class _Wiring:
 
 
 _TOPICS: Mapping[str, tuple[str, ...]] = {
-    "runner": ("ticks", "signals", "rejections", "ticks.dlq", RUNNER_CHANGELOG),
+    "runner": (
+        "ticks",
+        "signals",
+        "rejections",
+        "activations",
+        "ticks.dlq",
+        RUNNER_CHANGELOG,
+    ),
     "risk": (
         "signals",
         "executions",
@@ -123,8 +133,16 @@ _TOPICS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-async def run_program(program: str, settings: Settings, *, instance_id: str | None) -> None:
+async def run_program(
+    program: str, settings: Settings, *, instance_id: str | None, probe: Probe = no_probe
+) -> None:
     """Run ``runner``, ``risk`` or ``router`` until it is told to stop.
+
+    Args:
+        program: which of them.
+        settings: of this process.
+        instance_id: a name of this worker in its consumer group, for static membership.
+        probe: hears of every step of a checkpoint.
 
     Raises:
         PandaError: something that it needs is missing or refuses it; the message says what.
@@ -150,9 +168,10 @@ async def run_program(program: str, settings: Settings, *, instance_id: str | No
             producer_config=producer_config(
                 wiring.bootstrap_servers, linger_ms=2, compression_type="lz4"
             ),
-            topic_ids=wiring.topic_ids,
+            read_topic_ids=wiring.read_topic_ids,
             telemetry=telemetry,
             on_ready=lambda: logger.info("%s is ready", program),
+            probe=probe,
         )
 
 
@@ -166,7 +185,7 @@ def _wire(program: str, settings: Settings, telemetry: PrometheusTelemetry) -> _
         settings=settings,
         bootstrap_servers=bootstrap_servers,
         declared=declared,
-        topic_ids=topic_ids(admin, [declared[name].on_broker for name in names]),
+        read_topic_ids=lambda: topic_ids(admin, [declared[name].on_broker for name in names]),
         codecs=load_codecs(
             registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
         ),
@@ -189,22 +208,42 @@ def _runner(wiring: _Wiring, worker: str, stack: contextlib.ExitStack) -> Stream
         quarantine_after=settings.quarantine_after,
         tracer=_tracer(settings, stack),
     )
-    runner.start()
+    report = runner.start()
     stack.callback(runner.stop)
+
+    def runner_of(configs: Sequence[StrategyConfig]) -> StrategyRunner:
+        other = StrategyRunner(
+            configs=configs, factory=factory, quarantine_after=settings.quarantine_after
+        )
+        other.start()
+        stack.callback(other.stop)
+        return other
+
+    versions = StrategyVersions(
+        current=runner,
+        configs=[registered.config for registered in report.registered],
+        runner_of=runner_of,
+    )
     states = InstrumentRecordCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
-    ticks_topic = wiring.on_broker("ticks")
+    topics = RunnerTopics(
+        ticks=wiring.on_broker("ticks"),
+        signals=wiring.on_broker("signals"),
+        rejections=wiring.on_broker("rejections"),
+        activations=wiring.on_broker("activations"),
+    )
 
     def create(partition: int, ids: Mapping[str, str]) -> PartitionOperator:
         return RunnerOperator(
-            runner=runner.partition(topic_id=ids[ticks_topic], partition=partition),
-            release=runner.release,
+            partition=partition,
+            topic_id=ids[topics.ticks],
+            versions=versions,
             ticks=wiring.codecs.ticks,
             signals=wiring.codecs.signals,
             rejections=wiring.codecs.rejections,
+            activations=wiring.codecs.activations,
             states=states,
-            signals_topic=wiring.on_broker("signals"),
-            rejections_topic=wiring.on_broker("rejections"),
+            topics=topics,
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
         )

@@ -7,14 +7,15 @@ any more. Reading back is ``read_committed``: a checkpoint is there whole, or no
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from app.domain.errors import KafkaError
-from app.streaming.operator import Output, StateRecord, latest
+from app.streaming.operator import Output, Probe, StateRecord, latest, no_probe
 
 CHECKPOINT_KEY = b"\x00checkpoint"
 
@@ -25,6 +26,8 @@ _FENCED = frozenset(
         ClientError.INVALID_PRODUCER_EPOCH,
     }
 )
+_RETRIES = 3
+_RETRY_WAIT = 0.5
 _RESTORE_BATCH = 10_000
 _LARGEST_RECORD = 10 * 1024 * 1024
 """As the changelogs in ``topics/`` allow."""
@@ -44,15 +47,27 @@ class CheckpointError(KafkaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """The next offset to process, by topic name."""
+    """How far a partition has come, by topic name."""
 
     offsets: Mapping[str, int]
+    """The next offset to process."""
+    horizons: Mapping[str, int]
+    """Of no record from here on can an output have been sent, whatever its owner does next."""
     topic_ids: Mapping[str, str]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no output of any record that is still to be processed can have been sent."""
+        return all(self.horizons[topic] <= offset for topic, offset in self.offsets.items())
 
     def encode(self) -> bytes:
         """As JSON: people look into changelogs, too."""
         topics = {
-            topic: {"id": self.topic_ids[topic], "next_offset": offset}
+            topic: {
+                "id": self.topic_ids[topic],
+                "next_offset": offset,
+                "horizon": self.horizons[topic],
+            }
             for topic, offset in sorted(self.offsets.items())
         }
         return json.dumps({"topics": topics}, separators=(",", ":")).encode()
@@ -63,6 +78,7 @@ class Positions:
         topics = json.loads(value)["topics"]
         return cls(
             offsets={topic: entry["next_offset"] for topic, entry in topics.items()},
+            horizons={topic: entry["horizon"] for topic, entry in topics.items()},
             topic_ids={topic: entry["id"] for topic, entry in topics.items()},
         )
 
@@ -88,7 +104,9 @@ class PartitionChangelog:
         partition: int,
         transactional_id: str,
         producer_config: Mapping[str, str | int | float | bool],
+        probe: Probe = no_probe,
     ) -> None:
+        self._probe = probe
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
         self._partition = partition
@@ -110,6 +128,7 @@ class PartitionChangelog:
         """
         try:
             self._producer.init_transactions(timeout)
+            self._probe("restore: former owner fenced")
             records = list(self._read(timeout))
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
@@ -123,29 +142,67 @@ class PartitionChangelog:
 
     def commit(
         self,
-        records: Iterable[StateRecord],
+        records: Sequence[StateRecord],
         positions: Positions,
         outputs: Sequence[Output],
         timeout: float,
     ) -> None:
         """Write ``records`` and ``positions``, and send ``outputs``, all or nothing. Blocks.
 
+        What the broker asks to be aborted is aborted and tried again, a few times.
+
         Raises:
             FencedError: another worker owns the partition; nothing was written.
-            CheckpointError: the broker refused, or did not answer in time.
+            CheckpointError: the broker refused, or did not answer in time. Then it is unknown
+                whether it was written: the state must not be used any more.
         """
+        for attempt in range(1, _RETRIES + 1):
+            try:
+                self._write(records, positions, outputs, timeout)
+            except KafkaException as error:
+                if attempt == _RETRIES or not error.args[0].txn_requires_abort():
+                    raise self._refusal(error) from error
+                self._abort(timeout)
+                time.sleep(_RETRY_WAIT)
+            else:
+                return
+
+    def _write(
+        self,
+        records: Sequence[StateRecord],
+        positions: Positions,
+        outputs: Sequence[Output],
+        timeout: float,
+    ) -> None:
+        self._producer.begin_transaction()
+        self._probe("checkpoint: transaction begun")
+        for output in outputs:
+            self._produce(output.topic, output.key, output.value, list(output.headers))
+        for record in records:
+            self._produce(self._topic, record.key, record.value, None, self._partition)
+        self._probe("checkpoint: state written")
+        self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
+        self._probe("checkpoint: positions written")
+        self._producer.commit_transaction(timeout)
+        self._probe("checkpoint: transaction committed")
+
+    def _abort(self, timeout: float) -> None:
         try:
-            self._producer.begin_transaction()
-            for output in outputs:
-                self._produce(output.topic, output.key, output.value, list(output.headers))
-            for record in records:
-                self._produce(self._topic, record.key, record.value, None, self._partition)
-            self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
-            self._producer.commit_transaction(timeout)
+            self._producer.abort_transaction(timeout)
         except KafkaException as error:
-            if error.args[0].code() in _FENCED:
-                raise FencedError(f"{self._topic}[{self._partition}]") from error
-            raise self._error("checkpoint failed", error) from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: KafkaException) -> Exception:
+        """Say why the client gave up; after a fatal error it tells the reason only when asked."""
+        reason: ClientError = error.args[0]
+        if reason.code() == ClientError._FATAL:  # noqa: SLF001 - librdkafka's own name for it
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as fatal:
+                reason = fatal.args[0]
+        if reason.code() in _FENCED:
+            return FencedError(f"{self._topic}[{self._partition}]")
+        return self._error("checkpoint failed", KafkaException(reason))
 
     def _produce(
         self,

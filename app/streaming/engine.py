@@ -3,26 +3,36 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import Consumer, TopicPartition
-
-from app.streaming.changelog import (
-    FencedError,
-    PartitionChangelog,
-    Positions,
-    TopicRecreatedError,
+from app.domain.errors import KafkaError
+from app.streaming.changelog import FencedError
+from app.streaming.fetcher import Batch, Fetcher, OffsetLostError
+from app.streaming.inputs import InputTopics
+from app.streaming.opening import BROKER_TIMEOUT, PartitionOpener
+from app.streaming.operator import (
+    ConnectionSettings,
+    Delivery,
+    Message,
+    Probe,
+    StreamSpec,
+    no_probe,
 )
-from app.streaming.fetcher import Batch, Fetcher
-from app.streaming.operator import ConnectionSettings, Delivery, StreamSpec
 from app.streaming.outbox import Outbox
 from app.streaming.owned import OwnedPartition, Ownership
+from app.streaming.slices import SliceSize
 from app.streaming.telemetry import StreamTelemetry
 
 logger = logging.getLogger(__name__)
 
-_BROKER_TIMEOUT = 30.0
+_OUTPUTS_HELD = 50_000
+"""Outputs of a partition that wait for a checkpoint; then one is taken."""
+_ORPHANED_SESSIONS = 3
+
+
+class OrphanedError(KafkaError):
+    """The broker took a partition's transactions away, and the group did not give it to anyone."""
 
 
 class StreamEngine:
@@ -37,98 +47,133 @@ class StreamEngine:
         spec: StreamSpec,
         connection: ConnectionSettings,
         producer_config: Mapping[str, str | int | float | bool],
-        topic_ids: Mapping[str, str],
+        read_topic_ids: Callable[[], Mapping[str, str]],
         telemetry: StreamTelemetry,
+        probe: Probe = no_probe,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec
         self._connection = connection
-        self._producer_config = producer_config
-        self._topic_ids = topic_ids
         self._telemetry = telemetry
+        self._probe = probe
+        self._clock = clock
         self.ownership = Ownership()
         self._outbox = Outbox(producer_config)
         self._fetcher = Fetcher(
             bootstrap_servers=connection.bootstrap_servers, max_batch=connection.max_batch
         )
+        self._opener = PartitionOpener(
+            spec=spec,
+            connection=connection,
+            producer_config=producer_config,
+            topic_ids=read_topic_ids(),
+            telemetry=telemetry,
+            probe=probe,
+        )
+        self._inputs = InputTopics(spec, read_topic_ids, clock)
+        self._slice = SliceSize(connection.max_batch)
         self._pool = ThreadPoolExecutor(spec.partitions + 1, thread_name_prefix="changelog")
+        self._opening = asyncio.Lock()
+        self._fenced_at: float | None = None
+        self._stopping = False
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done once something happened that the worker cannot go on after."""
 
     async def fetch(self) -> list[Batch]:
-        """The next batches; a failure of the client stops the worker."""
+        """The next batches, once there is room for what they cause.
+
+        A failure of the client stops the worker.
+        """
         try:
+            await self._outbox.room()
+            for owned in self.ownership.partitions():
+                if len(owned.outputs) > _OUTPUTS_HELD:
+                    await self.checkpoint(owned)
             return await self._fetcher.fetch(self.ownership)
+        except OffsetLostError as error:
+            self.fail(await self._why_lost(error))
+            raise
         except Exception as error:
             self.fail(error)
             raise
 
-    def process(self, batch: Batch) -> None:
+    async def process(self, batch: Batch) -> None:
         """Process a batch that is due, and drop one that is stale."""
-        owned = batch.owned
-        if owned.closed or batch.generation != self.ownership.generation:
+        if not self._is_current(batch):
             return
-        if not owned.is_due(batch.topic, batch.number):
+        if not batch.owned.is_due(batch.topic, batch.number):
             logger.info(
-                "a batch of %s[%d] was dropped; reading it again", batch.topic, owned.partition
+                "a batch of %s[%d] was dropped; reading it again",
+                batch.topic,
+                batch.owned.partition,
             )
             self.ownership.advance()
             return
         try:
-            self._process(owned, batch)
+            await self._process(batch)
         except Exception as error:
             self.fail(error)
             raise
 
     async def open(self, partitions: Iterable[int]) -> None:
         """Own these partitions and nothing else; fences former owners, reads state back."""
-        self.ownership.replace(())
-        loop = asyncio.get_running_loop()
-        try:
-            opened = await asyncio.gather(
-                *(loop.run_in_executor(self._pool, self._open, number) for number in partitions)
-            )
-        except Exception as error:
-            self.fail(error)
-            raise
-        self.ownership.replace(opened)
-        self._telemetry.assigned(len(opened))
+        async with self._opening:
+            self._close(self.ownership.take(self.ownership.numbers()))
+            self._fenced_at = None
+            if self._stopping:
+                return
+            opened = await self._open(partitions)
+            self.ownership.add(opened)
+            self._telemetry.assigned(len(opened))
 
-    async def hand_over(self, partitions: Iterable[int]) -> None:
-        """Checkpoint these partitions, then let go of them."""
-        numbers = list(partitions)
-        self.ownership.advance()  # nothing fetched so far is processed any more
-        owned = [one for one in map(self.ownership.get, numbers) if one is not None]
-        await asyncio.gather(*(self.checkpoint(one) for one in owned))
-        self.ownership.drop(numbers)
+    async def hand_over(self, partitions: Iterable[int]) -> Mapping[tuple[str, int], int]:
+        """Checkpoint these partitions and let go of them; gives their durable offsets."""
+        async with self._opening:
+            self._fenced_at = None
+            taken = self.ownership.take(partitions)
+            try:
+                await asyncio.gather(*(self.checkpoint(one, last=True) for one in taken))
+            finally:
+                self._close(taken)
+        return _durable(taken)
+
+    async def stop(self) -> Mapping[tuple[str, int], int]:
+        """Hand over everything, and open nothing any more."""
+        self._stopping = True
+        return await self.hand_over(self.ownership.numbers())
 
     async def checkpoint_all(self) -> None:
-        """Checkpoint every partition that moved."""
-        await asyncio.gather(*(self.checkpoint(one) for one in self.ownership.partitions()))
+        """Checkpoint every partition that moved.
 
-    async def checkpoint(self, owned: OwnedPartition) -> None:
+        Raises:
+            OrphanedError: a partition is nobody's, and it stays so.
+        """
+        await asyncio.gather(*(self.checkpoint(one) for one in self.ownership.partitions()))
+        patience = _ORPHANED_SESSIONS * self._connection.session_timeout
+        if self._fenced_at is not None and self._clock() > self._fenced_at + patience:
+            error = OrphanedError(
+                f"a partition of {self._spec.group} was taken from this worker by the broker, and"
+                f" the group has not given it to another one in {patience:.0f} s; start it again"
+            )
+            self.fail(error)
+            raise error
+
+    async def checkpoint(self, owned: OwnedPartition, *, last: bool = False) -> None:
         """Make everything processed so far durable.
 
-        A partition that another worker owns is dropped; any other failure stops this worker.
-        """
-        async with owned.lock:
-            if owned.closed or not owned.has_moved:
-                return
-            try:
-                await self._checkpoint(owned)
-            except FencedError as error:
-                logger.warning("%s belongs to another worker now; letting go of it", error)
-                self.ownership.drop([owned.partition])
-            except Exception as error:
-                self.fail(error)
-                raise
+        A partition that another worker owns is let go; any other failure stops this worker.
 
-    def durable_offsets(self) -> dict[tuple[str, int], int]:
+        Args:
+            owned: the partition.
+            last: whether nothing of it is processed here any more, or not before this is done.
+        """
+        await self._write_if(
+            owned, lambda: owned.has_moved or (last and not owned.is_settled), last=last
+        )
+
+    def durable_offsets(self) -> Mapping[tuple[str, int], int]:
         """The next offset after the last checkpoint, by topic and partition."""
-        return {
-            (topic, owned.partition): offset
-            for owned in self.ownership.partitions()
-            for topic, offset in owned.durable_offsets.items()
-        }
+        return _durable(self.ownership.partitions())
 
     def fail(self, error: BaseException) -> None:
         """Remember why the worker cannot go on; the first reason stays."""
@@ -137,88 +182,136 @@ class StreamEngine:
 
     def close(self) -> None:
         """Let go of everything, without a checkpoint."""
-        self.ownership.replace(())
+        self._stopping = True
+        self._close(self.ownership.take(self.ownership.numbers()))
         self._fetcher.close()
         self._pool.shutdown(wait=True)
 
-    def _process(self, owned: OwnedPartition, batch: Batch) -> None:
+    def _is_current(self, batch: Batch) -> bool:
+        return not (
+            self.failure.done()
+            or batch.owned.closed
+            or batch.generation != self.ownership.generation
+        )
+
+    async def _process(self, batch: Batch) -> None:
+        """Slice by slice, so that whatever else the loop has to do waits for one slice only."""
+        owned, messages, at = batch.owned, batch.messages, 0
+        while self._is_current(batch):
+            until = self._slice.end(messages, at, owned.bound(batch.topic))
+            if until == at < len(messages):
+                # What comes next lies beyond the horizon.
+                owned.next_offsets[batch.topic] = messages[at].offset() or 0
+                await self._move_horizon(owned)
+                continue
+            is_whole = until == len(messages)
+            end = batch.next_offset if is_whole else messages[until].offset() or 0
+            self._take(owned, batch.topic, messages[at:until], end)
+            if is_whole:
+                return
+            at = until
+            await asyncio.sleep(0)
+
+    def _take(
+        self, owned: OwnedPartition, topic: str, messages: Sequence[Message], end: int
+    ) -> None:
         started = time.perf_counter()
-        outputs = owned.operator.process(batch.topic, batch.messages) if batch.messages else ()
+        outputs = owned.operator.process(topic, messages) if messages else ()
         if outputs:
             if self._spec.delivery is Delivery.EXACTLY_ONCE:
                 owned.outputs.extend(outputs)
             else:
                 self._outbox.send(outputs)
-        owned.next_offsets[batch.topic] = batch.next_offset
-        self._telemetry.batch_processed(
-            batch.topic, owned.partition, len(batch.messages), time.perf_counter() - started
-        )
+        owned.next_offsets[topic] = end
+        seconds = time.perf_counter() - started
+        self._slice.took(len(messages), seconds)
+        self._telemetry.batch_processed(topic, owned.partition, len(messages), seconds)
 
-    async def _checkpoint(self, owned: OwnedPartition) -> None:
+    async def _move_horizon(self, owned: OwnedPartition) -> None:
+        if not owned.is_outdated:
+            await self._write_if(owned, lambda: owned.is_at_horizon, last=False)
+            return
+        # It has processed all that it has to as it was: now it is made anew.
+        async with self._opening:
+            if not self.ownership.discard(owned):
+                return
+            if not await self._write_if(owned, lambda: not owned.is_settled, last=True):
+                self._fenced_at = self._clock()
+                return
+            owned.close()
+            self.ownership.add(await self._open([owned.partition]))
+
+    async def _write_if(
+        self, owned: OwnedPartition, is_needed: Callable[[], bool], *, last: bool
+    ) -> bool:
+        """Whether the partition still is ours, be it that there was nothing to write."""
+        async with owned.lock:
+            if owned.closed:
+                return False
+            if not is_needed():
+                return True
+            try:
+                await self._checkpoint(owned, last=last)
+            except FencedError as error:
+                logger.warning("%s belongs to another worker now; letting go of it", error)
+                if self.ownership.discard(owned):
+                    self._fenced_at = self._clock()
+                owned.close()
+                return False
+            except Exception as error:
+                self.fail(error)
+                raise
+            return True
+
+    async def _checkpoint(self, owned: OwnedPartition, *, last: bool) -> None:
         started = time.perf_counter()
+        taken_at = self._clock()
         # State, positions and outputs are taken at one moment; processing goes on meanwhile.
-        positions = owned.positions()
+        positions = owned.next_positions(last=last)
         records = owned.operator.changed()
         outputs, owned.outputs = owned.outputs, []
+        self._probe("checkpoint: state taken")
         await self._outbox.confirmed()
+        self._probe("checkpoint: outputs confirmed")
+        await self._inputs.verify(positions, owned.partition, taken_at)
         await asyncio.get_running_loop().run_in_executor(
-            self._pool, owned.changelog.commit, records, positions, outputs, _BROKER_TIMEOUT
+            self._pool, owned.changelog.commit, records, positions, outputs, BROKER_TIMEOUT
         )
-        owned.durable_offsets = positions.offsets
+        owned.made_durable(positions)
         self._telemetry.checkpointed(owned.partition, time.perf_counter() - started, len(records))
 
-    def _open(self, number: int) -> OwnedPartition:
-        started = time.perf_counter()
-        changelog = PartitionChangelog(
-            bootstrap_servers=self._connection.bootstrap_servers,
-            topic=self._spec.changelog,
-            partition=number,
-            transactional_id=f"{self._spec.group}-{number}",
-            producer_config=self._producer_config,
-        )
-        restored = changelog.open(_BROKER_TIMEOUT)
-        operator = self._spec.create(number, self._topic_ids)
-        operator.restore(restored.state)
-        owned = OwnedPartition(
-            partition=number,
-            operator=operator,
-            changelog=changelog,
-            positions=self._start(number, restored.positions),
-        )
-        self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
-        return owned
-
-    def _start(self, number: int, checkpoint: Positions | None) -> Positions:
-        known = checkpoint or Positions(offsets={}, topic_ids={})
-        for topic, topic_id in known.topic_ids.items():
-            if topic in self._topic_ids and self._topic_ids[topic] != topic_id:
-                raise TopicRecreatedError(
-                    f"topic {topic} was deleted and created anew: the state of {self._spec.group}"
-                    f" stands at offset {known.offsets[topic]} of partition {number} of topic id"
-                    f" {topic_id}, and the topic now has id {self._topic_ids[topic]}."
-                    f" To begin with the new topic, delete the topic {self._spec.changelog}"
-                    " and run 'panda topics apply'"
-                )
-        missing = [topic for topic in self._spec.inputs if topic not in known.offsets]
-        first = self._first_offsets(number, missing) if missing else {}
-        return Positions(
-            offsets={
-                topic: known.offsets[topic] if topic in known.offsets else first[topic]
-                for topic in self._spec.inputs
-            },
-            topic_ids=self._topic_ids,
-        )
-
-    def _first_offsets(self, number: int, topics: Iterable[str]) -> dict[str, int]:
-        consumer = Consumer(
-            {"bootstrap.servers": self._connection.bootstrap_servers, "group.id": "unused"}
-        )
+    async def _open(self, partitions: Iterable[int]) -> list[OwnedPartition]:
+        loop = asyncio.get_running_loop()
         try:
-            return {
-                topic: consumer.get_watermark_offsets(
-                    TopicPartition(topic, number), _BROKER_TIMEOUT
-                )[0]
-                for topic in topics
-            }
-        finally:
-            consumer.close()
+            opened = await asyncio.gather(
+                *(loop.run_in_executor(self._pool, self._opener.open, n) for n in partitions)
+            )
+        except Exception as error:
+            self.fail(error)
+            raise
+        mine = [one for one in opened if one is not None]
+        if len(mine) < len(opened):
+            self._fenced_at = self._clock()
+        return mine
+
+    async def _why_lost(self, error: OffsetLostError) -> KafkaError:
+        """A topic that was created anew has lost all offsets, and that is the better reason."""
+        for owned in self.ownership.partitions():
+            try:
+                await self._inputs.verify(owned.durable, owned.partition, float("inf"))
+            except KafkaError as reason:
+                return reason
+        return error
+
+    @staticmethod
+    def _close(partitions: Iterable[OwnedPartition]) -> None:
+        for owned in partitions:
+            owned.close()
+
+
+def _durable(partitions: Iterable[OwnedPartition]) -> dict[tuple[str, int], int]:
+    return {
+        (topic, owned.partition): offset
+        for owned in partitions
+        for topic, offset in owned.durable.offsets.items()
+    }

@@ -10,11 +10,14 @@ Each hook says which behaviour of Faust 0.15.3 it counts on (``docs/adr/0007-fau
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
+from aiokafka.structs import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]
 from faust.stores import STORES
 from faust.stores.base import Store
 from faust.transport.drivers import aiokafka as driver
@@ -24,7 +27,10 @@ from app.streaming.engine import StreamEngine
 from app.streaming.fetcher import Batch
 from app.streaming.operator import ConnectionSettings, StreamSpec
 
+logger = logging.getLogger(__name__)
+
 _IDLE_WAIT = 0.02
+_COMMIT_SECONDS = 5.0
 _NEVER_SECONDS = 1_000_000.0
 _STORE_SCHEME = "checkpoint"
 _BATCHES_QUEUED = 4
@@ -58,7 +64,8 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Checkpoint before Faust's own revocation, which waits for acks and so would deadlock."""
-        await self.app.engine.hand_over({tp.partition for tp in revoked})
+        durable = await self.app.engine.hand_over({tp.partition for tp in revoked})
+        await self.tell_group(durable)
         await super().on_partitions_revoked(revoked)
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
@@ -80,13 +87,28 @@ class BatchConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
-    async def commit_durable(self) -> None:
-        """Tell the group how far the checkpoints are, for tools that show lag."""
-        offsets = {
-            TP(*where): offset for where, offset in self.app.engine.durable_offsets().items()
+    async def tell_group(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commit offsets to the group, for tools that show lag; nothing else reads them.
+
+        Faust's own commit would end the worker where the group has moved on meanwhile.
+        """
+        changed = {
+            tp: at
+            for where, at in offsets.items()
+            if self._committed_offset[tp := TP(*where)] != at
         }
-        changed = {tp: at for tp, at in offsets.items() if self._committed_offset[tp] != at}
-        if changed and await self._commit(changed):
+        if not changed:
+            return
+        thread = self._thread
+        commit = thread.call_thread(
+            thread._ensure_consumer().commit,  # noqa: SLF001 - as Faust's thread does itself
+            {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in changed.items()},
+        )
+        try:
+            await asyncio.wait_for(commit, _COMMIT_SECONDS)
+        except (GroupError, TimeoutError) as error:
+            logger.info("offsets not told to the group: %s", type(error).__name__)
+        else:
             self._committed_offset.update(changed)
 
 
@@ -197,6 +219,6 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
     async def route(stream: Any) -> None:
         """Hand each batch to the engine."""
         async for event in stream.events():
-            app.engine.process(event.value)
+            await app.engine.process(event.value)
 
     return app

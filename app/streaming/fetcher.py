@@ -109,8 +109,9 @@ class Fetcher:
             where = (message.topic() or "", message.partition() or 0)
             error = message.error()
             if error is None:
-                grouped.setdefault(where, []).append(message)
-                ends[where] = (message.offset() or 0) + 1
+                if (message.offset() or 0) >= self._ends.get(where, 0):
+                    grouped.setdefault(where, []).append(message)
+                    ends[where] = (message.offset() or 0) + 1
             elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
                 ends[where] = message.offset() or 0
             else:

@@ -61,6 +61,34 @@ class StateRecord(NamedTuple):
     value: bytes | None
 
 
+Probe = Callable[[str], None]
+"""Hears by name which step of opening or of a checkpoint was just done; may be in any thread."""
+
+
+def no_probe(_step: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where an operator begins."""
+
+    offsets: Mapping[str, int]
+    """The first record that it is handed, by topic."""
+    is_settled: bool
+    """Whether no output of these records can have been sent before. If one can, the operator
+    has to process them as they were processed then, whatever changed since."""
+
+
+class Beginning(NamedTuple):
+    """How an operator begins."""
+
+    announcements: Sequence[Output] = ()
+    """Made durable, together with what ``changed`` then gives, before the first record."""
+    is_outdated: bool = False
+    """It still is as it was; to be made anew as soon as that can be from a settled start."""
+
+
 class PartitionOperator(Protocol):
     """Everything about one partition: process records, and write down what changed."""
 
@@ -77,7 +105,7 @@ class PartitionOperator(Protocol):
         """The state that changed since the last call, as it is now."""
         ...
 
-    def restore(self, state: Mapping[bytes, bytes], /) -> None:
+    def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
         """Go on from the state last written down; called once, before anything else."""
         ...
 

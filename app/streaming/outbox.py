@@ -5,13 +5,15 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError as ClientError
-from confluent_kafka import Message, Producer
+from confluent_kafka import KafkaException, Message, Producer
 
 from app.domain.errors import KafkaError
 from app.streaming.operator import Output
 
 _POLL_INTERVAL = 0.001
 _BUFFER_FULL_WAIT = 0.05
+_MOST_UNCONFIRMED = 50_000
+"""Then nothing more is fetched. The client itself takes twice as many."""
 
 
 class DeliveryError(KafkaError):
@@ -35,10 +37,15 @@ class _Epoch:
 
 
 class Outbox:
-    """Not thread-safe: used from the event loop's thread alone."""
+    """Not thread-safe: used from the event loop's thread alone.
+
+    What is sent to a partition arrives in order and without gaps: after a refusal nothing more
+    goes out. A reader who has seen an output has seen all before it, so that a watermark is
+    enough to know a redelivery.
+    """
 
     def __init__(self, producer_config: Mapping[str, str | int | float | bool]) -> None:
-        self._producer = Producer({**producer_config})
+        self._producer = Producer({**producer_config, "enable.gapless.guarantee": True})
         self._epochs: deque[_Epoch] = deque([_Epoch()])
 
     def send(self, outputs: Iterable[Output]) -> None:
@@ -58,11 +65,26 @@ class Outbox:
                         produce(topic, value, key, on_delivery=on_delivery)
                 except BufferError:
                     self._producer.poll(_BUFFER_FULL_WAIT)
+                    self._raise_failures()
+                except KafkaException as error:
+                    epoch.failure = epoch.failure or f"{topic}: {error.args[0].str()}"
+                    self._raise_failures()
                 else:
                     break
             epoch.sent += 1
         self._producer.poll(0)
         self._raise_failures()
+
+    async def room(self) -> None:
+        """Wait while too much is unconfirmed.
+
+        Raises:
+            DeliveryError: something was refused for good.
+        """
+        while len(self._producer) > _MOST_UNCONFIRMED:
+            self._producer.poll(0)
+            self._raise_failures()
+            await asyncio.sleep(_POLL_INTERVAL)
 
     async def confirmed(self) -> None:
         """Wait until everything sent before this call is confirmed.

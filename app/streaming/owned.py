@@ -6,9 +6,17 @@ from collections.abc import Iterable, Mapping
 from app.streaming.changelog import PartitionChangelog, Positions
 from app.streaming.operator import Output, PartitionOperator
 
+_SMALLEST_WINDOW = 1_000
+_WINDOW_GROWTH = 4
+
 
 class OwnedPartition:
-    """One partition from the moment it is ours until it is not."""
+    """One partition from the moment it is ours until it is not.
+
+    Where outputs leave before their checkpoint, no record is processed beyond the horizon of
+    the last durable one: so whoever reads that checkpoint knows of which records outputs may be
+    out, even those of a worker that was paused and has not noticed that it lost the partition.
+    """
 
     def __init__(
         self,
@@ -17,29 +25,73 @@ class OwnedPartition:
         operator: PartitionOperator,
         changelog: PartitionChangelog,
         positions: Positions,
+        sends_ahead: bool,
+        is_outdated: bool = False,
     ) -> None:
+        """Take a partition as it was restored.
+
+        Args:
+            partition: its number.
+            operator: what runs on it.
+            changelog: where its state goes.
+            positions: how far it is.
+            sends_ahead: whether outputs leave before their checkpoint.
+            is_outdated: whether the operator has to be made anew at the horizon.
+        """
         self.partition = partition
         self.operator = operator
         self.changelog = changelog
-        self.topic_ids = positions.topic_ids
         self.next_offsets = dict(positions.offsets)
-        self.durable_offsets: Mapping[str, int] = dict(positions.offsets)
+        self.durable = positions
         self.outputs: list[Output] = []
         """Waiting for the checkpoint's transaction, where delivery is exactly once."""
         self.lock = asyncio.Lock()
         """Held by whoever writes a checkpoint."""
         self.closed = False
         """Nothing may be processed or written any more."""
+        self.is_outdated = is_outdated
+        self._sends_ahead = sends_ahead
+        self._bounds: Mapping[str, int] = positions.horizons
         self._due: dict[str, int] = {}
 
     @property
     def has_moved(self) -> bool:
         """Whether something was processed since the last checkpoint."""
-        return self.next_offsets != self.durable_offsets
+        return self.next_offsets != self.durable.offsets
 
-    def positions(self) -> Positions:
-        """How far it has come."""
-        return Positions(offsets=dict(self.next_offsets), topic_ids=self.topic_ids)
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last checkpoint holds all there is, and says so."""
+        return not self.has_moved and (self.durable.is_settled or not self._sends_ahead)
+
+    @property
+    def is_at_horizon(self) -> bool:
+        """Whether the next record may be one that may not be processed yet."""
+        bounds = ((self.bound(topic), at) for topic, at in self.next_offsets.items())
+        return any(bound is not None and at >= bound for bound, at in bounds)
+
+    def bound(self, topic: str) -> int | None:
+        """The first offset that may not be processed yet; None where there is no such bound."""
+        return self._bounds[topic] if self._sends_ahead or self.is_outdated else None
+
+    def next_positions(self, *, last: bool) -> Positions:
+        """How far it is, for a checkpoint; nothing goes beyond its horizon until it is durable.
+
+        Args:
+            last: whether nothing is processed any more, or only once this is durable.
+        """
+        horizons = {topic: self._horizon(topic, last) for topic in self.next_offsets}
+        self._bounds = {
+            topic: min(bound, horizons.get(topic, bound)) for topic, bound in self._bounds.items()
+        }
+        return Positions(
+            offsets=dict(self.next_offsets), horizons=horizons, topic_ids=self.durable.topic_ids
+        )
+
+    def made_durable(self, positions: Positions) -> None:
+        """Take note of a checkpoint."""
+        self.durable = positions
+        self._bounds = positions.horizons
 
     def start_fetching(self) -> Mapping[str, int]:
         """Where a fetcher has to start; batch numbers begin anew."""
@@ -58,6 +110,15 @@ class OwnedPartition:
         if not self.closed:
             self.closed = True
             self.operator.close()
+
+    def _horizon(self, topic: str, last: bool) -> int:
+        at = self.next_offsets[topic]
+        if self.is_outdated:
+            return max(at, self.durable.horizons[topic])
+        if last or not self._sends_ahead:
+            return at
+        processed = at - self.durable.offsets[topic]
+        return at + max(_SMALLEST_WINDOW, _WINDOW_GROWTH * processed)
 
 
 class Ownership:
@@ -79,16 +140,25 @@ class Ownership:
         """Declare every batch fetched so far stale: fetching starts again where each stands."""
         self.generation += 1
 
-    def replace(self, owned: Iterable[OwnedPartition]) -> None:
-        """Own these, and nothing else."""
-        self.drop(self._partitions)
-        self._partitions = {one.partition: one for one in owned}
+    def add(self, owned: Iterable[OwnedPartition]) -> None:
+        """Own these as well."""
+        self._partitions.update({one.partition: one for one in owned})
         self.advance()
 
-    def drop(self, numbers: Iterable[int]) -> None:
-        """Let go of some."""
-        for number in list(numbers):
-            owned = self._partitions.pop(number, None)
-            if owned is not None:
-                owned.close()
+    def take(self, numbers: Iterable[int]) -> list[OwnedPartition]:
+        """Own some no more: nothing of theirs is processed from here on. They are not closed."""
+        taken = [self._partitions.pop(n) for n in list(numbers) if n in self._partitions]
         self.advance()
+        return taken
+
+    def discard(self, owned: OwnedPartition) -> bool:
+        """Own this very object no more; whether it was owned."""
+        if self._partitions.get(owned.partition) is not owned:
+            return False
+        del self._partitions[owned.partition]
+        self.advance()
+        return True
+
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of all."""
+        return tuple(sorted(self._partitions))

@@ -5,18 +5,23 @@ import contextlib
 import logging
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
+from confluent_kafka import KafkaException
+
+from app.domain.errors import KafkaError
 from app.streaming.engine import StreamEngine
 from app.streaming.faust_app import BatchConsumer, StreamApp, build_app
-from app.streaming.operator import ConnectionSettings, StreamSpec
+from app.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
 from app.streaming.telemetry import StreamTelemetry
 
 logger = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOP_PATIENCE = 20.0
+_WATCH_INTERVAL = 0.1
 
 
 async def run_worker(
@@ -24,9 +29,10 @@ async def run_worker(
     spec: StreamSpec,
     connection: ConnectionSettings,
     producer_config: Mapping[str, str | int | float | bool],
-    topic_ids: Mapping[str, str],
+    read_topic_ids: Callable[[], Mapping[str, str]],
     telemetry: StreamTelemetry,
     on_ready: Callable[[], None] = lambda: None,
+    probe: Probe = no_probe,
 ) -> None:
     """Run until SIGTERM or SIGINT: then checkpoint, leave the group, return.
 
@@ -44,8 +50,9 @@ async def run_worker(
             spec=spec,
             connection=connection,
             producer_config=producer_config,
-            topic_ids=topic_ids,
+            read_topic_ids=read_topic_ids,
             telemetry=telemetry,
+            probe=probe,
         )
         try:
             await _run(app, engine, spec, stop, on_ready)
@@ -54,7 +61,7 @@ async def run_worker(
             for number in _STOP_SIGNALS:
                 loop.remove_signal_handler(number)
     if engine.failure.done():
-        raise engine.failure.result()
+        raise _explained(engine.failure.result())
 
 
 async def _run(
@@ -65,42 +72,83 @@ async def _run(
     on_ready: Callable[[], None],
 ) -> None:
     app.finalize()
-    starting = asyncio.ensure_future(app.start())
-    crashed = asyncio.ensure_future(_watch(app, engine))
     stopping = asyncio.ensure_future(stop.wait())
-    checkpoints = asyncio.ensure_future(_checkpoint_regularly(app, spec.checkpoint_interval))
+    starting = asyncio.ensure_future(_or_fail(engine, app.start()))
+    helpers = [
+        asyncio.ensure_future(_or_fail(engine, work))
+        for work in (
+            _watch(app, engine),
+            _checkpoint_regularly(app, spec.checkpoint_interval),
+            _tell_group_regularly(app, spec.checkpoint_interval),
+        )
+    ]
     try:
-        ends: list[asyncio.Future[Any]] = [stopping, engine.failure]
-        await asyncio.wait([starting, *ends], return_when=asyncio.FIRST_COMPLETED)
-        if not any(end.done() for end in ends):
+        await asyncio.wait(
+            (starting, stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED
+        )
+        if not (stopping.done() or engine.failure.done()):
             on_ready()
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED)
         logger.info("%s stops", spec.group)
     finally:
-        for task in (checkpoints, crashed, stopping):
+        for task in (stopping, *helpers):
             task.cancel()
-        await asyncio.gather(checkpoints, crashed, stopping, return_exceptions=True)
-        if not engine.failure.done():
-            with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
-                await engine.hand_over([one.partition for one in engine.ownership.partitions()])
-        await app.stop()
+        await asyncio.gather(stopping, *helpers, return_exceptions=True)
+        await _leave(app, engine)
+        starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
+
+
+async def _leave(app: StreamApp, engine: StreamEngine) -> None:
+    """Hand over, where all is well, and leave the group."""
+    if not engine.failure.done():
+        with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
+            await _tell_group(app, await engine.stop())
+    try:
+        await asyncio.wait_for(app.stop(), _STOP_PATIENCE)
+    except TimeoutError:
+        logger.warning("Faust did not stop in %.0f s; leaving it", _STOP_PATIENCE)
+
+
+async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
+    """Do ``work``; should it fail, the worker cannot go on."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the end
+        engine.fail(error)
 
 
 async def _checkpoint_regularly(app: StreamApp, interval: float) -> None:
     while True:
         await asyncio.sleep(interval)
         await app.engine.checkpoint_all()
-        consumer = app.consumer
-        if isinstance(consumer, BatchConsumer):
-            await consumer.commit_durable()
+
+
+async def _tell_group_regularly(app: StreamApp, interval: float) -> None:
+    while True:
+        await asyncio.sleep(interval)
+        await _tell_group(app, app.engine.durable_offsets())
+
+
+async def _tell_group(app: StreamApp, offsets: Mapping[tuple[str, int], int]) -> None:
+    consumer = app.consumer
+    if offsets and isinstance(consumer, BatchConsumer):
+        await consumer.tell_group(offsets)
 
 
 async def _watch(app: StreamApp, engine: StreamEngine) -> None:
     """Faust keeps the reason of a crash to itself."""
-    while True:
-        await asyncio.sleep(0.1)
+    while not engine.failure.done():
+        await asyncio.sleep(_WATCH_INTERVAL)
         reason = app.crash_reason
         if reason is not None:
             engine.fail(reason)
-            return
+
+
+def _explained(error: BaseException) -> BaseException:
+    """What a client library says of the broker, as one line for the user."""
+    if isinstance(error, KafkaException):
+        return KafkaError(f"Kafka: {error.args[0].str()}")
+    if isinstance(error, GroupError):
+        return KafkaError(f"Kafka: {type(error).__name__}: {error}")
+    return error

@@ -6,7 +6,7 @@ from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.risk.engine import Approved, Rejected, RiskEngine
 from app.risk.ledger import LedgerRecord, WorkingOrder
-from app.streaming.operator import Message, Output, StateRecord
+from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter
 from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
 from app.streaming.state_codec import RiskStateCodec
@@ -66,13 +66,14 @@ class RiskOperator:
             *(StateRecord(states.order_key(name), None) for name in changes.ended),
         ]
 
-    def restore(self, state: Mapping[bytes, bytes], /) -> None:
+    def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
         """Go on from a checkpoint."""
         records = [self._states.decode(value) for value in state.values()]
         self._engine.restore(
             ledgers=(r for r in records if isinstance(r, LedgerRecord)),
             working=(r for r in records if isinstance(r, WorkingOrder)),
         )
+        return Beginning()
 
     def close(self) -> None:
         """Nothing is held."""

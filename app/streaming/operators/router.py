@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.execution.router import OrderRouter
-from app.streaming.operator import Message, Output, StateRecord
+from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter
 from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
 from app.streaming.state_codec import RouteRecordCodec
@@ -56,9 +56,10 @@ class RouterOperator:
             for record in self._router.changed_records()
         ]
 
-    def restore(self, state: Mapping[bytes, bytes], /) -> None:
+    def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
         """Go on from a checkpoint."""
         self._router.restore(map(self._states.decode, state.values()))
+        return Beginning()
 
     def close(self) -> None:
         """Nothing is held."""

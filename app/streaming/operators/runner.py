@@ -1,15 +1,23 @@
-"""Ticks in; signals, rejections and dead letters out."""
+"""Ticks in; signals, rejections, dead letters and activations out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from app.domain.ids import rejection_id
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
-from app.domain.trading import Rejection, RejectionCode, Stage
+from app.domain.trading import Activation, Rejection, RejectionCode, Stage
 from app.runner.partition import PartitionRunner
-from app.streaming.operator import Message, Output, StateRecord
+from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter, KeyMismatchError
 from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
+from app.streaming.operators.versions import (
+    STRATEGIES_KEY,
+    Chosen,
+    RunsPartition,
+    StrategyVersions,
+    encode_configs,
+)
 from app.streaming.state_codec import InstrumentRecordCodec
 from app.wire.errors import (
     InvalidConfidenceError,
@@ -25,33 +33,53 @@ _CODES: tuple[tuple[type[WireError], RejectionCode], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerTopics:
+    """Topics of the runner, by their names on the broker."""
+
+    ticks: str
+    signals: str
+    rejections: str
+    activations: str
+
+
 class RunnerOperator:
     """Runs the strategies of one partition of ``ticks``."""
 
     def __init__(
         self,
         *,
-        runner: PartitionRunner,
-        release: Callable[[PartitionRunner], None],
+        partition: int,
+        topic_id: str,
+        versions: StrategyVersions,
         ticks: Decoder[MarketTick],
         signals: Encoder[TradingSignal],
         rejections: Encoder[Rejection],
+        activations: Encoder[Activation],
         states: InstrumentRecordCodec,
-        signals_topic: str,
-        rejections_topic: str,
+        topics: RunnerTopics,
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
     ) -> None:
-        self._runner = runner
-        self._release = release
+        self._partition = partition
+        self._topic_id = topic_id
+        self._versions = versions
         self._ticks = ticks
         self._signals = signals
         self._rejections = rejections
+        self._activations = activations
         self._states = states
-        self._signals_topic = signals_topic
-        self._rejections_topic = rejections_topic
+        self._topics = topics
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._running: tuple[RunsPartition, PartitionRunner] | None = None
+        self._unrecorded: Chosen | None = None
+
+    @property
+    def _runner(self) -> PartitionRunner:
+        if self._running is None:
+            raise RuntimeError("restore() comes first")
+        return self._running[1]
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Hand every tick to the strategies on its instrument."""
@@ -70,28 +98,57 @@ class RunnerOperator:
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
-        """The instruments that had ticks since the last call."""
-        return [
-            StateRecord(self._states.key(record), self._states.encode(record))
-            for record in self._runner.changed_records()
-        ]
+        """The instruments that had ticks since the last call, and versions not recorded yet."""
+        chosen, self._unrecorded = self._unrecorded, None
+        versions = (
+            [] if chosen is None else [StateRecord(STRATEGIES_KEY, encode_configs(chosen.configs))]
+        )
+        states = self._states
+        instruments = self._runner.changed_records()
+        return [*versions, *(StateRecord(states.key(r), states.encode(r)) for r in instruments)]
 
-    def restore(self, state: Mapping[bytes, bytes], /) -> None:
-        """Go on from a checkpoint."""
-        self._runner.restore(map(self._states.decode, state.values()))
+    def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
+        """Go on from a checkpoint, with the strategy versions that may run from there on."""
+        chosen = self._versions.choose(
+            state.get(STRATEGIES_KEY),
+            start,
+            topic=self._topics.ticks,
+            topic_id=self._topic_id,
+            partition=self._partition,
+        )
+        self._unrecorded = None if chosen.is_recorded else chosen
+        source = self._versions.runner(chosen.configs)
+        runner = source.partition(topic_id=self._topic_id, partition=self._partition)
+        self._running = (source, runner)
+        runner.restore(
+            self._states.decode(value) for key, value in state.items() if key != STRATEGIES_KEY
+        )
+        return Beginning(
+            announcements=[
+                Output(
+                    self._topics.activations,
+                    activation.strategy_id.encode(),
+                    self._activations.encode(activation),
+                )
+                for activation in chosen.activations
+            ],
+            is_outdated=chosen.is_outdated,
+        )
 
     def close(self) -> None:
         """Shut the processors down."""
-        self._release(self._runner)
+        if self._running is not None:
+            source, runner = self._running
+            source.release(runner)
 
     def _output(self, said: TradingSignal | Rejection, key: bytes) -> Output:
         if isinstance(said, TradingSignal):
             try:
-                return Output(self._signals_topic, key, self._signals.encode(said))
+                return Output(self._topics.signals, key, self._signals.encode(said))
             except WireError as error:
                 said = _refused(said, error)
                 self._telemetry.signal_refused(said)
-        return Output(self._rejections_topic, key, self._rejections.encode(said))
+        return Output(self._topics.rejections, key, self._rejections.encode(said))
 
 
 def _refused(signal: TradingSignal, error: WireError) -> Rejection:

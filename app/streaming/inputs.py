@@ -1,0 +1,73 @@
+"""Sees that an input topic still is the one that offsets and state are about."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+from app.domain.errors import KafkaError
+from app.streaming.changelog import Positions, TopicRecreatedError
+from app.streaming.operator import StreamSpec
+
+_TRUSTED_SECONDS = 1.0
+_PATIENCE_SECONDS = 30.0
+_RETRY_WAIT = 0.5
+
+
+def check_topic_ids(
+    known: Positions, topic_ids: Mapping[str, str], spec: StreamSpec, partition: int
+) -> None:
+    """Refuse to go on where an offset of ``known`` is of a topic that is no more.
+
+    Raises:
+        TopicRecreatedError: the topic was deleted and created anew; the message says what to do.
+    """
+    for topic, topic_id in known.topic_ids.items():
+        if topic in topic_ids and topic_ids[topic] != topic_id:
+            raise TopicRecreatedError(
+                f"topic {topic} was deleted and created anew: the state of {spec.group}"
+                f" stands at offset {known.offsets[topic]} of partition {partition} of topic id"
+                f" {topic_id}, and the topic now has id {topic_ids[topic]}."
+                f" To begin with the new topic, delete the topic {spec.changelog}"
+                " and run 'panda topics apply'"
+            )
+
+
+class InputTopics:
+    """Asks the broker for the topics' ids, about once a second and before every checkpoint."""
+
+    def __init__(
+        self,
+        spec: StreamSpec,
+        read_topic_ids: Callable[[], Mapping[str, str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._read_topic_ids = read_topic_ids
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._ids: Mapping[str, str] = {}
+        self._asked_at = float("-inf")
+
+    async def verify(self, positions: Positions, partition: int, taken_at: float) -> None:
+        """See that ``positions``, taken at that time of the clock, are of the topics of now.
+
+        Raises:
+            TopicRecreatedError: a topic was deleted and created anew.
+            KafkaError: a topic is no more, or the broker does not answer.
+        """
+        async with self._turn:
+            if self._asked_at + _TRUSTED_SECONDS < taken_at:
+                asked_at = self._clock()
+                self._ids = await self._ask()
+                self._asked_at = asked_at
+        check_topic_ids(positions, self._ids, self._spec, partition)
+
+    async def _ask(self) -> Mapping[str, str]:
+        deadline = self._clock() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return await asyncio.to_thread(self._read_topic_ids)
+            except KafkaError:
+                if self._clock() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_WAIT)

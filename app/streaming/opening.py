@@ -1,0 +1,108 @@
+"""Opens a partition: fences its former owner, reads its state back, sees where it goes on."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from app.domain.errors import KafkaError
+from app.streaming.changelog import FencedError, PartitionChangelog, Positions
+from app.streaming.inputs import check_topic_ids
+from app.streaming.operator import ConnectionSettings, Delivery, Probe, Start, StreamSpec
+from app.streaming.owned import OwnedPartition
+from app.streaming.telemetry import StreamTelemetry
+
+BROKER_TIMEOUT = 30.0
+"""Seconds that a checkpoint, or reading one back, may take."""
+
+
+class PartitionOpener:
+    """Knows what is needed to open any partition of a program. Used from several threads."""
+
+    def __init__(
+        self,
+        *,
+        spec: StreamSpec,
+        connection: ConnectionSettings,
+        producer_config: Mapping[str, str | int | float | bool],
+        topic_ids: Mapping[str, str],
+        telemetry: StreamTelemetry,
+        probe: Probe,
+    ) -> None:
+        self._spec = spec
+        self._connection = connection
+        self._producer_config = producer_config
+        self._topic_ids = topic_ids
+        self._telemetry = telemetry
+        self._probe = probe
+
+    def open(self, number: int) -> OwnedPartition | None:
+        """Open a partition; None where another worker opens it at the same time. Blocks.
+
+        Raises:
+            TopicRecreatedError: the state is of another topic of the same name.
+            KafkaError: the broker did not answer in time, or refuses.
+        """
+        started = time.perf_counter()
+        changelog = PartitionChangelog(
+            bootstrap_servers=self._connection.bootstrap_servers,
+            topic=self._spec.changelog,
+            partition=number,
+            transactional_id=f"{self._spec.group}-{number}",
+            producer_config=self._producer_config,
+            probe=self._probe,
+        )
+        restored = changelog.open(BROKER_TIMEOUT)
+        self._probe("restore: changelog read")
+        positions = self._positions(number, restored.positions)
+        operator = self._spec.create(number, self._topic_ids)
+        beginning = operator.restore(
+            restored.state, Start(offsets=positions.offsets, is_settled=positions.is_settled)
+        )
+        owned = OwnedPartition(
+            partition=number,
+            operator=operator,
+            changelog=changelog,
+            positions=positions,
+            sends_ahead=self._spec.delivery is Delivery.AT_LEAST_ONCE,
+            is_outdated=beginning.is_outdated,
+        )
+        if beginning.announcements:
+            first = owned.next_positions(last=False)
+            try:
+                changelog.commit(operator.changed(), first, beginning.announcements, BROKER_TIMEOUT)
+            except FencedError:
+                owned.close()
+                return None
+            owned.made_durable(first)
+        self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
+        return owned
+
+    def _positions(self, number: int, checkpoint: Positions | None) -> Positions:
+        known = checkpoint or Positions(offsets={}, horizons={}, topic_ids={})
+        check_topic_ids(known, self._topic_ids, self._spec, number)
+        inputs = self._spec.inputs
+        missing = [topic for topic in inputs if topic not in known.offsets]
+        first = self._first_offsets(number, missing) if missing else {}
+        return Positions(
+            offsets={**first, **{t: known.offsets[t] for t in inputs if t in known.offsets}},
+            horizons={**first, **{t: known.horizons[t] for t in inputs if t in known.horizons}},
+            topic_ids={topic: self._topic_ids[topic] for topic in inputs},
+        )
+
+    def _first_offsets(self, number: int, topics: Iterable[str]) -> dict[str, int]:
+        consumer = Consumer(
+            {"bootstrap.servers": self._connection.bootstrap_servers, "group.id": "unused"}
+        )
+        try:
+            return {
+                topic: consumer.get_watermark_offsets(
+                    TopicPartition(topic, number), BROKER_TIMEOUT
+                )[0]
+                for topic in topics
+            }
+        except KafkaException as error:
+            names = ", ".join(topics)
+            raise KafkaError(f"{names}[{number}]: {error.args[0].str()}") from error
+        finally:
+            consumer.close()
