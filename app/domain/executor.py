@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.capabilities import Capabilities
 from app.domain.config import ExecutionContext, StrategyConfig
@@ -11,15 +12,13 @@ from app.domain.signals import SignalResult
 from app.domain.trading import Violation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emitted:
+class Emitted(NamedTuple):
     """The signal stands."""
 
     result: SignalResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(NamedTuple):
     """The validator refused the signal."""
 
     result: SignalResult

@@ -6,6 +6,7 @@ publish today (currency derivatives: seven; crypto: eight).
 """
 
 from decimal import Context, Decimal
+from functools import lru_cache
 
 PRICE_SCALE = 8
 """Decimal places of a raw price."""
@@ -15,6 +16,10 @@ PRICE_PRECISION = 18
 
 _CONTEXT = Context(prec=28)
 """Of our own: a strategy may set the thread's to anything."""
+
+
+_REMEMBERED = 65_536
+"""Conversions remembered each way: the same prices come again and again."""
 
 
 class PriceError(ValueError):
@@ -27,6 +32,14 @@ def to_raw(price: Decimal | int | str) -> int:
     Raises:
         PriceError: not a finite number, more than 8 decimal places, or 18 digits in all.
     """
+    try:
+        return _to_raw(price)
+    except TypeError as error:  # a signalling NaN cannot even be looked up
+        raise PriceError(f"{price!r} is not a finite decimal number") from error
+
+
+@lru_cache(_REMEMBERED)
+def _to_raw(price: Decimal | int | str) -> int:
     try:
         number = Decimal(price)
         scaled = number.scaleb(PRICE_SCALE, _CONTEXT)
@@ -41,6 +54,7 @@ def to_raw(price: Decimal | int | str) -> int:
     return raw
 
 
+@lru_cache(_REMEMBERED)
 def from_raw(raw: int) -> Decimal:
     """The price that ``raw`` stands for, without trailing zeros beyond the point."""
     whole, fraction = divmod(raw, 10**PRICE_SCALE)

@@ -1,9 +1,12 @@
 """What a strategy says, and the same with where it came from."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple, Self
+
+from app.domain.money import from_raw, to_raw
+from app.domain.timestamps import from_micros, to_micros
 
 
 class SignalType(StrEnum):
@@ -14,18 +17,7 @@ class SignalType(StrEnum):
     HOLD = "HOLD"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalResult:
-    """What ``process_tick`` returns.
-
-    Strings are taken for ``signal_type`` (any case). A confidence above 1 and up to 100 is a
-    percentage and is divided by 100, once, here. Everything else that is out of range stays as
-    it is, for the validator to refuse by name.
-
-    Raises:
-        ValueError: ``signal_type`` is none of BUY, SELL, HOLD.
-    """
-
+class _ResultFields(NamedTuple):
     signal_type: SignalType
     confidence: float
     """0 to 1."""
@@ -35,23 +27,44 @@ class SignalResult:
     """The price the strategy has in mind, in the instrument's currency."""
     reasoning: str | None = None
 
-    def __post_init__(self) -> None:
-        if type(self.signal_type) is not SignalType:
-            object.__setattr__(self, "signal_type", SignalType(str(self.signal_type).upper()))
-        if 1 < self.confidence <= 100:
-            object.__setattr__(self, "confidence", self.confidence / 100)
+
+class SignalResult(_ResultFields):
+    """What ``process_tick`` returns.
+
+    Strings are taken for ``signal_type`` (any case). A confidence above 1 and up to 100 is a
+    percentage and is divided by 100, once, here. Everything else that is out of range stays as
+    it is, for the validator to refuse by name. A tuple, as ticks are, because it is made often.
+
+    Raises:
+        ValueError: ``signal_type`` is none of BUY, SELL, HOLD.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        signal_type: SignalType | str,
+        confidence: float,
+        quantity: int,
+        price: Decimal,
+        reasoning: str | None = None,
+    ) -> Self:
+        """Normalise and make."""
+        if type(signal_type) is not SignalType:
+            signal_type = SignalType(str(signal_type).upper())
+        if 1 < confidence <= 100:
+            confidence = confidence / 100
+        return super().__new__(cls, signal_type, confidence, quantity, price, reasoning)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradingSignal:
+class TradingSignal(NamedTuple):
     """A validated ``SignalResult`` and its provenance: one record on ``signals``.
 
     A pure function of the recorded tick, the strategy's state and its configuration: it holds
     no clock reading and no random number, so that redelivery and replay give the same bytes.
+    Like a tick it is a tuple of whole numbers; read prices and times through the properties.
     """
 
-    signal_id: str
-    """``app.domain.ids.signal_id``: the key to remove redelivered duplicates by."""
     strategy_id: str
     strategy_type: str
     strategy_version: int
@@ -59,18 +72,84 @@ class TradingSignal:
     model_digest: str | None
     """SHA-256 of the model file, where the strategy has one."""
     instrument_token: int
-    signal_type: SignalType
-    confidence: float
-    quantity: int
-    price: Decimal
-    reasoning: str | None
-    event_time: datetime
-    """Event time of the tick that caused it, aware UTC."""
-    tick_price: Decimal
-    """Last price of that tick."""
     brokers: tuple[str, ...]
     """Where orders of it go; empty: nowhere, the signal is for its readers only."""
     tick_topic_id: str
     """Kafka's id of the ``ticks`` topic: another one means offsets began anew."""
     tick_partition: int
     tick_offset: int
+    signal_id: str
+    """``app.domain.ids.signal_id``: the key to remove redelivered duplicates by."""
+    signal_type: SignalType
+    confidence: float
+    quantity: int
+    price_raw: int
+    """The strategy's price in units of ``10**-8``."""
+    reasoning: str | None
+    event_time_us: int
+    """Event time of the tick that caused it, microseconds since the epoch."""
+    tick_price_raw: int
+    """Last price of that tick, in units of ``10**-8``."""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        strategy_id: str,
+        strategy_type: str,
+        strategy_version: int,
+        model_digest: str | None,
+        instrument_token: int,
+        brokers: tuple[str, ...],
+        tick_topic_id: str,
+        tick_partition: int,
+        tick_offset: int,
+        signal_id: str,
+        signal_type: SignalType,
+        confidence: float,
+        quantity: int,
+        price: Decimal,
+        reasoning: str | None,
+        event_time: datetime,
+        tick_price: Decimal,
+    ) -> Self:
+        """Make a signal of plain values.
+
+        Raises:
+            PriceError: a price has more than 8 decimals, is too large, or is no number.
+            ValueError: the time is naive.
+        """
+        return cls(
+            strategy_id,
+            strategy_type,
+            strategy_version,
+            model_digest,
+            instrument_token,
+            brokers,
+            tick_topic_id,
+            tick_partition,
+            tick_offset,
+            signal_id,
+            signal_type,
+            confidence,
+            quantity,
+            to_raw(price),
+            reasoning,
+            to_micros(event_time),
+            to_raw(tick_price),
+        )
+
+    @property
+    def price(self) -> Decimal:
+        """The price the strategy had in mind."""
+        return from_raw(self.price_raw)
+
+    @property
+    def event_time(self) -> datetime:
+        """Event time of the tick that caused it, aware UTC."""
+        return from_micros(self.event_time_us)
+
+    @property
+    def tick_price(self) -> Decimal:
+        """Last price of that tick."""
+        return from_raw(self.tick_price_raw)

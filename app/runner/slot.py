@@ -8,10 +8,11 @@ from app.domain.bars import BarBuilder
 from app.domain.executor import Emitted, Refused, StrategyExecutor
 from app.domain.history import HistoryBuffer
 from app.domain.market import MarketTick
+from app.domain.money import PriceError
 from app.domain.protocols import ConsumesBars, HasModelDigest, Snapshots, WarmsUp
 from app.domain.signals import TradingSignal
 from app.domain.status import StrategyState, StrategyStatus
-from app.domain.trading import Rejection
+from app.domain.trading import Rejection, RejectionCode, Violation
 from app.runner.ports import RunnerTelemetry, StatusSink, TickTracer
 from app.runner.provenance import Provenance
 from app.runner.state import StrategyRecord
@@ -96,11 +97,18 @@ class StrategySlot:
             self._recovered()
         if outcome is None:
             return None
-        if isinstance(outcome, Emitted):
+        if isinstance(outcome, Refused):
+            return self._refused(outcome.violation, tick, offset)
+        try:
             signal = self._provenance.signal(outcome.result, tick, offset)
-            self._env.telemetry.signal_emitted(signal)
-            return signal
-        rejection = self._provenance.rejection(outcome.violation, tick, offset)
+        except PriceError as error:
+            violation = Violation(code=RejectionCode.INVALID_PRICE, reason=str(error))
+            return self._refused(violation, tick, offset)
+        self._env.telemetry.signal_emitted(signal)
+        return signal
+
+    def _refused(self, violation: Violation, tick: MarketTick, offset: int) -> Rejection:
+        rejection = self._provenance.rejection(violation, tick, offset)
         self._env.telemetry.signal_refused(rejection)
         return rejection
 

@@ -22,6 +22,7 @@ from app.domain.trading import (
 from app.wire.catalogue import Catalogue, load_catalogue
 from app.wire.records import RecordCodec, RecordType
 from app.wire.registry import RegistrySource
+from app.wire.signals import SignalCodec
 from app.wire.sources import CatalogueSource, SchemaSource
 from app.wire.ticks import TickCodec
 
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 SIGNALS = RecordType(
     topic="signals",
-    make=TradingSignal,
+    make=TradingSignal.of,
     prices=("price", "tick_price"),
     times=("event_time",),
     quantities=("quantity",),
@@ -128,12 +129,20 @@ def load_codecs(
     newest = catalogue.newest("ticks")
     return Codecs(
         ticks=TickCodec(schema=newest.schema, writer_id=source.writer_id("ticks"), source=source),
-        signals=_record_codec(SIGNALS, catalogue, source),
+        signals=_signal_codec(catalogue, source),
         orders=_record_codec(ORDERS, catalogue, source),
         rejections=_record_codec(REJECTIONS, catalogue, source),
         executions=_record_codec(EXECUTIONS, catalogue, source),
         activations=_record_codec(ACTIVATIONS, catalogue, source),
         control=_record_codec(CONTROL, catalogue, source),
+    )
+
+
+def _signal_codec(catalogue: Catalogue, source: SchemaSource) -> SignalCodec:
+    return SignalCodec(
+        _record_codec(SIGNALS, catalogue, source),
+        schema=catalogue.newest(SIGNALS.topic).schema,
+        writer_id=source.writer_id(SIGNALS.topic),
     )
 
 

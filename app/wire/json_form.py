@@ -8,7 +8,11 @@ from typing import Any
 
 from app.domain.market import MarketTick
 from app.domain.money import plain
+from app.domain.signals import TradingSignal
 from app.domain.timestamps import iso_utc
+
+_RAW = {"price_raw": "price", "event_time_us": "event_time", "tick_price_raw": "tick_price"}
+_SIGNAL_FIELDS = tuple(_RAW.get(name, name) for name in TradingSignal._fields)
 
 
 def to_json(record: object) -> dict[str, Any]:
@@ -32,9 +36,13 @@ def to_json(record: object) -> dict[str, Any]:
             "last_traded_quantity": record.last_traded_quantity,
             "volume_traded": record.volume_traded,
         }
-    if not is_dataclass(record):
+    if isinstance(record, TradingSignal):
+        names = _SIGNAL_FIELDS
+    elif is_dataclass(record):
+        names = tuple(field.name for field in fields(record))
+    else:
         raise TypeError(f"{type(record).__name__} is no record of a topic")
-    return {field.name: _plain_value(getattr(record, field.name)) for field in fields(record)}
+    return {name: _plain_value(getattr(record, name)) for name in names}
 
 
 def _plain_value(value: Any) -> Any:  # noqa: ANN401 - a field's value

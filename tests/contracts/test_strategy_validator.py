@@ -1,7 +1,7 @@
 """What every validator must keep, run on the built-in ones and on a user's smallest one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from app.domain.protocols import StrategyValidator
 from app.domain.signals import SignalResult, SignalType
 from app.domain.trading import RejectionCode, Violation
 from app.validation import standard, strict_risk
+from tests.unit.fakes.values import changed
 
 
 class OnlyBuys:
@@ -130,4 +131,4 @@ def test_strict_risk_lets_nothing_pass_that_standard_refuses(signal, tick):
 def test_a_price_on_the_tick_passes_whatever_the_tick():
     for cents in (1, 5, 99_999_999):
         tick = TICK._replace(price_raw=cents * 10**6)
-        assert CASES[0].make().validate_signal(replace(GOOD, price=tick.last_price), tick) is None
+        assert CASES[0].make().validate_signal(changed(GOOD, price=tick.last_price), tick) is None

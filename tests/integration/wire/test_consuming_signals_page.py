@@ -26,7 +26,7 @@ from app.wire.json_form import to_json
 CHECKOUT = Path(__file__).resolve().parents[3]
 PAGE = (CHECKOUT / "docs" / "consuming-signals.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-SIGNAL = TradingSignal(
+SIGNAL = TradingSignal.of(
     signal_id="0123456789abcdef0123456789abcdef",
     strategy_id="c56a4180-65aa-42ec-a945-5fd21dec0538",
     strategy_type="rules_rsi",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count, islice
@@ -21,11 +20,12 @@ from app.kafka.admin_calls import create_topics
 from app.kafka.groups import committed_offsets
 from app.kafka.partitioner import producer_config
 from app.wire.codecs import load_codecs
+from tests.unit.fakes.values import changed
 
 pytestmark = pytest.mark.broker
 
 CODEC = load_codecs().signals
-FIRST = TradingSignal(
+FIRST = TradingSignal.of(
     signal_id="s-0",
     strategy_id="rsi",
     strategy_type="rules_rsi",
@@ -47,7 +47,7 @@ FIRST = TradingSignal(
 
 
 def signal(offset: int, **changes: Any) -> TradingSignal:
-    return replace(FIRST, signal_id=f"s-{offset}", tick_offset=offset, **changes)
+    return changed(FIRST, signal_id=f"s-{offset}", tick_offset=offset, **changes)
 
 
 @pytest.fixture

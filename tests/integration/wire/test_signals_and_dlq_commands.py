@@ -43,7 +43,7 @@ def tick(token: int, price: str = "184.32") -> MarketTick:
 
 
 def signal(offset: int, *, strategy_id: str = "abc-1", token: int = 1) -> TradingSignal:
-    return TradingSignal(
+    return TradingSignal.of(
         signal_id=f"s-{offset}",
         strategy_id=strategy_id,
         strategy_type="rules_rsi",

@@ -1,7 +1,6 @@
 """What a strategy may say, and what is made of it once."""
 
 import math
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.signals import SignalResult, SignalType
-from tests.unit.fakes.values import buy
+from tests.unit.fakes.values import buy, changed
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ def test_a_confidence_above_one_is_a_percentage(said, kept):
 def test_a_confidence_is_normalised_once(said):
     once = buy(confidence=said)
     assert 0 <= once.confidence <= 1
-    assert replace(once, quantity=5).confidence == once.confidence
+    assert changed(once, quantity=5).confidence == once.confidence
 
 
 @pytest.mark.parametrize("said", [-0.1, 100.1, float("inf"), -float("inf")])

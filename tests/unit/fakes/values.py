@@ -1,5 +1,6 @@
 """Ticks, configurations, signals and orders with defaults, for tests that care about one field."""
 
+import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,16 @@ from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
 START = datetime(2024, 3, 1, 9, 15, tzinfo=UTC)
 TOKEN = 1001
 OTHER_TOKEN = 2002
+
+
+def changed(record: Any, **changes: Any) -> Any:
+    """``record`` with other values for some fields, made as its users make one."""
+    if isinstance(record, TradingSignal):
+        names = inspect.signature(TradingSignal.of).parameters
+        return TradingSignal.of(**{**{name: getattr(record, name) for name in names}, **changes})
+    if isinstance(record, SignalResult):
+        return SignalResult(**{**record._asdict(), **changes})
+    return replace(record, **changes)
 
 
 def tick(
@@ -36,10 +47,11 @@ BUY = SignalResult(signal_type=SignalType.BUY, confidence=0.8, quantity=10, pric
 
 
 def buy(**changes: Any) -> SignalResult:
-    return replace(BUY, **changes)
+    made: SignalResult = changed(BUY, **changes)
+    return made
 
 
-SIGNAL = TradingSignal(
+SIGNAL = TradingSignal.of(
     signal_id="5" * 32,
     strategy_id=str(UUID(int=1)),
     strategy_type="talker",
@@ -61,7 +73,8 @@ SIGNAL = TradingSignal(
 
 
 def signal(**changes: Any) -> TradingSignal:
-    return replace(SIGNAL, **changes)
+    made: TradingSignal = changed(SIGNAL, **changes)
+    return made
 
 
 ORDER = Order(

@@ -33,7 +33,7 @@ def test_a_signal_carries_what_the_strategy_said_and_where_it_came_from():
         partition=5,
     )
     ((signal,),) = rig.feed(tick("100.25", seconds=1.5), first_offset=41)
-    assert signal == TradingSignal(
+    assert signal == TradingSignal.of(
         signal_id=blake(f"{STRATEGY_ID}|{TOKEN}|topic-x|5|41"),
         strategy_id=STRATEGY_ID,
         strategy_type="digested",

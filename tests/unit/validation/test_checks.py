@@ -1,6 +1,5 @@
 """Each rule alone: what it lets pass, what it refuses, and how it says so."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +13,7 @@ from app.domain.money import from_raw
 from app.domain.signals import SignalResult, SignalType
 from app.domain.trading import RejectionCode
 from app.validation import checks
+from tests.unit.fakes.values import changed
 
 AT = datetime(2024, 3, 1, 10, tzinfo=UTC)
 TICK = MarketTick.of(instrument_token=1, event_time=AT, last_price="100")
@@ -23,12 +23,11 @@ GOOD = SignalResult(
 
 
 def signal(**changes: Any) -> SignalResult:
-    return replace(GOOD, **changes)
+    return changed(GOOD, **changes)
 
 
 def test_a_type_that_is_none_of_ours_is_refused():
-    odd = signal()
-    object.__setattr__(odd, "signal_type", "SHORT")
+    odd = signal()._replace(signal_type="SHORT")
     violation = checks.known_type(odd, TICK)
     assert violation is not None
     assert violation.code is RejectionCode.INVALID_SIGNAL_TYPE
@@ -60,7 +59,7 @@ def test_a_quantity_that_is_no_positive_whole_number_is_refused(quantity):
 def test_a_hold_may_be_of_nothing_and_no_other_signal_may():
     hold = signal(signal_type=SignalType.HOLD, quantity=0)
     assert checks.positive_quantity(hold, TICK) is None
-    assert checks.positive_quantity(replace(hold, quantity=-1), TICK) is not None
+    assert checks.positive_quantity(changed(hold, quantity=-1), TICK) is not None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """``standard`` and ``strict_risk`` as the factory makes them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from app.domain.market import MarketTick
 from app.domain.signals import SignalResult, SignalType
 from app.domain.trading import RejectionCode
 from app.validation import standard, strict_risk
+from tests.unit.fakes.values import changed
 
 AT = datetime(2024, 3, 1, 10, tzinfo=UTC)
 TICK = MarketTick.of(instrument_token=1, event_time=AT, last_price="100", received_time=AT)
@@ -37,10 +37,10 @@ def codes(validator: Any, *signals: SignalResult) -> list[RejectionCode | None]:
 
 STANDARD_CASES = {
     None: GOOD,
-    RejectionCode.INVALID_CONFIDENCE: replace(GOOD, confidence=float("nan")),
-    RejectionCode.INVALID_QUANTITY: replace(GOOD, quantity=0),
-    RejectionCode.INVALID_PRICE: replace(GOOD, price=Decimal(0)),
-    RejectionCode.PRICE_OUTSIDE_BAND: replace(GOOD, price=Decimal("94.9")),
+    RejectionCode.INVALID_CONFIDENCE: changed(GOOD, confidence=float("nan")),
+    RejectionCode.INVALID_QUANTITY: changed(GOOD, quantity=0),
+    RejectionCode.INVALID_PRICE: changed(GOOD, price=Decimal(0)),
+    RejectionCode.PRICE_OUTSIDE_BAND: changed(GOOD, price=Decimal("94.9")),
 }
 
 
@@ -54,9 +54,9 @@ def test_strict_risk_refuses_what_standard_refuses_and_more():
     assert codes(validator, *STANDARD_CASES.values()) == list(STANDARD_CASES)
     assert codes(
         validator,
-        replace(GOOD, confidence=0.74),
-        replace(GOOD, quantity=10_001, price=Decimal(99)),
-        replace(GOOD, price=Decimal("100.01")),
+        changed(GOOD, confidence=0.74),
+        changed(GOOD, quantity=10_001, price=Decimal(99)),
+        changed(GOOD, price=Decimal("100.01")),
     ) == [
         RejectionCode.CONFIDENCE_TOO_LOW,
         RejectionCode.QUANTITY_EXCEEDS_MAXIMUM,
@@ -77,7 +77,7 @@ def test_strict_risk_refuses_a_signal_on_an_old_tick():
 
 def test_parameters_of_the_row_move_the_limits():
     wide = standard.create_validator(config(max_price_deviation=0.2))
-    assert codes(wide, replace(GOOD, price=Decimal(81))) == [None]
+    assert codes(wide, changed(GOOD, price=Decimal(81))) == [None]
     strict = strict_risk.create_validator(
         config(
             max_price_deviation="0.2",
@@ -87,7 +87,7 @@ def test_parameters_of_the_row_move_the_limits():
             max_tick_age_seconds=0.5,
         )
     )
-    odd = replace(GOOD, confidence=0.1, quantity=20_000, price=Decimal(110))
+    odd = changed(GOOD, confidence=0.1, quantity=20_000, price=Decimal(110))
     assert codes(strict, odd) == [None]
 
 

@@ -1,6 +1,5 @@
 """Lines for people about records."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,6 +21,7 @@ from app.domain.trading import (
     Stage,
     TradingState,
 )
+from tests.unit.fakes.values import changed
 
 MOMENT = datetime(2013, 10, 7, 13, 30, 1, tzinfo=UTC)
 ORIGIN: dict[str, Any] = {
@@ -31,7 +31,7 @@ ORIGIN: dict[str, Any] = {
     "event_time": MOMENT,
 }
 TICK_AT: dict[str, Any] = {"tick_partition": 3, "tick_offset": 42}
-SIGNAL = TradingSignal(
+SIGNAL = TradingSignal.of(
     **ORIGIN,
     **TICK_AT,
     tick_topic_id="t",
@@ -82,7 +82,7 @@ START = "2013-10-07T13:30:01Z 408065 rules_rsi c56a4180 "
             START + "BUY 5 at 184.3 confidence 0.70 for paper, zerodha RSI 28.31 below 30",
         ),
         (
-            replace(SIGNAL, brokers=(), reasoning=None),
+            changed(SIGNAL, brokers=(), reasoning=None),
             START + "BUY 5 at 184.3 confidence 0.70 for readers only",
         ),
         (
@@ -120,7 +120,7 @@ START = "2013-10-07T13:30:01Z 408065 rules_rsi c56a4180 "
             START + "PARTIALLY_FILLED SELL 3/5 filled 2 at 184.5 on A1 (paper) order ORDER1",
         ),
         (
-            replace(REPORT, status=OrderStatus.REJECTED, last_price=None, reason="no"),
+            changed(REPORT, status=OrderStatus.REJECTED, last_price=None, reason="no"),
             START + "REJECTED SELL 3/5 on A1 (paper) order ORDER1 no",
         ),
         (
@@ -153,4 +153,4 @@ def test_each_kind_of_record_has_its_line(record: Any, text: str):
 
 
 def test_what_a_strategy_says_cannot_steer_the_terminal():
-    assert line(replace(SIGNAL, reasoning="a\x1b[31mb\nc")).endswith("a�[31mb�c")
+    assert line(changed(SIGNAL, reasoning="a\x1b[31mb\nc")).endswith("a�[31mb�c")

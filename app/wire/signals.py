@@ -1,0 +1,108 @@
+"""Signals on the wire: written by hand, because one may leave on every tick.
+
+The bytes are those of ``RecordCodec``, which the tests hold this to; whatever is unusual goes
+there, and so gets its errors. What repeats is kept: the leading fields of a strategy on an
+instrument, the kind of signal, the prices.
+"""
+
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from io import BytesIO
+from typing import Any
+
+from app.domain.signals import SignalType, TradingSignal
+from app.wire.edge import compiled, write_record
+from app.wire.framing import header
+from app.wire.reader import bare
+from app.wire.records import RecordCodec
+from app.wire.values import EARLIEST_US, LATEST_US, RAW_LIMIT, raw_to_bytes
+from app.wire.varint import encode_long
+
+LEAD_FIELDS = 8
+"""Of the schema, in its order: what one strategy's signals of one instrument have in common."""
+
+_KEPT = 65_536
+_double = struct.Struct("<d").pack
+
+
+class SignalCodec:
+    """``TradingSignal`` to framed bytes and back."""
+
+    def __init__(
+        self, records: RecordCodec[TradingSignal], *, schema: Mapping[str, Any], writer_id: int
+    ) -> None:
+        """Make one.
+
+        Args:
+            records: reads, and writes what is unusual.
+            schema: the newest schema, in whose field order this class writes.
+            writer_id: its id.
+        """
+        self._records = records
+        self.decode = records.decode
+        self._header = header(writer_id)
+        self._lead_names = TradingSignal._fields[:LEAD_FIELDS]
+        lead = {**schema, "fields": schema["fields"][:LEAD_FIELDS]}
+        self._lead_schema = compiled(bare(lead))
+        self._symbols = {member: encode_long(at) for at, member in enumerate(SignalType)}
+        self._lead = lru_cache(_KEPT)(self._encode_lead)
+        self._kind = lru_cache(_KEPT)(self._encode_kind)
+        self._price = lru_cache(_KEPT)(_encode_price)
+
+    def encode(self, signal: TradingSignal, /) -> bytes:
+        """The bytes of ``signal``.
+
+        Raises:
+            WireError: it could not be read back; the subclass says why.
+        """
+        try:
+            return self._encode(signal)
+        except (_UnusualError, ArithmeticError, AttributeError, TypeError, ValueError):
+            return self._records.encode(signal)
+
+    def _encode(self, signal: TradingSignal) -> bytes:
+        *_, offset, signal_id, kind, confidence, quantity, price, said, time, tick_price = signal
+        if not EARLIEST_US <= time <= LATEST_US:
+            raise _UnusualError
+        if type(confidence) is not float or type(quantity) is not int:
+            raise _UnusualError  # 1, 1.0 and True are one key, and not one record
+        identity, reasoning = signal_id.encode(), b"\0"
+        if said is not None:
+            text = said.encode()
+            reasoning = b"\2" + encode_long(len(text)) + text
+        return b"".join(
+            (
+                self._lead(signal[:LEAD_FIELDS]),
+                encode_long(offset),
+                encode_long(len(identity)),
+                identity,
+                self._kind(kind, confidence, quantity),
+                self._price(price),
+                reasoning,
+                encode_long(time),
+                self._price(tick_price),
+            )
+        )
+
+    def _encode_lead(self, lead: tuple[object, ...]) -> bytes:
+        buffer = BytesIO()
+        buffer.write(self._header)
+        write_record(buffer, self._lead_schema, dict(zip(self._lead_names, lead, strict=True)))
+        return buffer.getvalue()
+
+    def _encode_kind(self, kind: SignalType, confidence: float, quantity: int) -> bytes:
+        if not 0 <= confidence <= 1 or quantity < 0:
+            raise _UnusualError
+        return self._symbols[kind] + _double(confidence) + encode_long(quantity)
+
+
+class _UnusualError(Exception):
+    """To be written, or refused, by ``RecordCodec``."""
+
+
+def _encode_price(raw: int) -> bytes:
+    if not 0 < raw < RAW_LIMIT:
+        raise _UnusualError
+    digits = raw_to_bytes(raw)
+    return encode_long(len(digits)) + digits
