@@ -42,18 +42,19 @@ class HistoryBuffer:
     capacity: a view handed out earlier goes on showing what it showed.
     """
 
-    __slots__ = ("_buffer", "_capacity")
+    __slots__ = ("_buffer", "capacity")
 
     def __init__(self, capacity: int, ticks: Iterable[MarketTick] = ()) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
+        """How many ticks are kept, at least; 0: none."""
         self._buffer = list(ticks)[-capacity:] if capacity else []
 
     def append(self, tick: MarketTick) -> None:
         """Remember ``tick`` as the newest."""
-        if not self._capacity:
+        if not self.capacity:
             return
-        if len(self._buffer) >= 2 * self._capacity:
-            self._buffer = self._buffer[-self._capacity :]
+        if len(self._buffer) >= 2 * self.capacity:
+            self._buffer = self._buffer[-self.capacity :]
         self._buffer.append(tick)
 
     def last(self, count: int) -> Sequence[MarketTick]:
@@ -65,4 +66,4 @@ class HistoryBuffer:
 
     def ticks(self) -> tuple[MarketTick, ...]:
         """The last ``capacity`` ticks."""
-        return tuple(self._buffer[-self._capacity :]) if self._capacity else ()
+        return tuple(self._buffer[-self.capacity :]) if self.capacity else ()

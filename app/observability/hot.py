@@ -6,7 +6,7 @@ handed to Prometheus when it asks.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -22,14 +22,17 @@ class HotHistogram(Collector):
         self._counts: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
 
-    def observe(self, value_of_label: str, amount: float) -> None:
-        """Count one observation."""
-        counts = self._counts.get(value_of_label)
-        if counts is None:
-            counts = self._counts[value_of_label] = [0] * (len(self._bounds) + 1)
-            self._sums[value_of_label] = 0.0
-        counts[bisect_left(self._bounds, amount)] += 1
-        self._sums[value_of_label] += amount
+    def observer(self, value_of_label: str) -> Callable[[float], None]:
+        """What counts observations under a value of the label."""
+        counts = self._counts.setdefault(value_of_label, [0] * (len(self._bounds) + 1))
+        sums, bounds = self._sums, self._bounds
+        sums.setdefault(value_of_label, 0.0)
+
+        def observe(amount: float) -> None:
+            counts[bisect_left(bounds, amount)] += 1
+            sums[value_of_label] += amount
+
+        return observe
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus asks for."""

@@ -1,5 +1,7 @@
 """Turns what the runner, the stages and the engine tell into Prometheus metrics."""
 
+from collections.abc import Callable
+
 from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
@@ -11,7 +13,6 @@ class PrometheusTelemetry:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._metrics = catalogue
-        self._tick_seconds = catalogue.process_tick_seconds.observe
 
     def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
         """A strategy takes ticks from now on."""
@@ -27,9 +28,9 @@ class PrometheusTelemetry:
             strategy_type=config.strategy_type, outcome="loaded" if loaded else "failed"
         ).inc()
 
-    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
-        """A strategy took a tick."""
-        self._tick_seconds(strategy_type, seconds)
+    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None]:
+        """What hears how long a strategy of a type took for a tick."""
+        return self._metrics.process_tick_seconds.observer(strategy_type)
 
     def signal_emitted(self, signal: TradingSignal, /) -> None:
         """A signal passed its validator."""

@@ -62,12 +62,14 @@ class PartitionRunner:
             if instrument.outdated:
                 self._forget(instrument, offset)
             return ()
+        history = instrument.history
         said = [
             outcome
             for slot in instrument.slots
-            if (outcome := slot.process(tick, offset, instrument.history)) is not None
+            if (outcome := slot.process(tick, offset, history)) is not None
         ]
-        instrument.history.append(tick)
+        if history.capacity:
+            history.append(tick)
         instrument.last_offset = offset
         self._changed.add(token)
         return said

@@ -1,5 +1,6 @@
 """What the runner needs of the outside: somebody to tell how strategies fare."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -18,8 +19,9 @@ class RunnerTelemetry(Protocol):
     def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
         """``load_model`` was called for a strategy, and worked or not."""
 
-    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
-        """A strategy took a tick, in so many seconds of the monotonic clock."""
+    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None]:
+        """What hears how many seconds a strategy of a type took for a tick."""
+        ...
 
     def signal_emitted(self, signal: TradingSignal, /) -> None:
         """A signal passed its validator."""
@@ -51,6 +53,10 @@ class StatusSink(Protocol):
         """Take the newest status of a strategy, or of a strategy on an instrument."""
 
 
+def _ignore(_seconds: float) -> None:
+    """Hear nothing."""
+
+
 class SilentTelemetry:
     """Hears nothing."""
 
@@ -60,8 +66,9 @@ class SilentTelemetry:
     def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
         """Ignore it."""
 
-    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
+    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None]:  # noqa: ARG002
         """Ignore it."""
+        return _ignore
 
     def signal_emitted(self, signal: TradingSignal, /) -> None:
         """Ignore it."""

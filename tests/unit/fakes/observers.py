@@ -1,6 +1,6 @@
 """Those who listen to the runner: they write down what they hear."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,8 +25,8 @@ class RecordingTelemetry:
     def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
         self.heard.append(("model_loaded", (config.strategy_type, loaded)))
 
-    def tick_processed(self, strategy_type: str, seconds: float, /) -> None:
-        self.heard.append(("tick_processed", (strategy_type, seconds)))
+    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None]:
+        return lambda seconds: self.heard.append(("tick_processed", (strategy_type, seconds)))
 
     def signal_emitted(self, signal: TradingSignal, /) -> None:
         self.heard.append(("signal_emitted", signal))
