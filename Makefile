@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint types format docs lock clean
+.PHONY: help install demo test unit lint types format docs bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: $(STAMP)  ## Put the code in order
 
 docs: $(STAMP)  ## Write the reference pages anew from the code
 	@$(BIN)/python tools/generate_docs.py
+
+bench: $(STAMP)  ## How fast it is, beside others (an hour; ARGS=--quick: minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet

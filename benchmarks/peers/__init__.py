@@ -1,0 +1,1 @@
+"""The peers, one program each, as their own documentation would have them written."""
