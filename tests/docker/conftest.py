@@ -151,10 +151,13 @@ def kafka_in_container(images: Mapping[str, str]) -> Generator[str]:
         KAFKA_NODE_ID="1",
         KAFKA_PROCESS_ROLES="broker,controller",
         KAFKA_CONTROLLER_QUORUM_VOTERS="1@localhost:9093",
-        KAFKA_LISTENERS="HOST://:9092,CONTROLLER://:9093",
-        KAFKA_ADVERTISED_LISTENERS=f"HOST://{address}",
-        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="HOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        KAFKA_INTER_BROKER_LISTENER_NAME="HOST",
+        # The broker calls itself, for transactions, and cannot do so by its address out here.
+        KAFKA_LISTENERS="HOST://:9092,CONTROLLER://:9093,INTERNAL://:9094",
+        KAFKA_ADVERTISED_LISTENERS=f"HOST://{address},INTERNAL://localhost:9094",
+        KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=(
+            "HOST:PLAINTEXT,CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT"
+        ),
+        KAFKA_INTER_BROKER_LISTENER_NAME="INTERNAL",
         KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
         KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
         KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS="4",

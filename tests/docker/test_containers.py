@@ -16,20 +16,19 @@ def test_what_is_produced_to_kafka_in_a_container_can_be_consumed(kafka_in_conta
     producer.produce(topic, key=b"7", value=b"tick")
     assert producer.flush(30) == 0
 
-    consumer = Consumer(
-        {
-            "bootstrap.servers": kafka_in_container,
-            "group.id": "smoke",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-        }
-    )
-    try:
-        consumer.subscribe([topic])
-        (message,) = consumer.consume(1, timeout=30)
-        assert (message.error(), message.key(), message.value()) == (None, b"7", b"tick")
-    finally:
-        consumer.close()
+    assert first_record(kafka_in_container, topic) == (b"7", b"tick")
+
+
+def test_transactions_work_on_kafka_in_a_container(kafka_in_container: str) -> None:
+    topic = "transactional-smoke"
+    admin = AdminClient({"bootstrap.servers": kafka_in_container})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(timeout=30)
+    producer = Producer({"bootstrap.servers": kafka_in_container, "transactional.id": topic})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, value=b"all or nothing")
+    producer.commit_transaction(30)
+    assert first_record(kafka_in_container, topic) == (None, b"all or nothing")
 
 
 def test_a_topic_that_is_not_declared_does_not_come_into_being(kafka_in_container: str) -> None:
@@ -46,3 +45,22 @@ def test_postgresql_in_a_container_answers_through_psycopg(postgres_in_container
             assert connection.scalar(sqlalchemy.text("show server_encoding")) == "UTF8"
     finally:
         engine.dispose()
+
+
+def first_record(bootstrap_servers: str, topic: str) -> tuple[bytes | None, bytes | None]:
+    """The key and the value of the first committed record."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": f"{topic}-reader",
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+        }
+    )
+    try:
+        consumer.subscribe([topic])
+        (message,) = consumer.consume(1, timeout=30)
+        assert message.error() is None
+        return message.key(), message.value()
+    finally:
+        consumer.close()
