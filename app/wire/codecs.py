@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from app.domain.market import MarketTick
 from app.domain.signals import SignalType, TradingSignal
 from app.domain.trading import (
     Activation,
@@ -94,7 +93,7 @@ class Codec(Protocol[T]):
 class Codecs:
     """One codec for each topic."""
 
-    ticks: Codec[MarketTick]
+    ticks: TickCodec
     signals: Codec[TradingSignal]
     orders: Codec[Order]
     rejections: Codec[Rejection]

@@ -13,9 +13,8 @@ from operator import methodcaller
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.market import MarketTick
+from app.domain.market import MarketTick, new_tick
 from app.wire.framing import HEADER_SIZE, header
-from app.wire.ticks import new_tick
 from app.wire.values import DAY_US, EARLIEST_US, LATEST_US, RAW_LIMIT
 
 Integers = NDArray[np.int64]

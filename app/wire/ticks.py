@@ -1,16 +1,17 @@
 """Ticks on the wire: the hot path, whole numbers from end to end."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, cast
 
-from app.domain.market import MarketTick
+from app.domain.market import MarketTick, new_tick
 from app.wire.compatibility import Schema
 from app.wire.edge import compiled, write_record
-from app.wire.errors import UnencodableError
+from app.wire.errors import UnencodableError, WireError
 from app.wire.framing import header
 from app.wire.reader import RecordReader, bare
 from app.wire.sources import SchemaSource
+from app.wire.tick_batch import TickBatchReader
 from app.wire.values import (
     DAY_US,
     EARLIEST_US,
@@ -23,9 +24,9 @@ from app.wire.values import (
 )
 
 _from_bytes = int.from_bytes
-_NewTick = Callable[[type[MarketTick], tuple[int, ...]], MarketTick]
-new_tick = cast("_NewTick", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
-"""What ``MarketTick(...)`` does, in half its time."""
+
+_WORTH_A_BATCH = 64
+"""Fewer are read sooner one by one."""
 
 
 class TickCodec:
@@ -38,6 +39,7 @@ class TickCodec:
         """Make one; see ``RecordReader`` for the arguments."""
         self._header = header(writer_id)
         self._schema = compiled(bare(schema))
+        self._batches = TickBatchReader(writer_id)
         self._read = RecordReader(reader_schema=schema, writer_id=writer_id, source=source).read
 
     def encode(self, tick: MarketTick, /) -> bytes:
@@ -63,6 +65,30 @@ class TickCodec:
         except (OverflowError, TypeError, ValueError) as error:
             raise UnencodableError(f"the tick cannot be written: {error}") from error
         return buffer.getvalue()
+
+    def decode_many(
+        self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /
+    ) -> Sequence[MarketTick | WireError]:
+        """The tick in each value, or what is wrong with it.
+
+        Args:
+            values: the records' values.
+            timestamps_ms: their Kafka timestamps in milliseconds; 0 or less if unknown.
+
+        Raises:
+            SchemaError: the registry that would know a schema cannot be asked.
+        """
+        if len(values) >= _WORTH_A_BATCH and None not in values:
+            ticks = self._batches.read(cast("Sequence[bytes]", values), timestamps_ms)
+            if ticks is not None:
+                return ticks
+        return [self._outcome(*record) for record in zip(values, timestamps_ms, strict=True)]
+
+    def _outcome(self, value: bytes | None, timestamp_ms: int) -> MarketTick | WireError:
+        try:
+            return self.decode(value, timestamp_ms)
+        except WireError as error:
+            return error
 
     def decode(self, value: bytes | None, timestamp_ms: int = 0, /) -> MarketTick:
         """The tick in ``value``.

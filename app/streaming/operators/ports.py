@@ -1,8 +1,11 @@
 """What operators need of codecs and of those who listen."""
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from app.domain.market import MarketTick
 from app.domain.trading import ExecutionReport, Order, Rejection
+from app.wire.errors import WireError
 
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -17,6 +20,16 @@ class Decoder(Protocol[T_co]):
         Raises:
             WireError: it cannot be used; the error says why.
         """
+        ...
+
+
+class TickDecoder(Protocol):
+    """Reads the values of ``ticks``, many at a time."""
+
+    def decode_many(
+        self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /
+    ) -> Sequence[MarketTick | WireError]:
+        """The tick in each value, or what is wrong with it."""
         ...
 
 
