@@ -1,5 +1,6 @@
 """Shows a tally: a live display on a terminal, plain lines elsewhere."""
 
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from app.demo.tally import Tally
 from app.domain.money import plain
 
 _PLAIN_EVERY_SECONDS = 1.0
+_RATE_SECONDS = 3.0
 
 
 class DemoView:
@@ -31,6 +33,7 @@ class DemoView:
         self._processed = self._progress.add_task("processed", total=expected_ticks, rate="-")
         self._live = Live(console=console, refresh_per_second=8, transient=True)
         self._last_plain = -_PLAIN_EVERY_SECONDS
+        self._processing = _Rate()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -54,12 +57,13 @@ class DemoView:
             self._progress.update(
                 self._processed,
                 completed=tally.ticks_processed,
-                rate=_rate(tally.ticks_processed, seconds),
+                rate=self._processing.at(seconds, tally.ticks_processed),
             )
             self._live.update(Group(self._progress, summary_table(tally)))
         elif seconds - self._last_plain >= _PLAIN_EVERY_SECONDS:
             self._last_plain = seconds
-            self._console.print(_line(tally, seconds))
+            rate = self._processing.at(seconds, tally.ticks_processed)
+            self._console.print(_line(tally, seconds, rate))
 
 
 def summary_table(tally: Tally) -> Table:
@@ -80,15 +84,32 @@ def summary_table(tally: Tally) -> Table:
     return table
 
 
-def _line(tally: Tally, seconds: float) -> str:
+def _line(tally: Tally, seconds: float, rate: str) -> str:
     signals = "  ".join(f"{name} {count}" for name, count in sorted(tally.signals.items()))
     profit = "  ".join(f"{name} {plain(value)}" for name, value in tally.profit().items())
     return (
         f"{seconds:5.1f} s  ticks {tally.ticks_published} published"
-        f" {tally.ticks_processed} processed ({_rate(tally.ticks_processed, seconds)}/s)"
+        f" {tally.ticks_processed} processed ({rate}/s)"
         f"  signals: {signals or 'none yet'}  orders {tally.orders}  fills {tally.fills}"
         f"  P&L: {profit or '-'}"
     )
+
+
+class _Rate:
+    """Events a second over the last few seconds, as a checkpoint lets them be seen."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])
+
+    def at(self, seconds: float, count: int) -> str:
+        """The rate now."""
+        if count != self._seen[-1][1]:
+            self._seen.append((seconds, count))
+        while len(self._seen) > 2 and self._seen[1][0] < seconds - _RATE_SECONDS:
+            self._seen.popleft()
+        before, first = self._seen[0]
+        last, newest = self._seen[-1]
+        return _rate(newest - first, last - before)
 
 
 def _rate(count: int, seconds: float) -> str:

@@ -142,3 +142,22 @@ def test_what_the_codec_refuses_is_left_to_it(tick: MarketTick) -> None:
     )
     assert decoded([buffer.getvalue()], [0]) is None
     assert READER.read([buffer.getvalue()], [0]) is None
+
+
+@given(
+    st.lists(ticks, min_size=70, max_size=90),
+    st.dictionaries(st.integers(0, 69), st.sampled_from([None, b"", b"x", b"\0" * 9]), max_size=3),
+)
+def test_many_are_decoded_as_each_by_itself(
+    good: list[MarketTick], bad: dict[int, bytes | None]
+) -> None:
+    values: list[bytes | None] = [CODEC.encode(tick) for tick in good]
+    for at, value in bad.items():
+        values[at] = value
+    found = CODEC.decode_many(values, [NOW_MS] * len(values))
+    assert len(found) == len(values)
+    for at, (value, outcome) in enumerate(zip(values, found, strict=True)):
+        if at in bad:
+            assert isinstance(outcome, WireError)
+        else:
+            assert outcome == CODEC.decode(value, NOW_MS)
