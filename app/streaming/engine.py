@@ -115,8 +115,13 @@ class StreamEngine:
             self.fail(error)
             raise
 
-    async def open(self, partitions: Iterable[int]) -> None:
-        """Own these partitions and nothing else; fences former owners, reads state back."""
+    async def open(self, partitions: Iterable[int], generation: int) -> None:
+        """Own these partitions and nothing else; fences former owners, reads state back.
+
+        Args:
+            partitions: what the group has given this worker.
+            generation: of the group; it counts rebalances.
+        """
         async with self._opening:
             self._close(self.ownership.take(self.ownership.numbers()))
             self._fenced_at = None
@@ -125,6 +130,12 @@ class StreamEngine:
             opened = await self._open(partitions)
             self.ownership.add(opened)
             self._telemetry.assigned(len(opened))
+            logger.info(
+                "generation %d of %s: partitions %s are ours",
+                generation,
+                self._spec.group,
+                [one.partition for one in opened],
+            )
 
     async def hand_over(self, partitions: Iterable[int]) -> Mapping[tuple[str, int], int]:
         """Checkpoint these partitions and let go of them; gives their durable offsets."""

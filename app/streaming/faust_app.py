@@ -10,7 +10,7 @@ Each hook says which behaviour of Faust 0.15.3 it counts on (``docs/adr/0007-fau
 """
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,6 @@ from faust.types import TP, ConsumerMessage, EventT
 from app.streaming.engine import StreamEngine
 from app.streaming.fetcher import Batch
 from app.streaming.operator import ConnectionSettings, StreamSpec
-
-logger = logging.getLogger(__name__)
 
 _IDLE_WAIT = 0.02
 _COMMIT_SECONDS = 5.0
@@ -104,11 +102,8 @@ class BatchConsumer(driver.Consumer):
             thread._ensure_consumer().commit,  # noqa: SLF001 - as Faust's thread does itself
             {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in changed.items()},
         )
-        try:
+        with contextlib.suppress(GroupError, TimeoutError):
             await asyncio.wait_for(commit, _COMMIT_SECONDS)
-        except (GroupError, TimeoutError) as error:
-            logger.info("offsets not told to the group: %s", type(error).__name__)
-        else:
             self._committed_offset.update(changed)
 
 
@@ -128,11 +123,12 @@ class CheckpointStore(Store[Any, Any]):
         assigned: set[TP],
         revoked: set[TP],  # noqa: ARG002 - Faust's signature
         newly_assigned: set[TP],  # noqa: ARG002
-        generation_id: int = 0,  # noqa: ARG002
+        generation_id: int = 0,
     ) -> None:
         """Open what is assigned; state from before a rebalance never meets batches from after."""
         changelog = self.table.changelog_topic.get_topic_name()
-        await self.app.engine.open({tp.partition for tp in assigned if tp.topic != changelog})
+        numbers = {tp.partition for tp in assigned if tp.topic != changelog}
+        await self.app.engine.open(numbers, generation_id)
 
     def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002 - Faust's signature
         """Nothing is kept here; ``BatchConsumer.highwaters`` says there is nothing to recover."""

@@ -1,0 +1,130 @@
+"""What one uninterrupted, single-threaded pass over the recorded ticks gives, byte by byte."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from itertools import groupby
+from typing import NamedTuple
+
+from confluent_kafka import Message
+
+from app.bootstrap import build_factory
+from app.domain.config import StrategyConfig
+from app.domain.trading import Activation
+from app.kafka.admin import connect, topic_ids
+from app.runner.runner import StrategyRunner
+from app.settings import Settings
+from app.streaming.operator import Output, Start
+from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.ports import SilentStageTelemetry
+from app.streaming.operators.runner import RunnerOperator, RunnerTopics
+from app.streaming.operators.versions import STRATEGIES_KEY, StrategyVersions
+from app.streaming.state_codec import InstrumentRecordCodec
+from app.wire.catalogue import load_catalogue
+from app.wire.codecs import load_codecs
+
+
+class Expected(NamedTuple):
+    """All that is to be on the topics in the end."""
+
+    outputs: frozenset[Output]
+    """Signals, rejections and dead letters."""
+    state: Mapping[int, Mapping[bytes, bytes]]
+    """The last value of every instrument's key, by partition."""
+
+
+class Oracle:
+    """Runs the operator of each partition over all its records, once, without an engine."""
+
+    def __init__(self, settings: Settings, app_version: str | None = None) -> None:
+        self._settings = settings
+        self._codecs = load_codecs()
+        self._factory = build_factory(settings)
+        self._states = InstrumentRecordCodec(load_catalogue())
+        self._topics = RunnerTopics(
+            **{name: settings.topic(name) for name in RunnerTopics.__slots__}
+        )
+        admin = connect(settings.kafka_bootstrap_servers or "")
+        self._topic_id = topic_ids(admin, [self._topics.ticks])[self._topics.ticks]
+        self._app_version = app_version or version("algo-panda")
+
+    def expect(
+        self,
+        ticks: Mapping[int, Sequence[Message]],
+        configs: Sequence[StrategyConfig],
+        activations: Iterable[Activation],
+    ) -> Expected:
+        """Run the versions that ``activations`` name, each from the offset it names.
+
+        Args:
+            ticks: the records of ``ticks``, by partition.
+            configs: every version of every strategy there was, in the order of the database.
+            activations: the records of ``activations``, in their order.
+        """
+        outputs: set[Output] = set()
+        state: dict[int, Mapping[bytes, bytes]] = {}
+        begun = list(activations)
+        for partition, messages in ticks.items():
+            mine = [a for a in begun if a.tick_partition == partition]
+            said, state[partition] = self._pass(partition, messages, configs, mine)
+            outputs.update(said)
+        return Expected(frozenset(outputs), state)
+
+    def _pass(
+        self,
+        partition: int,
+        messages: Sequence[Message],
+        configs: Sequence[StrategyConfig],
+        activations: Sequence[Activation],
+    ) -> tuple[list[Output], Mapping[bytes, bytes]]:
+        said: list[Output] = []
+        state: dict[bytes, bytes] = {}
+        active: set[tuple[str, int]] = set()
+        offsets = [(at, list(some)) for at, some in groupby(activations, lambda a: a.tick_offset)]
+        assert [at for at, _ in offsets] == sorted({at for at, _ in offsets})
+        for (start, some), end in zip(offsets, [*(at for at, _ in offsets[1:]), None], strict=True):
+            for activation in some:
+                version_of = (activation.strategy_id, activation.strategy_version)
+                (active.add if activation.active else active.remove)(version_of)
+            running = [c for c in configs if (str(c.id), c.version) in active]
+            mine = [
+                m for m in messages if m.offset() >= start and (end is None or m.offset() < end)
+            ]
+            operator = self._operator(partition, running)
+            operator.restore(state, Start(offsets={self._topics.ticks: start}, is_settled=True))
+            said.extend(operator.process(self._topics.ticks, mine))
+            changed = {r.key: r.value for r in operator.changed() if r.value is not None}
+            changed.pop(STRATEGIES_KEY, None)
+            state.update(changed)
+            operator.close()
+        return said, state
+
+    def _operator(self, partition: int, configs: Sequence[StrategyConfig]) -> RunnerOperator:
+        def runner_of(wanted: Sequence[StrategyConfig]) -> StrategyRunner:
+            runner = StrategyRunner(
+                configs=wanted,
+                factory=self._factory,
+                quarantine_after=self._settings.quarantine_after,
+            )
+            runner.start()
+            return runner
+
+        topics, codecs = self._topics, self._codecs
+        return RunnerOperator(
+            partition=partition,
+            topic_id=self._topic_id,
+            versions=StrategyVersions(
+                current=runner_of(configs), configs=configs, runner_of=runner_of
+            ),
+            ticks=codecs.ticks,
+            signals=codecs.signals,
+            rejections=codecs.rejections,
+            activations=codecs.activations,
+            states=self._states,
+            topics=topics,
+            dead_letters=DeadLetterWriter(
+                topics={topics.ticks: f"{topics.ticks}.dlq"},
+                telemetry=SilentStageTelemetry(),
+                app_version=self._app_version,
+            ),
+            telemetry=SilentStageTelemetry(),
+        )

@@ -1,0 +1,331 @@
+"""Faults in random order, repeatable by their seed, and the comparison afterwards."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from random import Random
+from uuid import UUID
+
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.ingest.synthetic import SyntheticSource
+from app.kafka.embedded import EmbeddedKafka
+from tests.chaos.system import SESSION_SECONDS, ChaosSystem, Fault, TickStream, Verdict
+from tests.support.system import WorkerProcess
+
+TOKENS = tuple(range(1001, 1017))
+MODEL = Path(__file__).parents[2] / "app" / "ml" / "models" / "momentum.onnx"
+START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
+
+STEPS = (
+    "restore: former owner fenced",
+    "restore: changelog read",
+    "checkpoint: state taken",
+    "checkpoint: outputs confirmed",
+    "checkpoint: transaction begun",
+    "checkpoint: state written",
+    "checkpoint: positions written",
+    "checkpoint: transaction committed",
+)
+"""Every step that the engine names."""
+
+_CLEAN = frozenset({0, -signal.SIGKILL, -signal.SIGTERM})
+
+
+def strategies() -> list[StrategyConfig]:
+    """Of several kinds: rules, models, bars, history, and one that fails."""
+
+    def make(number: int, kind: str, tokens: Sequence[int], **parameters: object) -> StrategyConfig:
+        return StrategyConfig(
+            id=UUID(int=number),
+            strategy_type=kind,
+            parameters=parameters,
+            instruments=tuple(tokens),
+            active_brokers=("paper",),
+        )
+
+    model = {"model_path": str(MODEL)}
+    return [
+        make(1, "rules_rsi", TOKENS, period=14),
+        make(2, "rules_rsi", TOKENS[:8], period=5, trigger="cross", validation={}),
+        make(3, "ml_momentum", TOKENS[:4], **model),
+        make(4, "hybrid_ml_rsi_filter", TOKENS[4:8], **model),
+        make(5, "chaos_moody", TOKENS[2:12], hopeless_token=TOKENS[5], hopeless_after=60),
+        make(6, "chaos_bars", TOKENS, bar_seconds=2),
+        make(7, "chaos_past", TOKENS[8:], size=25),
+    ]
+
+
+def synthetic(seed: int) -> Iterator[MarketTick]:
+    source = SyntheticSource(
+        instruments=TOKENS, ticks=10_000_000, seed=seed, start=START, ticks_per_second=100
+    )
+    return (row.tick for row in source)
+
+
+@dataclass
+class Storm:
+    """Runners that are killed, stopped and frozen while ticks flow."""
+
+    system: ChaosSystem
+    seed: int
+    broker: EmbeddedKafka | None = None
+    """One of our own, which may be restarted."""
+    rate: float = 1500.0
+    kills: int = 0
+    log: Callable[[str], None] = print
+    endings: Counter[int] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    _live: dict[str, WorkerProcess] = field(default_factory=dict)
+    _allowed: set[int] = field(default_factory=lambda: set(_CLEAN))
+
+    def __post_init__(self) -> None:
+        self._random = Random(self.seed)
+        self._periods = count(6)
+        self._configs = strategies()
+        self.system.configure(*self._configs)
+        self._stream = TickStream(self.system, synthetic(self.seed), self.rate)
+
+    # The whole of it
+
+    def rage(self, faults: int, kinds: Sequence[Callable[["Storm"], None]]) -> Verdict:
+        """So many faults, each of a random kind."""
+        with self:
+            for number in range(faults):
+                kind = self._random.choice(kinds)
+                self.log(f"seed {self.seed}: fault {number + 1} of {faults}: {kind.__name__}")
+                self.actions[kind.__name__] += 1
+                kind(self)
+                time.sleep(self._random.uniform(0.2, 2.5))
+                self.heal()
+        return self.settle()
+
+    def __enter__(self) -> "Storm":
+        for name in ("runner-1", "runner-2", "risk-1", "router-1"):
+            self.start(name)
+        self._stream.start()
+        self.system.until("a first signal", lambda: bool(self._processed()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.stop()
+
+    def settle(self) -> Verdict:
+        """Let it come to rest, stop it, and compare."""
+        published = self._stream.finish()
+        with self.system.monitor() as monitor:
+
+            def settled() -> bool:
+                self.heal()
+                while monitor.look(0):
+                    pass
+                return bool(monitor.has_settled(published))
+
+            self.system.until("everything processed by every stage", settled)
+        for name in list(self._live):
+            assert self.end(name, signal.SIGTERM) == 0, self.tail(name)
+        return self.system.verdict()
+
+    # Workers
+
+    def start(self, name: str, fault: Fault | None = None) -> WorkerProcess:
+        worker = self._live[name] = self.system.spawn(name.split("-", maxsplit=1)[0], fault)
+        return worker
+
+    def heal(self) -> None:
+        """Start those anew that have ended."""
+        for name, worker in list(self._live.items()):
+            code = worker.process.poll()
+            if code is not None:
+                self._ended(name, code)
+                self.start(name)
+
+    def end(self, name: str, number: signal.Signals) -> int:
+        worker = self._live[name]
+        worker.process.send_signal(number)
+        code = worker.process.wait(90)
+        if number is signal.SIGKILL:
+            self.kills += 1
+        self._ended(name, code)
+        return code
+
+    def tail(self, name: str) -> str:
+        logs = sorted(self.system.folder.glob(f"*-{name.split('-', maxsplit=1)[0]}.log"))
+        return "\n".join(logs[-1].read_text("utf-8", "replace").splitlines()[-30:])
+
+    def runner(self) -> str:
+        return self._random.choice([name for name in self._live if name.startswith("runner")])
+
+    def _ended(self, name: str, code: int) -> None:
+        self.endings[code] += 1
+        log = self._live.pop(name).log.read_text("utf-8", "replace")
+        assert code in self._allowed, f"{name} ended with {code}:\n{log[-6000:]}"
+        assert "\nTraceback" not in log, log[-6000:]
+
+    def _processed(self) -> int:
+        with self.system.monitor() as monitor:
+            return int(monitor._processed("runner", "ticks"))
+
+    # Faults
+
+    def kill_runner(self) -> None:
+        self.end(self.runner(), signal.SIGKILL)
+
+    def kill_stage(self) -> None:
+        self.end(self._random.choice(["risk-1", "router-1"]), signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        for name in list(self._live):
+            self.end(name, signal.SIGKILL)
+
+    def kill_in_recovery(self) -> None:
+        """Again and again, at any moment between the start of a process and its first work."""
+        name = self.runner()
+        self.end(name, signal.SIGKILL)
+        for _ in range(2):
+            self.start(name)
+            time.sleep(self._random.uniform(1.0, 4.0))
+            self.end(name, signal.SIGKILL)
+
+    def terminate_runner(self) -> None:
+        name = self.runner()
+        assert self.end(name, signal.SIGTERM) == 0, self.tail(name)
+
+    def terminate_stage(self) -> None:
+        name = self._random.choice(["risk-1", "router-1"])
+        assert self.end(name, signal.SIGTERM) == 0, self.tail(name)
+
+    def freeze_runner(self) -> None:
+        """Past the session timeout: a zombie wakes up."""
+        worker = self._live[self.runner()]
+        worker.process.send_signal(signal.SIGSTOP)
+        time.sleep(SESSION_SECONDS + self._random.uniform(1.0, 4.0))
+        worker.process.send_signal(signal.SIGCONT)
+
+    def crash_at_step(self) -> None:
+        self.crash_at(self._random.choice(STEPS))
+
+    def crash_at(self, step: str) -> None:
+        """Killed right behind a step of opening or of a checkpoint."""
+        name = self.runner()
+        self.end(name, signal.SIGKILL)
+        worker = self.start(name, Fault(step, self._random.randint(1, 6), signal.SIGKILL))
+        self._wait_briefly(lambda: worker.process.poll() is not None)
+        self.end(name, signal.SIGKILL)
+
+    def zombie_at_step(self) -> None:
+        self.zombie_at(self._random.choice(STEPS))
+
+    def zombie_at(self, step: str) -> None:
+        """Paused inside a checkpoint, it goes on when its partitions have gone to another."""
+        name = self.runner()
+        self.end(name, signal.SIGKILL)
+        worker = self.start(name, Fault(step, self._random.randint(1, 6), signal.SIGSTOP))
+        self._wait_briefly(lambda: self.system.is_stopped(worker))
+        before = self.system.rebalances()
+        self._wait_briefly(lambda: self.system.rebalances() > before)
+        time.sleep(self._random.uniform(0.0, 2.0))
+        worker.process.send_signal(signal.SIGCONT)
+
+    def scale(self) -> None:
+        """1 -> 4 -> 2 workers."""
+        self.end("runner-2", signal.SIGTERM)
+        time.sleep(self._random.uniform(0.5, 2.0))
+        for number in (2, 3, 4):
+            self.start(f"runner-{number}")
+        before = self.system.rebalances()
+        self._wait_briefly(lambda: self.system.rebalances() > before)
+        time.sleep(self._random.uniform(0.0, 3.0))
+        self.end("runner-3", signal.SIGTERM)
+        self.end("runner-4", signal.SIGKILL)
+
+    def change_parameters(self) -> None:
+        """And start all runners anew, one after a kill, one after a clean stop."""
+        config = self._configs[0]
+        self.system.change(config, period=next(self._periods))
+        self.end("runner-1", self._random.choice([signal.SIGKILL, signal.SIGTERM]))
+        self.start("runner-1")
+        time.sleep(self._random.uniform(0.0, 3.0))
+        self.end("runner-2", self._random.choice([signal.SIGKILL, signal.SIGTERM]))
+
+    def restart_broker(self) -> None:
+        assert self.broker is not None
+        self._allowed.add(4)
+        self.broker.stop()
+        time.sleep(self._random.uniform(0.0, 2.0))
+        self.broker.start()
+
+    def kill_broker(self) -> None:
+        assert self.broker is not None
+        assert self.broker._process is not None
+        self._allowed.add(4)
+        self.broker._process.kill()
+        self.broker._process.wait()
+        self.broker.stop()
+        self.broker.start()
+
+    def signals_outage(self) -> None:
+        """The broker takes no signals for a while; the workers end, and nothing is skipped."""
+        self._allowed.add(4)
+        self._limit_signals("20")
+        self._wait_briefly(lambda: any(w.process.poll() == 4 for w in self._live.values()))
+        self._limit_signals(None)
+
+    def _limit_signals(self, largest: str | None) -> None:
+        resource = ConfigResource(
+            ResourceType.TOPIC,
+            self.system.settings.topic("signals"),
+            incremental_configs=[
+                ConfigEntry(
+                    "max.message.bytes",
+                    largest,
+                    incremental_operation=(
+                        AlterConfigOpType.DELETE if largest is None else AlterConfigOpType.SET
+                    ),
+                )
+            ],
+        )
+        admin = AdminClient({"bootstrap.servers": self.system.bootstrap_servers})
+        for answer in admin.incremental_alter_configs([resource]).values():
+            answer.result(30)
+
+    def _wait_briefly(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        """A fault need not come to pass: a worker may have nothing to do."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+WORKER_FAULTS: tuple[Callable[[Storm], None], ...] = (
+    Storm.kill_runner,
+    Storm.kill_runner,
+    Storm.kill_stage,
+    Storm.kill_all,
+    Storm.kill_in_recovery,
+    Storm.terminate_runner,
+    Storm.terminate_stage,
+    Storm.freeze_runner,
+    Storm.crash_at_step,
+    Storm.crash_at_step,
+    Storm.zombie_at_step,
+    Storm.scale,
+    Storm.change_parameters,
+)
+BROKER_FAULTS: tuple[Callable[[Storm], None], ...] = (
+    Storm.restart_broker,
+    Storm.kill_broker,
+    Storm.signals_outage,
+)

@@ -1,0 +1,143 @@
+"""Strategies of kinds that the built-in ones are not. All are pure functions of the ticks."""
+
+import json
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.market import Bar, MarketTick
+from app.domain.signals import SignalResult, SignalType
+
+PROCESSORS = {
+    "chaos_moody": f"{__name__}.create_moody",
+    "chaos_bars": f"{__name__}.create_bars",
+    "chaos_past": f"{__name__}.create_past",
+    "chaos_slow": f"{__name__}.create_slow",
+}
+
+
+def _signal(kind: SignalType, tick: MarketTick, why: str) -> SignalResult:
+    return SignalResult(
+        signal_type=kind, confidence=0.9, quantity=1, price=tick.last_price, reasoning=why
+    )
+
+
+class Moody:
+    """Fails now and then, and on one instrument for good after a while: it is quarantined."""
+
+    history_size = 0
+
+    def __init__(self, hopeless_token: int, hopeless_after: int, token: int) -> None:
+        self._hopeless_after = hopeless_after if token == hopeless_token else None
+        self._seen = 0
+        self._failed = 0
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        self._seen += 1
+        if self._hopeless_after is not None and self._seen > self._hopeless_after:
+            raise RuntimeError("hopeless")
+        if self._seen % 17 in (3, 4):
+            self._failed += 1
+            raise RuntimeError(f"failure {self._failed}")
+        if self._seen % 5 == 0:
+            return _signal(SignalType.HOLD, tick, f"seen {self._seen}, failed {self._failed}")
+        return None
+
+    def snapshot(self) -> bytes:
+        return json.dumps([self._seen, self._failed]).encode()
+
+    def restore(self, state: bytes, /) -> None:
+        self._seen, self._failed = json.loads(state)
+
+
+class OnBars:
+    """Follows the close of its bars."""
+
+    history_size = 0
+
+    def __init__(self) -> None:
+        self._closes: list[str] = []
+        self._last: Bar | None = None
+
+    def on_bar(self, bar: Bar, /) -> None:
+        self._last = bar
+        self._closes = [*self._closes[-3:], str(bar.close)]
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        bar, self._last = self._last, None
+        if bar is None:
+            return None
+        kind = SignalType.BUY if bar.close >= bar.open else SignalType.SELL
+        return _signal(kind, tick, f"{bar.tick_count} ticks, closes {','.join(self._closes)}")
+
+    def snapshot(self) -> bytes:
+        return json.dumps(self._closes).encode()
+
+    def restore(self, state: bytes, /) -> None:
+        self._closes = json.loads(state)
+
+
+class OnPast:
+    """Knows nothing but the ticks that it is handed as history."""
+
+    def __init__(self, size: int) -> None:
+        self.history_size = size
+
+    def process_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        if len(history) < self.history_size:
+            return None
+        mean = sum((past.last_price for past in history), Decimal(0)) / len(history)
+        if tick.last_price == max(past.last_price for past in history):
+            return _signal(SignalType.SELL, tick, f"mean of {len(history)}: {mean.normalize():f}")
+        return None
+
+
+class Slow:
+    """Takes its time."""
+
+    history_size = 0
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen = 0
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        self._seen += 1
+        time.sleep(self._seconds)
+        return _signal(SignalType.BUY, tick, str(self._seen)) if self._seen % 7 == 0 else None
+
+    def snapshot(self) -> bytes:
+        return str(self._seen).encode()
+
+    def restore(self, state: bytes, /) -> None:
+        self._seen = int(state)
+
+
+def _parameters(config: StrategyConfig) -> dict[str, Any]:
+    return config.processor_parameters
+
+
+def create_moody(config: StrategyConfig, context: ExecutionContext) -> Moody:
+    return Moody(**_parameters(config), token=context.instrument_token)
+
+
+def create_bars(_config: StrategyConfig, _context: ExecutionContext) -> OnBars:
+    return OnBars()
+
+
+def create_past(config: StrategyConfig, _context: ExecutionContext) -> OnPast:
+    return OnPast(**_parameters(config))
+
+
+def create_slow(config: StrategyConfig, _context: ExecutionContext) -> Slow:
+    return Slow(**_parameters(config))

@@ -1,0 +1,294 @@
+"""The whole system with worker processes that come and go, and everything that it left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+
+from app.bootstrap import build_factory
+from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.domain.trading import ExecutionReport, Stage
+from app.kafka.partitioner import producer_config
+from app.kafka.ports import free_ports
+from app.store.acceptance import factory_check
+from app.store.database import Database
+from app.store.sql import SqlStrategyRepository
+from app.streaming.operator import Output
+from tests.chaos.oracle import Oracle
+from tests.support.system import System, WorkerProcess, _now
+
+SESSION_SECONDS = 3.0
+PATIENCE_SECONDS = 240.0
+ENTRY = Path(__file__).with_name("faulty_worker.py")
+OUTPUTS = ("signals", "rejections", "ticks.dlq")
+
+
+class Fault(NamedTuple):
+    """What a worker does to itself."""
+
+    step: str
+    nth: int
+    signal: signal.Signals
+
+
+@dataclass
+class Verdict:
+    """What was compared with the uninterrupted pass."""
+
+    ticks: int
+    signals: int
+    duplicates: int
+    missing: int
+    unexpected: int
+    instruments: int
+    wrong_states: int
+    orders: int
+    doubled_orders: int
+    unanswered_signals: int
+    activations: int
+
+    @property
+    def differences(self) -> int:
+        return (
+            self.missing
+            + self.unexpected
+            + self.wrong_states
+            + self.doubled_orders
+            + self.unanswered_signals
+        )
+
+
+class ChaosSystem(System):
+    """A ``System`` whose workers may die."""
+
+    def __init__(
+        self, folder: Path, bootstrap_servers: str, prefix: str, delivery: str = "at_least_once"
+    ) -> None:
+        super().__init__(folder, bootstrap_servers, prefix)
+        self.delivery = delivery
+        self.versions: list[StrategyConfig] = []
+
+    # Strategies
+
+    def configure(self, *configs: StrategyConfig) -> None:
+        self.add(*configs)
+        self.versions = self._stored()
+
+    def change(self, config: StrategyConfig, **parameters: object) -> None:
+        check = factory_check(build_factory(self.settings))
+        with Database(self.settings.effective_database_url) as database:
+            repository = SqlStrategyRepository(database, check=check, clock=_now)
+            repository.update_parameters(config.id, {**config.parameters, **parameters})
+        known = {(c.id, c.version) for c in self.versions}
+        order = [c.id for c in self._stored()]
+        new = [c for c in self._stored() if (c.id, c.version) not in known]
+        self.versions = sorted([*self.versions, *new], key=lambda c: (order.index(c.id), c.version))
+
+    def _stored(self) -> list[StrategyConfig]:
+        check = factory_check(build_factory(self.settings))
+        with Database(self.settings.effective_database_url) as database:
+            return list(SqlStrategyRepository(database, check=check, clock=_now).load().usable)
+
+    # Workers
+
+    def spawn(self, program: str, fault: Fault | None = None, **env: str) -> WorkerProcess:
+        (port,) = free_ports(1)
+        log = self.folder / f"{len(self.workers):03}-{program}.log"
+        args = [] if fault is None else [fault.step, str(fault.nth), fault.signal.name]
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, str(ENTRY), program, *args],
+                env={
+                    **os.environ,
+                    **self.environment.variables,
+                    "PANDA_DELIVERY": self.delivery,
+                    "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
+                    "PANDA_METRICS_PORT": str(port),
+                    **env,
+                },
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        worker = WorkerProcess(process, log, port)
+        self.workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                worker.process.kill()  # stopped or not
+            worker.process.wait()
+
+    def rebalances(self, program: str = "runner") -> int:
+        """Generations of the group that some worker has seen."""
+        pattern = re.compile(rf"generation (\d+) of {re.escape(self.settings.topic_prefix)}panda-")
+        logs = [w.log for w in self.workers if w.log.name.endswith(f"-{program}.log")]
+        return len({n for log in logs for n in pattern.findall(log.read_text("utf-8", "replace"))})
+
+    def until(
+        self, what: str, condition: Callable[[], bool], patience: float | None = None
+    ) -> None:
+        limit = PATIENCE_SECONDS if patience is None else patience
+        deadline = time.monotonic() + limit
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not within {limit:.0f} s"
+            time.sleep(0.1)
+
+    def is_stopped(self, worker: WorkerProcess) -> bool:
+        return psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED
+
+    # Afterwards
+
+    def raw(self, topic: str, *, committed: bool = True) -> list[Message]:
+        """The records of a topic, by partition and offset."""
+        name = self.settings.topic(topic)
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
+            }
+        )
+        found: list[Message] = []
+        left = self.partitions[topic]
+        try:
+            consumer.assign([TopicPartition(name, n, 0) for n in range(left)])
+            while left:
+                message = consumer.poll(30)
+                assert message is not None, f"{name} cannot be read"
+                error = message.error()
+                if error is None:
+                    found.append(message)
+                    continue
+                assert error.code() == ClientError._PARTITION_EOF, error
+                left -= 1
+        finally:
+            consumer.close()
+        return sorted(found, key=lambda m: (m.partition(), m.offset()))
+
+    def verdict(self) -> Verdict:
+        """Compare everything with one uninterrupted pass."""
+        ticks: dict[int, list[Message]] = {n: [] for n in range(self.partitions["ticks"])}
+        for message in self.raw("ticks"):
+            ticks[message.partition()].append(message)
+        oracle = Oracle(self.settings)
+        activations = self.values("activations")
+        expected = oracle.expect(ticks, self.versions, activations)
+        said = [_output(m) for topic in OUTPUTS for m in self.raw(topic) if self._is_runners(m)]
+        found = frozenset(said)
+        wanted = frozenset(_hashable(output) for output in expected.outputs)
+        state = self._state()
+        orders = self.values("orders")
+        executions = self.values("executions")
+        names = [o.client_order_id for o in orders]
+        events = [e.execution_id for e in executions]
+        signals = {s.signal_id: s for s in self.values("signals")}
+        answered = {o.signal_id for o in orders} | {
+            r.signal_id for r in self.values("rejections") if r.stage != "RUNNER"
+        }
+        to_trade = {i for i, s in signals.items() if s.signal_type != "HOLD" and s.brokers}
+        return Verdict(
+            ticks=sum(map(len, ticks.values())),
+            signals=len(signals),
+            duplicates=len(said) - len(found),
+            missing=len(wanted - found),
+            unexpected=len(found - wanted),
+            instruments=sum(map(len, state.values())),
+            wrong_states=sum(
+                state[n].get(key) != expected.state[n].get(key)
+                for n in ticks
+                for key in {*state[n], *expected.state[n]}
+            ),
+            orders=len(orders),
+            doubled_orders=len(names) - len(set(names)) + len(events) - len(set(events)),
+            unanswered_signals=len(to_trade ^ answered) + len(set(names) ^ _ended(executions)),
+            activations=len(activations),
+        )
+
+    def _is_runners(self, message: Message) -> bool:
+        """Not a rejection by risk or the router."""
+        if message.topic() != self.settings.topic("rejections"):
+            return True
+        return bool(self.codecs.rejections.decode(message.value()).stage == Stage.RUNNER)
+
+    def _state(self) -> dict[int, dict[bytes, bytes]]:
+        state: dict[int, dict[bytes, bytes]] = {n: {} for n in range(self.partitions["ticks"])}
+        for message in self.raw("runner-state-changelog"):
+            key = message.key()
+            if not key.startswith(b"\x00"):
+                state[message.partition()][key] = message.value()
+        return state
+
+
+class TickStream:
+    """Publishes ticks at a steady rate from a thread, with some records that are none."""
+
+    def __init__(self, system: ChaosSystem, ticks: Iterable[MarketTick], rate: float) -> None:
+        self._topic = system.settings.topic("ticks")
+        self._encode = system.codecs.ticks.encode
+        self._producer = Producer({**producer_config(system.bootstrap_servers)})
+        self._ticks = ticks
+        self._rate = rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.published = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> int:
+        """Publish no more; gives how many records there are."""
+        self._stop.set()
+        return self.finish()
+
+    def finish(self) -> int:
+        """Wait for the last tick."""
+        self._thread.join()
+        return self.published
+
+    def _run(self) -> None:
+        started = time.monotonic()
+        for number, tick in enumerate(self._ticks):
+            if self._stop.is_set():
+                break
+            key = b"%d" % tick.instrument_token
+            value = b"no tick" if number % 997 == 5 else self._encode(tick)
+            self._producer.produce(self._topic, value, key)
+            self.published += 1
+            ahead = self.published / self._rate - (time.monotonic() - started)
+            if ahead > 0.02:
+                self._producer.poll(0)
+                time.sleep(ahead)
+        assert self._producer.flush(120) == 0
+
+
+def _output(message: Message) -> Output:
+    return Output(
+        message.topic() or "", message.key(), message.value(), tuple(message.headers() or ())
+    )
+
+
+def _hashable(output: Output) -> Output:
+    return output._replace(headers=tuple(output.headers))
+
+
+def _ended(executions: Iterable[ExecutionReport]) -> set[str]:
+    return {e.client_order_id for e in executions if e.status.is_terminal}
