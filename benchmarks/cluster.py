@@ -113,6 +113,22 @@ class Cluster:
         """End offsets, summed: of a topic never cut, the records and the transaction markers."""
         return sum(end_offsets(connect(self.bootstrap_servers), [topic]).values())
 
+    @contextlib.contextmanager
+    def watching_commits(self, group: str) -> Iterator[Callable[[], list[int]]]:
+        """Ask for the offsets that a group has committed on the ticks, without joining it."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": group,
+                "enable.auto.commit": False,
+            }
+        )
+        wanted = [TopicPartition(self.ticks, number) for number in range(self.partitions)]
+        try:
+            yield lambda: [found.offset for found in consumer.committed(wanted, timeout=30)]
+        finally:
+            consumer.close()
+
     def _declared(self) -> dict[str, TopicDeclaration]:
         return declared_topics(self.settings())
 

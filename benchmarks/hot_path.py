@@ -1,0 +1,158 @@
+"""``python -m benchmarks.hot_path``: what a tick costs in the runner's operator, without a broker.
+
+Real messages of the client library go through ``RunnerOperator.process`` batch by batch, and one
+by one through the work of the raw loop, in turn. ``--profile`` shows where the time goes.
+"""
+
+import cProfile
+import pstats
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid5
+
+import typer
+from confluent_kafka import Message
+from prometheus_client import CollectorRegistry
+
+from app.bootstrap import build_factory
+from app.domain.config import StrategyConfig
+from app.observability.catalogue import Catalogue
+from app.observability.telemetry import PrometheusTelemetry
+from app.runner.runner import StrategyRunner
+from app.settings import Settings
+from app.streaming.operator import PartitionOperator, Start
+from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.runner import RunnerOperator, RunnerTopics
+from app.streaming.operators.versions import StrategyVersions
+from app.streaming.state_codec import InstrumentRecordCodec
+from app.wire.catalogue import load_catalogue
+from app.wire.codecs import load_codecs
+from benchmarks.options import RECORDED
+from benchmarks.ours import rsi_strategy
+from benchmarks.tables import shown
+from benchmarks.ticks import load_trades, spread
+from benchmarks.work import TickWork, encode_tick
+
+_TOPIC = "ticks"
+_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+_SHOWN_LINES = 35
+
+
+def main(
+    ticks: Annotated[int, typer.Option(min=1000)] = 300_000,
+    instruments: int = 64,
+    strategies: Annotated[int, typer.Option(min=1, help="On every instrument.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Messages handed over at a time.")] = 4_000,
+    runs: Annotated[int, typer.Option(min=1)] = 5,
+    profile: Annotated[bool, typer.Option(help="Show where the time goes.")] = False,
+    data: Path = RECORDED,
+) -> None:
+    messages = make_messages(data if data.is_file() else None, instruments, ticks)
+    configs = _configs(instruments, strategies)
+    if profile:
+        _profile(configs, messages, batch)
+        return
+    ours: list[float] = []
+    raw: list[float] = []
+    snapshots: list[float] = []
+    for _ in range(runs):
+        operator = make_operator(configs)
+        ours.append(_seconds(lambda: _process(operator, messages, batch)))  # noqa: B023 - called at once
+        snapshots.append(_seconds(operator.changed))
+        raw.append(_seconds(lambda: _loop(messages)))
+    _say("RunnerOperator.process", ours, ticks, "tick")
+    _say("the raw loop's work", raw, ticks, "tick")
+    _say("RunnerOperator.changed", snapshots, instruments * strategies, "processor")
+    print(f"raw / ours: {statistics.median(raw) / statistics.median(ours):.2f}")
+
+
+def make_messages(data: Path | None, instruments: int, ticks: int) -> list[Message]:
+    """The ticks of the throughput benchmark, all in one partition."""
+    return [
+        Message(
+            topic=_TOPIC,
+            partition=0,
+            offset=offset,
+            key=b"%d" % row.token,
+            value=encode_tick(*row),
+            timestamp=(2, row.event_time_us // 1000 + 5),
+        )
+        for offset, row in enumerate(spread(load_trades(data), instruments, ticks))
+    ]
+
+
+def make_operator(configs: Sequence[StrategyConfig]) -> PartitionOperator:
+    """An operator as the worker has it."""
+    settings = Settings(
+        _env_file=None,
+        processors={configs[0].strategy_type: "app.strategies.rules_rsi.create_processor"},
+    )
+    telemetry = PrometheusTelemetry(Catalogue(CollectorRegistry()))
+    runner = StrategyRunner(configs=configs, factory=build_factory(settings), telemetry=telemetry)
+    runner.start()
+    codecs = load_codecs()
+    operator = RunnerOperator(
+        partition=0,
+        topic_id=_TOPIC_ID,
+        versions=StrategyVersions(current=runner, configs=configs, runner_of=lambda _: runner),
+        ticks=codecs.ticks,
+        signals=codecs.signals,
+        rejections=codecs.rejections,
+        activations=codecs.activations,
+        states=InstrumentRecordCodec(load_catalogue()),
+        topics=RunnerTopics(
+            ticks=_TOPIC, signals="signals", rejections="rejections", activations="activations"
+        ),
+        dead_letters=DeadLetterWriter(
+            topics={_TOPIC: "ticks.dlq"}, telemetry=telemetry, app_version=version("algo-panda")
+        ),
+        telemetry=telemetry,
+    )
+    operator.restore({}, Start(offsets={_TOPIC: 0}, is_settled=True))
+    return operator
+
+
+def _configs(instruments: int, strategies: int) -> list[StrategyConfig]:
+    first = rsi_strategy(instruments)
+    return [replace(first, id=uuid5(first.id, str(number))) for number in range(strategies)]
+
+
+def _process(operator: PartitionOperator, messages: Sequence[Message], batch: int) -> None:
+    for start in range(0, len(messages), batch):
+        operator.process(_TOPIC, messages[start : start + batch])
+
+
+def _loop(messages: Sequence[Message]) -> None:
+    work = TickWork(_TOPIC_ID)
+    for message in messages:
+        work.on_tick(message.value() or b"", message.partition() or 0, message.offset() or 0)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+def _say(what: str, seconds: list[float], count: int, unit: str) -> None:
+    each = [1e6 * one / count for one in seconds]
+    print(
+        f"{what:<24} {shown(statistics.median(each))} CPU µs per {unit}"
+        f" ({shown(min(each))} to {shown(max(each))}, {len(each)} runs)"
+    )
+
+
+def _profile(configs: Sequence[StrategyConfig], messages: Sequence[Message], batch: int) -> None:
+    operator = make_operator(configs)
+    profiler = cProfile.Profile()
+    profiler.runcall(_process, operator, messages, batch)
+    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(_SHOWN_LINES)
+
+
+if __name__ == "__main__":
+    typer.run(main)
