@@ -1,6 +1,7 @@
 """One database: its URL, its connections, and every failure of it as one line."""
 
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ BUSY_TIMEOUT_SECONDS = 5
 CONNECT_TIMEOUT_SECONDS = 10
 """How long PostgreSQL may take to answer; ``connect_timeout`` in the URL changes it."""
 
+_LOCKED_WAIT_SECONDS = 0.02
 _WRITES = "panda_writes"
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -184,7 +186,21 @@ def _sqlite_engine(url: URL) -> Engine:
 def _on_sqlite_connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     # sqlite3 begins no transaction before DDL or SELECT; so we begin each one ourselves.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL").close()
+    _use_wal(connection)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite's busy timeout does not cover this one switch."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCKED_WAIT_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
