@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint types format docs bench lock clean
+.PHONY: help install demo test unit chaos lint types format docs bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(STAMP) lint types  ## Everything: lint, types, unit tests, tests on a re
 
 unit: $(STAMP)  ## The fast tests alone
 	@$(BIN)/python -m pytest tests/unit tests/contracts -m "not broker and not docker" $(ARGS)
+
+chaos: $(STAMP)  ## Kill workers and brokers while ticks flow: ARGS="--seeds 1,2 --faults 50"
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
 lint: $(STAMP)  ## Style, and which way imports point
 	@$(BIN)/ruff check .

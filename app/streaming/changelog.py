@@ -8,7 +8,7 @@ any more. Reading back is ``read_committed``: a checkpoint is there whole, or no
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -26,7 +26,6 @@ _FENCED = frozenset(
         ClientError.INVALID_PRODUCER_EPOCH,
     }
 )
-_RETRIES = 3
 _RETRY_WAIT = 0.5
 _RESTORE_BATCH = 10_000
 _LARGEST_RECORD = 10 * 1024 * 1024
@@ -114,7 +113,7 @@ class PartitionChangelog:
             {
                 **producer_config,
                 "transactional.id": transactional_id,
-                "transaction.timeout.ms": 30_000,
+                "transaction.timeout.ms": 60_000,
                 "message.max.bytes": _LARGEST_RECORD,
                 "linger.ms": 1,
             }
@@ -149,48 +148,58 @@ class PartitionChangelog:
     ) -> None:
         """Write ``records`` and ``positions``, and send ``outputs``, all or nothing. Blocks.
 
-        What the broker asks to be aborted is aborted and tried again, a few times.
+        What has to be aborted is aborted and written again, while there is time.
 
         Raises:
             FencedError: another worker owns the partition; nothing was written.
             CheckpointError: the broker refused, or did not answer in time. Then it is unknown
                 whether it was written: the state must not be used any more.
         """
-        for attempt in range(1, _RETRIES + 1):
-            try:
-                self._write(records, positions, outputs, timeout)
-            except KafkaException as error:
-                if attempt == _RETRIES or not error.args[0].txn_requires_abort():
-                    raise self._refusal(error) from error
-                self._abort(timeout)
+        deadline = time.monotonic() + timeout
+        try:
+            while not self._try(records, positions, outputs, deadline):
                 time.sleep(_RETRY_WAIT)
-            else:
-                return
+        except KafkaException as error:
+            raise self._refusal(error) from error
 
-    def _write(
+    def _try(
         self,
         records: Sequence[StateRecord],
         positions: Positions,
         outputs: Sequence[Output],
-        timeout: float,
-    ) -> None:
-        self._producer.begin_transaction()
-        self._probe("checkpoint: transaction begun")
-        for output in outputs:
-            self._produce(output.topic, output.key, output.value, list(output.headers))
-        for record in records:
-            self._produce(self._topic, record.key, record.value, None, self._partition)
-        self._probe("checkpoint: state written")
-        self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
-        self._probe("checkpoint: positions written")
-        self._producer.commit_transaction(timeout)
-        self._probe("checkpoint: transaction committed")
-
-    def _abort(self, timeout: float) -> None:
+        deadline: float,
+    ) -> bool:
+        """Whether it was written; if not, it was aborted and may be written again."""
         try:
-            self._producer.abort_transaction(timeout)
+            self._producer.begin_transaction()
+            self._probe("checkpoint: transaction begun")
+            for output in outputs:
+                self._produce(output.topic, output.key, output.value, list(output.headers))
+            for record in records:
+                self._produce(self._topic, record.key, record.value, None, self._partition)
+            self._probe("checkpoint: state written")
+            self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
+            self._probe("checkpoint: positions written")
+            self._finish(self._producer.commit_transaction, deadline)
         except KafkaException as error:
-            raise self._refusal(error) from error
+            if time.monotonic() > deadline or not error.args[0].txn_requires_abort():
+                raise
+            self._finish(self._producer.abort_transaction, deadline)
+            return False
+        self._probe("checkpoint: transaction committed")
+        return True
+
+    def _finish(self, call: Callable[[float], None], deadline: float) -> None:
+        """Call until it is done: a call that timed out goes on only when it is made again."""
+        while True:
+            try:
+                call(max(0.1, deadline - time.monotonic()))
+            except KafkaException as error:
+                if time.monotonic() > deadline or not error.args[0].retriable():
+                    raise
+                time.sleep(_RETRY_WAIT)
+            else:
+                return
 
     def _refusal(self, error: KafkaException) -> Exception:
         """Say why the client gave up; after a fatal error it tells the reason only when asked."""

@@ -12,7 +12,7 @@ from app.streaming.operator import ConnectionSettings, Delivery, Probe, Start, S
 from app.streaming.owned import OwnedPartition
 from app.streaming.telemetry import StreamTelemetry
 
-BROKER_TIMEOUT = 30.0
+BROKER_TIMEOUT = 60.0
 """Seconds that a checkpoint, or reading one back, may take."""
 
 

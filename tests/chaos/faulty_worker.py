@@ -30,7 +30,8 @@ class Fault:
             self._left -= 1
             is_now = self._left == 0
         if is_now:
-            print(f"chaos: {self._number.name} at '{step}'", file=sys.stderr, flush=True)
+            sys.stderr.write(f"chaos: {self._number.name} at '{step}'\n")
+            sys.stderr.flush()
             os.kill(os.getpid(), self._number)
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         asyncio.run(run_program(program, load_settings(), instance_id=None, probe=probe))
     except PandaError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
 
 

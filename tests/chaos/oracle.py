@@ -66,7 +66,7 @@ class Oracle:
         for partition, messages in ticks.items():
             mine = [a for a in begun if a.tick_partition == partition]
             said, state[partition] = self._pass(partition, messages, configs, mine)
-            outputs.update(said)
+            outputs.update(output._replace(headers=tuple(output.headers)) for output in said)
         return Expected(frozenset(outputs), state)
 
     def _pass(

@@ -40,7 +40,7 @@ class Moody:
         self._seen += 1
         if self._hopeless_after is not None and self._seen > self._hopeless_after:
             raise RuntimeError("hopeless")
-        if self._seen % 17 in (3, 4):
+        if self._seen % 101 in (3, 4):
             self._failed += 1
             raise RuntimeError(f"failure {self._failed}")
         if self._seen % 5 == 0:

@@ -114,6 +114,7 @@ class ChaosSystem(System):
                     **os.environ,
                     **self.environment.variables,
                     "PANDA_DELIVERY": self.delivery,
+                    "PANDA_LOG_FORMAT": "json",
                     "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
                     "PANDA_METRICS_PORT": str(port),
                     **env,
@@ -148,6 +149,11 @@ class ChaosSystem(System):
         while not condition():
             assert time.monotonic() < deadline, f"{what}: not within {limit:.0f} s"
             time.sleep(0.1)
+
+    def told(self, worker: WorkerProcess) -> str:
+        """The end of its log, without what strategies do."""
+        lines = worker.log.read_text("utf-8", "replace").splitlines()
+        return "\n".join([line for line in lines if "app.runner." not in line][-30:])
 
     def is_stopped(self, worker: WorkerProcess) -> bool:
         return psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED
@@ -194,7 +200,7 @@ class ChaosSystem(System):
         expected = oracle.expect(ticks, self.versions, activations)
         said = [_output(m) for topic in OUTPUTS for m in self.raw(topic) if self._is_runners(m)]
         found = frozenset(said)
-        wanted = frozenset(_hashable(output) for output in expected.outputs)
+        wanted = expected.outputs
         state = self._state()
         orders = self.values("orders")
         executions = self.values("executions")
@@ -284,10 +290,6 @@ def _output(message: Message) -> Output:
     return Output(
         message.topic() or "", message.key(), message.value(), tuple(message.headers() or ())
     )
-
-
-def _hashable(output: Output) -> Output:
-    return output._replace(headers=tuple(output.headers))
 
 
 def _ended(executions: Iterable[ExecutionReport]) -> set[str]:
