@@ -89,6 +89,8 @@ def _run(part: Part, session: Session) -> Outcome:
 def _print(part: Part, outcome: Outcome) -> None:
     console = Console(width=130, highlight=False)
     for shown in outcome.everything(part):
+        console.print(shown.title)
+        shown.title = None  # else it is wrapped to the table's width
         console.print(shown)
     for note in outcome.notes:
         console.print(note)

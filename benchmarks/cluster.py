@@ -86,7 +86,10 @@ class Cluster:
 
         They are one transaction, and our workers read what is committed.
         """
-        settings = {"transactional_id": f"{PREFIX}fill", "transaction_timeout_ms": 600_000}
+        settings: dict[str, str | int] = {
+            "transactional_id": f"{PREFIX}fill",
+            "transaction_timeout_ms": 600_000,
+        }
         with self._filling(**settings) as send:
             yield send
 

@@ -2,7 +2,8 @@
 
 One tick of every instrument comes first. When the file that is named is there, ``--rate`` ticks a
 second follow. Those of the warm-up carry the event time that they were recorded with; those after
-it carry the clock's, just before they are handed to the client.
+it carry the clock's, just before they are handed to the client. Every instrument is at another
+time of the day: they do not all move, and signal, at once.
 """
 
 import json
@@ -37,7 +38,8 @@ def main(
     measured = int(rate * seconds)
     warming = int(rate * warm)
     total = instruments + warming + measured
-    rows = spread(load_trades(data, 1 + total // instruments), instruments, total)
+    trades = load_trades(data)
+    rows = spread(trades, instruments, total, apart=max(1, len(trades) // instruments))
     for row in islice(rows, instruments):
         _send(producer, row, row.event_time_us)
     producer.flush()

@@ -57,8 +57,9 @@ def _parameters(kind: str, random: Random) -> dict[str, Any]:
         "upper": random.randint(65, 80),
     }
     model = {"min_probability": random.choice((0.5, 0.55, 0.6, 0.65))}
-    return {
+    by_type: dict[str, dict[str, Any]] = {
         "rules_rsi": rsi,
         "ml_momentum": model,
         "hybrid_ml_rsi_filter": {**rsi, **model},
-    }[kind]
+    }
+    return by_type[kind]

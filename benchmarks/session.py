@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,8 @@ from benchmarks.environments import NotInstalledError, python_of
 from benchmarks.options import Options
 from benchmarks.programs import Program
 from benchmarks.ticks import Trade, load_trades
+
+Measure = Callable[[], dict[str, float]]
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Session:
 
 
 def interleaved(
-    session: Session, runs: int, measures: dict[str, Callable[[], dict[str, float]]]
+    session: Session, runs: int, measures: Mapping[str, Measure]
 ) -> dict[str, list[dict[str, float]]]:
     """Every program once, then again. One that fails is left out from then on."""
     got: dict[str, list[dict[str, float]]] = {name: [] for name in measures}

@@ -1,7 +1,7 @@
 """Takes signals off their topic, and the time that each took from the tick's event time on.
 
-A process of its own: ``python -m benchmarks.sink DONE``, until the file DONE is there and
-nothing more comes.
+A process of its own: ``python -m benchmarks.sink LISTENING DONE``. It makes the first file when it
+begins, and ends when the second is there and nothing more comes.
 """
 
 import json
@@ -10,26 +10,29 @@ import sys
 import time
 from pathlib import Path
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.peer import BROKER, GROUP, SIGNALS_TOPIC
+from benchmarks.peer import BROKER, SIGNALS_TOPIC
 from benchmarks.tables import quantile
 from benchmarks.work import decode_signal
 
 _QUIET_SECONDS = 3.0
 
 
-def main(done: Path) -> None:
-    began = time.time_ns() // 1000
+def main(listening: Path, done: Path) -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": BROKER,
-            "group.id": f"{GROUP}-sink",
-            "auto.offset.reset": "earliest",
+            "group.id": "unused",
+            "enable.auto.commit": False,
             "fetch.min.bytes": 1,
         }
     )
-    consumer.subscribe([SIGNALS_TOPIC])
+    partitions = consumer.list_topics(SIGNALS_TOPIC, 30).topics[SIGNALS_TOPIC].partitions
+    consumer.assign([TopicPartition(SIGNALS_TOPIC, number, 0) for number in partitions])
+    consumer.poll(1)
+    listening.touch()
+    began = time.time_ns() // 1000
     took: list[float] = []
     quiet_since = time.monotonic()
     while not (done.exists() and time.monotonic() - quiet_since > _QUIET_SECONDS):
@@ -54,4 +57,4 @@ def main(done: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

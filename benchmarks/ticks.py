@@ -39,15 +39,22 @@ def load_trades(path: Path | None, at_most: int | None = None) -> list[Trade]:
     return list(islice(_made_up() if path is None else _recorded(path), at_most))
 
 
-def spread(trades: list[Trade], instruments: int, ticks: int) -> Iterator[Row]:
-    """Give every trade to each instrument in turn, until there are so many ticks.
+def spread(trades: list[Trade], instruments: int, ticks: int, *, apart: int = 0) -> Iterator[Row]:
+    """Give the trades to each instrument in turn, until there are so many ticks.
 
     No two instruments trade in the same microsecond, nor at the same price. After the last trade
     the day begins anew, a day later.
+
+    Args:
+        trades: of one instrument.
+        instruments: how many to make of it.
+        ticks: how many, of all together.
+        apart: how many trades later each instrument begins than the one before; 0: all move
+            alike, at the same time.
     """
     for number in range(ticks):
         position, instrument = divmod(number, instruments)
-        lap, position = divmod(position, len(trades))
+        lap, position = divmod(position + apart * instrument, len(trades))
         trade = trades[position]
         yield Row(
             FIRST_TOKEN + instrument,

@@ -23,7 +23,8 @@ PERIOD, LOWER, UPPER, FLAT_RSI = 14, 30, 70, 100
 CONFIDENCE, QUANTITY, BROKERS = 0.7, 1, ("paper",)
 
 _LOGICAL = ("logicalType", "precision", "scale")
-_read, _write = fastavro.schemaless_reader, fastavro.schemaless_writer
+_read: Any = fastavro.schemaless_reader
+_write: Any = fastavro.schemaless_writer
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
@@ -62,13 +63,13 @@ def encode_tick(token: int, price: int, quantity: int, volume: int, event_time: 
 
 
 def decode_tick(value: bytes) -> dict[str, Any]:
-    tick: Any = _read(io.BytesIO(value[5:]), TICK, None)
+    tick: dict[str, Any] = _read(io.BytesIO(value[5:]), TICK, None)
     tick["last_price"] = int.from_bytes(tick["last_price"], "big", signed=True)
     return tick
 
 
 def decode_signal(value: bytes) -> dict[str, Any]:
-    signal: Any = _read(io.BytesIO(value[5:]), SIGNAL, None)
+    signal: dict[str, Any] = _read(io.BytesIO(value[5:]), SIGNAL, None)
     return signal
 
 

@@ -12,7 +12,7 @@ from benchmarks.outcome import Outcome
 from benchmarks.parts.throughput import WrongSignalsError, peer_variables
 from benchmarks.programs import RAW, Child
 from benchmarks.reference import expected_signals, first_difference, sent_signals
-from benchmarks.session import Session, interleaved
+from benchmarks.session import Measure, Session, interleaved
 from benchmarks.tables import Target, median, table
 
 _OURS = "ours"
@@ -23,7 +23,7 @@ _SHOWN = ("p50_ms", "p99_ms", "p999_ms", "max_ms", "measured", "late_p99_ms")
 def run(session: Session) -> Outcome:
     options = session.options
     python = session.python_of(RAW)
-    measures = {_OURS: partial(_measure, session, None)}
+    measures: dict[str, Measure] = {_OURS: partial(_measure, session, None)}
     if python is not None:
         measures[RAW.name] = partial(_measure, session, python)
     runs = interleaved(session, options.runs, measures)
@@ -52,10 +52,12 @@ def _measure(session: Session, python: Path | None) -> dict[str, float]:
     cluster.renew(ticks=True)
     store_strategies(cluster, [rsi_strategy(options.instruments)])
     with session.scratch() as scratch:
-        done = scratch / "done"
+        listening, done = scratch / "listening", scratch / "done"
         variables = _variables(session, scratch)
-        sink = Child(Path(sys.executable), ("-m", "benchmarks.sink", str(done)), scratch, variables)
+        command = ("-m", "benchmarks.sink", str(listening), str(done))
+        sink = Child(Path(sys.executable), command, scratch, variables)
         try:
+            wait_until("the sink", listening.exists, ())
             with (
                 load(
                     session,

@@ -23,7 +23,7 @@ from benchmarks.ours import (
 from benchmarks.outcome import Outcome
 from benchmarks.session import Session, interleaved
 from benchmarks.tables import Runs, Target, highest, lowest, median, table
-from benchmarks.ticks import spread
+from benchmarks.ticks import Trade, spread
 
 _FURTHER_STRATEGIES = 3
 _WARM_TICKS_EACH = 20
@@ -40,9 +40,9 @@ class _Case:
 
     @property
     def name(self) -> str:
-        return (
-            f"{self.instruments:,} instruments, {self.strategies} on each, {self.workers} worker(s)"
-        )
+        strategies = "1 strategy" if self.strategies == 1 else f"{self.strategies} strategies"
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        return f"{self.instruments:,} instruments, {strategies}, {workers}"
 
 
 def run(session: Session) -> Outcome:
@@ -103,7 +103,7 @@ def _measure(session: Session, case: _Case) -> dict[str, float]:
     return {_COST: used / options.scaling_ticks * 1e6, "rss_mb": peak}
 
 
-def _trades(session: Session, options: Options) -> list:
+def _trades(session: Session, options: Options) -> list[Trade]:
     """As many as the larger number of instruments gets to see: the same for every case."""
     return session.trades[: max(1, options.scaling_ticks // options.many_instruments)]
 
@@ -147,7 +147,7 @@ def _targets(
     ratios = [_ratio(runs, case.name, base.name) for case in parallel if case.name in runs]
     known = [ratio for ratio in ratios if ratio is not None]
     if known:
-        what = f"CPU per tick, dearest of 2 to {len(known) + 1} workers / 1"
+        what = f"CPU per tick, up to {len(known) + 1} workers / 1"
         targets.append(_at_most(what, max(known), _MOST_GROWTH_BY_WORKERS))
     return targets
 

@@ -1,6 +1,6 @@
 """Ticks a second through Kafka: the topic is full, one worker, everything on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +18,7 @@ from benchmarks.ours import (
 from benchmarks.outcome import Outcome
 from benchmarks.programs import BYTEWAX, FAUST, PROGRAMS, QUIX, QUIX_STATE, RAW, Child, Program
 from benchmarks.reference import Signals, expected_signals, first_difference, sent_signals
-from benchmarks.session import Session, interleaved
+from benchmarks.session import Measure, Session, interleaved
 from benchmarks.tables import Runs, Target, highest, lowest, median, table
 from benchmarks.ticks import spread
 
@@ -34,7 +34,6 @@ _WANTED: Mapping[str, float] = {
     FAUST.name: 20.0,
 }
 _MOST_FOR_CHECKPOINTS = 10.0
-_Measure = Callable[[], dict[str, float]]
 
 
 class WrongSignalsError(Exception):
@@ -69,8 +68,8 @@ def prepare(session: Session, options: Options) -> Signals:
     return expected_signals(session.cluster)
 
 
-def _measures(session: Session, expected: Signals) -> dict[str, _Measure]:
-    measures: dict[str, _Measure] = {}
+def _measures(session: Session, expected: Signals) -> dict[str, Measure]:
+    measures: dict[str, Measure] = {}
     for program in PROGRAMS:
         python = session.python_of(program) if session.options.wants(program.name) else None
         if python is not None:

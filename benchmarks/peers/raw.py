@@ -1,5 +1,7 @@
 """confluent-kafka alone: consume what there is, handle it, produce."""
 
+from typing import Any
+
 from confluent_kafka import Consumer, Producer
 
 from benchmarks.peer import BROKER, CONSUMER, GROUP, PRODUCER, SIGNALS_TOPIC, TICKS_TOPIC, Peer
@@ -18,6 +20,7 @@ def main() -> None:
     producer = Producer({"bootstrap.servers": BROKER, **PRODUCER})
     consumer.subscribe([TICKS_TOPIC])
     on_tick, produce = peer.on_tick, producer.produce
+    message: Any
     while not peer.done:
         # The first poll waits, so that a lone tick is not held up for a full batch.
         first = consumer.poll(0.5)
