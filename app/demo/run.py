@@ -125,7 +125,8 @@ def _follow(
     moved = next_check = time.monotonic()
     while True:
         now = time.monotonic()
-        if monitor.look(_LOOK_SECONDS) or publishing.is_running:
+        is_publishing = publishing.is_running  # asked before the count, which is then final
+        if monitor.look(_LOOK_SECONDS) or is_publishing:
             moved = now
         if publishing.failure is not None:
             raise publishing.failure
@@ -133,7 +134,7 @@ def _follow(
         monitor.tally.ticks_published = publishing.counts.acknowledged
         if now >= next_check:
             next_check = now + _SETTLED_EVERY_SECONDS
-            if monitor.has_settled(monitor.tally.ticks_published) and not publishing.is_running:
+            if monitor.has_settled(monitor.tally.ticks_published) and not is_publishing:
                 return time.monotonic() - started
         show(monitor.tally, now - started, publishing.counts.seconds)
         if now - moved > _STALL_SECONDS:

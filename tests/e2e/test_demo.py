@@ -1,0 +1,56 @@
+"""``panda demo``: on its own, from nothing, to its end."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+
+def demo(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PANDA_")}
+    return subprocess.run(
+        [sys.executable, "-m", "app", "demo", *args],
+        env={**environment, "PANDA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder)},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def test_it_publishes_runs_everything_and_sums_up(tmp_path: Path) -> None:
+    ended = demo(tmp_path, "--json", "--count", "6000", "--rate", "3000")
+    assert ended.returncode == 0, ended.stderr
+    summary = json.loads(ended.stdout)
+    assert summary["ticks_published"] == summary["ticks_processed"] == 6_000
+    signals = summary["signals"]
+    assert set(signals) == {"rules_rsi", "ml_momentum", "hybrid_ml_rsi_filter"}
+    assert summary["orders"] == summary["fills"] == sum(signals.values()) > 0
+    assert summary["rejections"] == summary["dead_letters"] == 0
+    assert summary["seconds"] > 1
+    assert "ticks 6000 published" in ended.stderr
+    assert list(tmp_path.glob("panda-demo-*")) == []
+    left = [p.cmdline() for p in psutil.process_iter() if str(tmp_path) in " ".join(p.cmdline())]
+    assert left == []
+
+
+def test_a_file_with_a_bad_row_is_refused_with_its_line(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks.csv"
+    ticks.write_text(
+        "instrument_token,event_time,last_price\n"
+        "1001,2026-01-05T09:15:00Z,100.5\n"
+        "1001,2026-01-05T09:15:01Z,-3\n"
+    )
+    ended = demo(tmp_path, "--ticks", str(ticks))
+    assert ended.returncode == 6
+    assert "ticks.csv" in ended.stderr
+    assert "line 3" in ended.stderr
+    assert "Traceback" not in ended.stderr
