@@ -38,8 +38,8 @@ def test_it_publishes_runs_everything_and_sums_up(tmp_path: Path) -> None:
     assert summary["seconds"] > 1
     assert "ticks 6000 published" in ended.stderr
     assert list(tmp_path.glob("panda-demo-*")) == []
-    left = [p.cmdline() for p in psutil.process_iter() if str(tmp_path) in " ".join(p.cmdline())]
-    assert left == []
+    running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
+    assert [command for command in running if str(tmp_path) in " ".join(command)] == []
 
 
 def test_a_file_with_a_bad_row_is_refused_with_its_line(tmp_path: Path) -> None:
