@@ -22,7 +22,7 @@ from benchmarks.tables import quantile
 from benchmarks.ticks import Row, load_trades, spread
 from benchmarks.work import encode_tick
 
-_READY_PATIENCE_SECONDS = 300.0
+_READY_PATIENCE_SECONDS = 900.0
 _POLL_EVERY = 64
 
 

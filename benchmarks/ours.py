@@ -36,6 +36,7 @@ NEVER = 1_000_000.0
 """Seconds between checkpoints, where there are to be none."""
 
 _PATIENCE_SECONDS = 120.0
+_OPENING_PATIENCE_SECONDS = 600.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _PROCESSORS = json.dumps({work.STRATEGY_TYPE: "benchmarks.timed_rsi.create_processor"})
 
@@ -184,6 +185,22 @@ def wait_until(
         if time.monotonic() > deadline:
             raise WorkerFailedError(f"{what}: not within {patience:.0f} s")
         time.sleep(every)
+
+
+def wait_until_all_opened(worker: Worker, instruments: int) -> float:
+    """Until it has handled the first tick of each, for which it makes processors.
+
+    Returns:
+        The CPU seconds that it took for that, start-up included.
+    """
+    wait_until(
+        "every instrument's first tick handled",
+        lambda: worker.processed() >= instruments,
+        (worker,),
+        every=0.5,
+        patience=_OPENING_PATIENCE_SECONDS,
+    )
+    return worker.cpu_seconds()
 
 
 def _start(variables: Mapping[str, str], scratch: Path, number: int) -> Worker:

@@ -10,7 +10,13 @@ from typing import Any
 from benchmarks.cluster import PREFIX, Cluster
 from benchmarks.loaded import load, ready_file
 from benchmarks.options import Options
-from benchmarks.ours import Worker, running_workers, store_strategies, wait_until
+from benchmarks.ours import (
+    Worker,
+    running_workers,
+    store_strategies,
+    wait_until,
+    wait_until_all_opened,
+)
 from benchmarks.outcome import Outcome
 from benchmarks.population import processors, strategies
 from benchmarks.programs import Child
@@ -39,6 +45,8 @@ class _Seen:
     """Ticks sent and not handled when the load ended."""
     checkpoint_seconds: float = 0.0
     """From the snapshot until durable, on average."""
+    opening_cpu_s: float = 0.0
+    """CPU seconds from the start until the first tick of every instrument was handled."""
     cpu_share: float = 0.0
     """Of one core."""
 
@@ -81,12 +89,7 @@ def _watch(session: Session, options: Options) -> tuple[_Seen, dict[str, Any]]:
         ) as pouring,
     ):
         (worker,) = workers
-        wait_until(
-            "every instrument's first tick handled",
-            lambda: worker.processed() >= options.many_instruments,
-            workers,
-            every=0.5,
-        )
+        seen.opening_cpu_s = wait_until_all_opened(worker, options.many_instruments)
         ready_file(scratch).touch()
         cpu, started = worker.cpu_seconds(), time.monotonic()
         _look_until_end(session.cluster, worker, pouring, seen)
@@ -162,9 +165,18 @@ def _outcome(
     behind = seen.behind / options.market_rate
     worker = table(
         "The worker",
-        ("checkpoints", "each took, s", "CPU, cores", "behind at the end, s", "MB", "growth %"),
+        (
+            "opening, CPU s",
+            "checkpoints",
+            "each took, s",
+            "CPU, cores",
+            "behind, s",
+            "MB",
+            "growth %",
+        ),
         [
             (
+                seen.opening_cpu_s,
                 str(len(seen.checkpoints)),
                 seen.checkpoint_seconds,
                 seen.cpu_share,
@@ -181,6 +193,7 @@ def _outcome(
         "memory_mb": [[round(at, 1), round(mb, 1)] for at, mb in seen.memory],
         "checkpoints": seen.checkpoints,
         "checkpoint_seconds": seen.checkpoint_seconds,
+        "opening_cpu_s": seen.opening_cpu_s,
         "cpu_share": seen.cpu_share,
         "latency_ms": {
             "outside": _summary(latencies.outside),

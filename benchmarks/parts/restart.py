@@ -13,7 +13,7 @@ from benchmarks.ours import (
     WorkerFailedError,
     running_workers,
     store_strategies,
-    wait_until,
+    wait_until_all_opened,
 )
 from benchmarks.outcome import Outcome
 from benchmarks.population import processors, strategies_with_states
@@ -73,7 +73,7 @@ def _measure(session: Session) -> dict[str, float]:
     ):
         with running_workers(cluster, scratch) as workers:
             (worker,) = workers
-            wait_until("every instrument's first tick", lambda: _begun(session, worker), workers)
+            wait_until_all_opened(worker, options.many_instruments)
             ready_file(scratch).touch()
             _let_run(worker, options.restart_seconds)
             stop_s = worker.stop()
@@ -87,10 +87,6 @@ def _measure(session: Session) -> dict[str, float]:
                 "restore_s": metrics["panda_restore_seconds"] / cluster.partitions,
                 "rss_mb": worker.rss_mb(),
             }
-
-
-def _begun(session: Session, worker: Worker) -> bool:
-    return worker.processed() >= session.options.many_instruments
 
 
 def _let_run(worker: Worker, seconds: float) -> None:
