@@ -62,15 +62,15 @@ class StreamEngine:
         self._fetcher = Fetcher(
             bootstrap_servers=connection.bootstrap_servers, max_batch=connection.max_batch
         )
+        self._inputs = InputTopics(spec, read_topic_ids, clock)
         self._opener = PartitionOpener(
             spec=spec,
             connection=connection,
             producer_config=producer_config,
-            topic_ids=read_topic_ids(),
+            topic_ids=self._inputs.first,
             telemetry=telemetry,
             probe=probe,
         )
-        self._inputs = InputTopics(spec, read_topic_ids, clock)
         self._slice = SliceSize(connection.max_batch)
         self._pool = ThreadPoolExecutor(spec.partitions + 1, thread_name_prefix="changelog")
         self._opening = asyncio.Lock()
@@ -154,20 +154,19 @@ class StreamEngine:
         return await self.hand_over(self.ownership.numbers())
 
     async def checkpoint_all(self) -> None:
-        """Checkpoint every partition that moved.
+        """Checkpoint every partition that moved, and see that all is as it should be.
 
         Raises:
+            TopicRecreatedError: an input topic was deleted and created anew.
             OrphanedError: a partition is nobody's, and it stays so.
         """
         await asyncio.gather(*(self.checkpoint(one) for one in self.ownership.partitions()))
-        patience = _ORPHANED_SESSIONS * self._connection.session_timeout
-        if self._fenced_at is not None and self._clock() > self._fenced_at + patience:
-            error = OrphanedError(
-                f"a partition of {self._spec.group} was taken from this worker by the broker, and"
-                f" the group has not given it to another one in {patience:.0f} s; start it again"
-            )
+        try:
+            await self._inputs.verify_all()
+            self._refuse_to_be_orphaned()
+        except KafkaError as error:
             self.fail(error)
-            raise error
+            raise
 
     async def checkpoint(self, owned: OwnedPartition, *, last: bool = False) -> None:
         """Make everything processed so far durable.
@@ -304,6 +303,14 @@ class StreamEngine:
         if len(mine) < len(opened):
             self._fenced_at = self._clock()
         return mine
+
+    def _refuse_to_be_orphaned(self) -> None:
+        patience = _ORPHANED_SESSIONS * self._connection.session_timeout
+        if self._fenced_at is not None and self._clock() > self._fenced_at + patience:
+            raise OrphanedError(
+                f"a partition of {self._spec.group} was taken from this worker by the broker, and"
+                f" the group has not given it to another one in {patience:.0f} s; start it again"
+            )
 
     async def _why_lost(self, error: OffsetLostError) -> KafkaError:
         """A topic that was created anew has lost all offsets, and that is the better reason."""

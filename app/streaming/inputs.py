@@ -23,13 +23,16 @@ def check_topic_ids(
     """
     for topic, topic_id in known.topic_ids.items():
         if topic in topic_ids and topic_ids[topic] != topic_id:
-            raise TopicRecreatedError(
-                f"topic {topic} was deleted and created anew: the state of {spec.group}"
-                f" stands at offset {known.offsets[topic]} of partition {partition} of topic id"
-                f" {topic_id}, and the topic now has id {topic_ids[topic]}."
-                f" To begin with the new topic, delete the topic {spec.changelog}"
-                " and run 'panda topics apply'"
-            )
+            stands = f"stands at offset {known.offsets[topic]} of partition {partition}"
+            raise _recreated(spec, topic, f"{stands} of topic id {topic_id}", topic_ids[topic])
+
+
+def _recreated(spec: StreamSpec, topic: str, stands: str, now: str) -> TopicRecreatedError:
+    return TopicRecreatedError(
+        f"topic {topic} was deleted and created anew: the state of {spec.group} {stands},"
+        f" and the topic now has id {now}. To begin with the new topic, delete the topic"
+        f" {spec.changelog} and run 'panda topics apply'"
+    )
 
 
 class InputTopics:
@@ -45,7 +48,9 @@ class InputTopics:
         self._read_topic_ids = read_topic_ids
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._ids: Mapping[str, str] = {}
+        self.first = read_topic_ids()
+        """The ids as they were when the worker started."""
+        self._ids = self.first
         self._asked_at = float("-inf")
 
     async def verify(self, positions: Positions, partition: int, taken_at: float) -> None:
@@ -55,12 +60,28 @@ class InputTopics:
             TopicRecreatedError: a topic was deleted and created anew.
             KafkaError: a topic is no more, or the broker does not answer.
         """
+        check_topic_ids(positions, await self._ids_at(taken_at), self._spec, partition)
+
+    async def verify_all(self) -> None:
+        """See that all inputs are what they were when the worker started, whoever owns them.
+
+        Raises:
+            TopicRecreatedError: a topic was deleted and created anew.
+            KafkaError: a topic is no more, or the broker does not answer.
+        """
+        ids = await self._ids_at(self._clock())
+        for topic in self._spec.inputs:
+            if ids[topic] != self.first[topic]:
+                stands = f"is of topic id {self.first[topic]}"
+                raise _recreated(self._spec, topic, stands, ids[topic])
+
+    async def _ids_at(self, moment: float) -> Mapping[str, str]:
         async with self._turn:
-            if self._asked_at + _TRUSTED_SECONDS < taken_at:
+            if self._asked_at + _TRUSTED_SECONDS < moment:
                 asked_at = self._clock()
                 self._ids = await self._ask()
                 self._asked_at = asked_at
-        check_topic_ids(positions, self._ids, self._spec, partition)
+            return self._ids
 
     async def _ask(self) -> Mapping[str, str]:
         deadline = self._clock() + _PATIENCE_SECONDS

@@ -1,8 +1,10 @@
 """Sends outputs at once, and knows when the broker has confirmed them."""
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NoReturn
 
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException, Message, Producer
@@ -12,6 +14,8 @@ from app.streaming.operator import Output
 
 _POLL_INTERVAL = 0.001
 _BUFFER_FULL_WAIT = 0.05
+_PATIENCE_SECONDS = 120.0
+"""How long an output may be under way."""
 _MOST_UNCONFIRMED = 50_000
 """Then nothing more is fetched. The client itself takes twice as many."""
 
@@ -44,8 +48,20 @@ class Outbox:
     enough to know a redelivery.
     """
 
-    def __init__(self, producer_config: Mapping[str, str | int | float | bool]) -> None:
-        self._producer = Producer({**producer_config, "enable.gapless.guarantee": True})
+    def __init__(
+        self,
+        producer_config: Mapping[str, str | int | float | bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._producer = Producer(
+            {
+                **producer_config,
+                "enable.gapless.guarantee": True,
+                # One that the client gave up after a time would be a gap: it is us who give up.
+                "message.timeout.ms": 0,
+            }
+        )
         self._epochs: deque[_Epoch] = deque([_Epoch()])
 
     def send(self, outputs: Iterable[Output]) -> None:
@@ -64,16 +80,13 @@ class Outbox:
                     else:
                         produce(topic, value, key, on_delivery=on_delivery)
                 except BufferError:
-                    self._producer.poll(_BUFFER_FULL_WAIT)
-                    self._raise_failures()
+                    self._poll(_BUFFER_FULL_WAIT)
                 except KafkaException as error:
-                    epoch.failure = epoch.failure or f"{topic}: {error.args[0].str()}"
-                    self._raise_failures()
+                    self._refuse(f"{topic}: {error.args[0].str()}")
                 else:
                     break
             epoch.sent += 1
-        self._producer.poll(0)
-        self._raise_failures()
+        self._poll()
 
     async def room(self) -> None:
         """Wait while too much is unconfirmed.
@@ -81,10 +94,10 @@ class Outbox:
         Raises:
             DeliveryError: something was refused for good.
         """
+        deadline = self._clock() + _PATIENCE_SECONDS
         while len(self._producer) > _MOST_UNCONFIRMED:
-            self._producer.poll(0)
-            self._raise_failures()
-            await asyncio.sleep(_POLL_INTERVAL)
+            self._poll()
+            await self._wait(deadline)
 
     async def confirmed(self) -> None:
         """Wait until everything sent before this call is confirmed.
@@ -92,17 +105,31 @@ class Outbox:
         Raises:
             DeliveryError: something was refused for good.
         """
+        deadline = self._clock() + _PATIENCE_SECONDS
         until = self._epochs[-1]
         self._epochs.append(_Epoch())
         while until in self._epochs:
-            self._producer.poll(0)
-            self._raise_failures()
+            self._poll()
             while len(self._epochs) > 1 and self._epochs[0].sent == self._epochs[0].confirmed:
                 self._epochs.popleft()
             if until in self._epochs:
-                await asyncio.sleep(_POLL_INTERVAL)
+                await self._wait(deadline)
 
-    def _raise_failures(self) -> None:
+    async def _wait(self, deadline: float) -> None:
+        if self._clock() > deadline:
+            self._refuse(f"the broker: not confirmed in {_PATIENCE_SECONDS:.0f} s")
+        await asyncio.sleep(_POLL_INTERVAL)
+
+    def _poll(self, timeout: float = 0) -> None:
+        try:
+            self._producer.poll(timeout)
+        except KafkaException as error:  # what the client cannot go on after
+            self._refuse(error.args[0].str())
         for epoch in self._epochs:
             if epoch.failure is not None:
-                raise DeliveryError(f"output not delivered to {epoch.failure}")
+                self._refuse(epoch.failure)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        """Raise, now and from now on: the worker must not go on after a gap."""
+        first = self._epochs[0].failure = self._epochs[0].failure or reason
+        raise DeliveryError(f"output not delivered to {first}")

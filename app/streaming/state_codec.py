@@ -163,6 +163,7 @@ class RouteRecordCodec:
 def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
     return {
         "strategy_id": state.strategy_id,
+        "version": state.version,
         "digest": state.digest,
         "ticks_seen": state.ticks_seen,
         "failures": state.failures,

@@ -1,0 +1,190 @@
+"""Reading and sending on the real broker."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from app.kafka.partitioner import producer_config
+from app.streaming.fetcher import Batch, Fetcher, OffsetLostError
+from app.streaming.operator import Output
+from app.streaming.outbox import DeliveryError, Outbox
+from app.streaming.owned import Ownership
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+
+
+class FakeOwned:
+    """A partition, as far as fetching goes."""
+
+    def __init__(self, partition: int, offsets: Mapping[str, int]) -> None:
+        self.partition = partition
+        self.offsets = offsets
+
+    def start_fetching(self) -> Mapping[str, int]:
+        return dict(self.offsets)
+
+
+@pytest.fixture
+def make_topic(kafka_admin: AdminClient, topic_prefix: str) -> Callable[..., str]:
+    def make(name: str, **config: str) -> str:
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        new = NewTopic(topic_prefix + name, 2, 1, config=settings)
+        for answer in kafka_admin.create_topics([new]).values():
+            answer.result(30)
+        return topic_prefix + name
+
+    return make
+
+
+async def fetch(
+    servers: str, owned: FakeOwned, is_enough: Callable[[list[Batch]], bool]
+) -> list[Batch]:
+    ownership = Ownership()
+    ownership.add([owned])  # type: ignore[list-item]
+    fetcher = Fetcher(bootstrap_servers=servers, max_batch=500)
+    found: list[Batch] = []
+    try:
+        while not is_enough(found):
+            found += await fetcher.fetch(ownership)
+    finally:
+        fetcher.close()
+    return found
+
+
+def test_batches_are_numbered_and_reach_behind_transaction_markers(kafka, make_topic) -> None:
+    topic = make_topic("ticks")
+    producer = Producer({**producer_config(kafka.bootstrap_servers), "transactional.id": topic})
+    producer.init_transactions(30)
+    for number in range(3):
+        producer.begin_transaction()
+        producer.produce(topic, b"%d" % number, partition=1)
+        producer.flush(30)
+        (producer.abort_transaction if number == 1 else producer.commit_transaction)(30)
+    owned = FakeOwned(1, {topic: 0})
+    batches = asyncio.run(
+        fetch(kafka.bootstrap_servers, owned, lambda b: bool(b) and b[-1].next_offset == 6)
+    )
+    values = [m.value() for b in batches for m in b.messages]
+    assert values == [b"0", b"2"]
+    assert [b.number for b in batches] == list(range(len(batches)))
+    assert all(b.owned is owned for b in batches)
+
+
+def test_reading_begins_where_the_partition_stands(kafka, make_topic) -> None:
+    topic = make_topic("ticks")
+    producer = Producer({**producer_config(kafka.bootstrap_servers)})
+    for number in range(1_200):
+        producer.produce(topic, b"%d" % number, partition=0)
+    assert producer.flush(30) == 0
+    batches = asyncio.run(
+        fetch(
+            kafka.bootstrap_servers,
+            FakeOwned(0, {topic: 700}),
+            lambda b: bool(b) and b[-1].next_offset == 1_200,
+        )
+    )
+    assert [m.offset() for b in batches for m in b.messages] == list(range(700, 1_200))
+    assert max(len(b.messages) for b in batches) <= 500
+
+
+def test_a_cancelled_fetch_makes_everything_stale_and_loses_nothing(kafka, make_topic) -> None:
+    topic = make_topic("ticks")
+    producer = Producer({**producer_config(kafka.bootstrap_servers)})
+    for number in range(100):
+        producer.produce(topic, b"%d" % number, partition=0)
+    assert producer.flush(30) == 0
+
+    async def run() -> None:
+        ownership = Ownership()
+        ownership.add([FakeOwned(0, {topic: 0})])  # type: ignore[list-item]
+        fetcher = Fetcher(bootstrap_servers=kafka.bootstrap_servers, max_batch=500)
+        try:
+            cancelled = asyncio.ensure_future(fetcher.fetch(ownership))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            before = ownership.generation
+            found: list[Batch] = []
+            while not found or found[-1].next_offset < 100:
+                found += await fetcher.fetch(ownership)
+            assert ownership.generation == before + 1
+            assert [m.offset() for b in found for m in b.messages] == list(range(100))
+        finally:
+            fetcher.close()
+
+    asyncio.run(run())
+
+
+def test_an_offset_that_is_not_retained_is_an_error_and_no_skip(
+    kafka, make_topic, kafka_admin: AdminClient
+) -> None:
+    topic = make_topic("ticks")
+    producer = Producer({**producer_config(kafka.bootstrap_servers)})
+    for number in range(10):
+        producer.produce(topic, b"%d" % number, partition=0)
+    assert producer.flush(30) == 0
+    with pytest.raises(OffsetLostError, match="no longer retained"):
+        asyncio.run(fetch(kafka.bootstrap_servers, FakeOwned(0, {topic: 5_000}), lambda _: False))
+
+
+def test_outputs_count_as_sent_once_the_broker_says_so(kafka, make_topic) -> None:
+    topic = make_topic("signals")
+
+    async def run() -> None:
+        outbox = Outbox(producer_config(kafka.bootstrap_servers, linger_ms=2))
+        for _ in range(3):
+            outbox.send(Output(topic, b"1", b"%d" % n) for n in range(500))
+            await outbox.confirmed()
+            assert len(outbox._producer) == 0
+        await outbox.room()
+
+    asyncio.run(run())
+
+
+def test_a_refused_output_is_an_error_from_then_on_and_nothing_follows_it(
+    kafka, make_topic
+) -> None:
+    topic = make_topic("signals", max_message_bytes="300")
+    seen: list[bytes | None] = []
+
+    async def run() -> None:
+        outbox = Outbox(producer_config(kafka.bootstrap_servers, linger_ms=0))
+        outbox.send([Output(topic, b"1", b"small")])
+        await outbox.confirmed()
+        with pytest.raises(DeliveryError, match="too large"):
+            await send_and_send(outbox)
+        for _ in range(2):
+            with pytest.raises(DeliveryError):
+                await outbox.confirmed()
+        outbox._producer.flush(10)
+
+    async def send_and_send(outbox: Outbox) -> None:
+        while True:
+            outbox.send([Output(topic, b"1", b"large" * 100), Output(topic, b"1", b"after")])
+            await outbox.confirmed()
+
+    asyncio.run(run())
+    owned = [FakeOwned(n, {topic: 0}) for n in range(2)]
+    for one in owned:
+        batches = asyncio.run(fetch(kafka.bootstrap_servers, one, bool_or_empty(kafka, topic, one)))
+        seen += [m.value() for b in batches for m in b.messages]
+    assert seen == [b"small"]
+
+
+def bool_or_empty(kafka, topic: str, owned: FakeOwned) -> Callable[[list[Batch]], bool]:
+    """All that is there: up to the end that the broker names now."""
+    from app.kafka.admin import connect, end_offsets
+
+    end = end_offsets(connect(kafka.bootstrap_servers), [topic])[topic, owned.partition]
+    return lambda found: (found[-1].next_offset if found else 0) >= end
+
+
+def test_an_output_too_large_for_the_client_is_an_error_as_well(kafka, make_topic) -> None:
+    topic = make_topic("signals")
+    outbox = Outbox(producer_config(kafka.bootstrap_servers))
+    with pytest.raises(DeliveryError, match="too large"):
+        outbox.send([Output(topic, b"1", b"x" * 2_000_000)])

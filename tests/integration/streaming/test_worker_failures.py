@@ -1,0 +1,159 @@
+"""What a worker process does where it cannot go on: one clear line, and nothing skipped."""
+
+import time
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.kafka.admin import connect, delete_topics
+from app.kafka.declarations import declared_topics
+from app.kafka.topic_apply import apply_differences
+from app.kafka.topic_diff import find_differences
+from tests.support.system import System, WorkerProcess
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+
+START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
+    running = System(tmp_path, kafka.bootstrap_servers, topic_prefix)
+    running.add(
+        StrategyConfig(
+            id=UUID(int=1),
+            strategy_type="rules_rsi",
+            parameters={"period": 5},
+            instruments=(1001,),
+            active_brokers=("paper",),
+        )
+    )
+    yield running
+    running.close()
+
+
+def ticks(count: int) -> list[MarketTick]:
+    return [
+        MarketTick.of(
+            instrument_token=1001, event_time=START + timedelta(seconds=n), last_price=100 + n
+        )
+        for n in range(count)
+    ]
+
+
+def run_until_processed(system: System, count: int) -> WorkerProcess:
+    system.workers.clear()  # those before have ended, each in its own way
+    (worker,) = system.start("runner")
+    with system.monitor() as monitor:
+        system.wait("all ticks", lambda: monitor._processed("runner", "ticks") == count)
+    return worker
+
+
+def recreate_ticks(system: System) -> None:
+    admin = connect(system.bootstrap_servers)
+    delete_topics(admin, [system.settings.topic("ticks")])
+    declared = list(declared_topics(system.settings).values())
+    apply_differences(admin, find_differences(admin, declared))
+
+
+def ending(worker: WorkerProcess) -> tuple[int, list[str]]:
+    code = worker.process.wait(120)
+    lines = worker.log.read_text("utf-8", "replace").splitlines()
+    assert not [line for line in lines if line.startswith("Traceback")]
+    return code, [line for line in lines if line.startswith("error: ")]
+
+
+def assert_recreated(system: System, code: int, errors: list[str]) -> None:
+    assert code == 4
+    assert len(errors) == 1
+    assert f"topic {system.settings.topic('ticks')} was deleted and created anew" in errors[0]
+    assert "panda topics apply" in errors[0]
+
+
+def test_a_topic_created_anew_while_the_worker_was_away_is_an_error(system: System) -> None:
+    worker = run_until_processed(system, system.publish(ticks(20)))
+    assert worker.stop() == 0
+    recreate_ticks(system)
+    system.publish(ticks(30))
+    (again,) = system.start("runner")
+    assert_recreated(system, *ending(again))
+    assert len(system.records("signals")) == 15
+
+
+def test_a_topic_created_anew_under_a_running_worker_is_an_error(system: System) -> None:
+    worker = run_until_processed(system, system.publish(ticks(20)))
+    recreate_ticks(system)
+    system.publish(ticks(300))
+    assert_recreated(system, *ending(worker))
+
+
+def test_ticks_that_were_not_retained_until_they_were_processed_are_an_error(
+    system: System, kafka_admin: AdminClient
+) -> None:
+    worker = run_until_processed(system, system.publish(ticks(20)))
+    assert worker.stop() == 0
+    system.publish(ticks(40))
+    name = system.settings.topic("ticks")
+    before = {(r.partition, r.offset) for r in system.records("ticks")}
+    (partition,) = {p for p, _ in before}
+    for answer in kafka_admin.delete_records([TopicPartition(name, partition, 30)]).values():
+        answer.result(30)
+    (again,) = system.start("runner")
+    code, errors = ending(again)
+    assert code == 4
+    assert len(errors) == 1
+    assert "no longer retained" in errors[0]
+    assert f"{name}[{partition}]" in errors[0]
+
+
+def test_a_refused_signal_stops_the_worker_before_its_ticks_count_as_processed(
+    system: System, kafka_admin: AdminClient
+) -> None:
+    set_limit = limiter(system, kafka_admin)
+    set_limit("20")
+    published = system.publish(ticks(20))
+    (worker,) = system.start("runner")
+    code, errors = ending(worker)
+    assert code == 4
+    assert len(errors) == 1
+    assert "not delivered" in errors[0]
+    assert system.records("signals") == []
+    set_limit("1048588")
+    run_until_processed(system, published)
+    assert [s.tick_offset for s in system.values("signals")] == list(range(5, 20))
+
+
+def limiter(system: System, admin: AdminClient) -> Callable[[str], None]:
+    def set_limit(largest: str) -> None:
+        entry = ConfigEntry(
+            "max.message.bytes", largest, incremental_operation=AlterConfigOpType.SET
+        )
+        resource = ConfigResource(
+            ResourceType.TOPIC, system.settings.topic("signals"), incremental_configs=[entry]
+        )
+        for answer in admin.incremental_alter_configs([resource]).values():
+            answer.result(30)
+
+    return set_limit
+
+
+def test_a_worker_told_to_stop_while_it_starts_stops(system: System) -> None:
+    system.publish(ticks(20))
+    for delay in (0.8, 1.6, 2.4, 3.2):
+        (worker,) = system.start("runner")
+        time.sleep(delay)  # any moment will do: that is the point
+        assert worker.stop() in (0, -15)
+    run_until_processed(system, 20)
