@@ -66,12 +66,18 @@ def resolve_bootstrap_servers(settings: Settings) -> str:
 
 
 def find_dev_broker(directory: Path) -> DevBroker | None:
-    """Look for the broker that runs on ``directory``; what a dead one left behind is not one."""
+    """Look for the broker that runs on ``directory``; what a dead one left behind is not one.
+
+    Raises:
+        KafkaError: the directory is there, and may not be read.
+    """
     try:
         state: dict[str, Any] = json.loads((directory / _STATE_FILE).read_text())
         broker = DevBroker(**state)
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None  # never started, or the state file was cut short by a full disk
+    except OSError as error:
+        raise _unusable(directory, error) from error
     return broker if is_alive(broker.process) else None
 
 
@@ -90,8 +96,7 @@ def start_dev_broker(
     Raises:
         KafkaError: it cannot be started; the message says why.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with _only_one_command(directory):
+    with _made(directory), _only_one_command(directory):
         running = find_dev_broker(directory)
         if running is not None:
             return running, False
@@ -120,10 +125,13 @@ def stop_dev_broker(directory: Path, *, delete_data: bool = False) -> DevBroker 
 
     Returns:
         The broker that was stopped.
+
+    Raises:
+        KafkaError: the directory cannot be used; the message says why.
     """
     if not directory.is_dir():
         return None
-    with _only_one_command(directory):
+    with _made(directory), _only_one_command(directory):
         broker = find_dev_broker(directory)
         if broker is not None:
             end_process(broker.process, patience_seconds=_STOP_PATIENCE_SECONDS)
@@ -137,6 +145,23 @@ def _write_state(directory: Path, broker: DevBroker) -> None:
     fresh = directory / f"{_STATE_FILE}.new"
     fresh.write_text(json.dumps(asdict(broker), indent=2) + "\n")
     fresh.replace(directory / _STATE_FILE)
+
+
+@contextmanager
+def _made(directory: Path) -> Generator[None]:
+    """Make ``directory`` if need be; say in one line what of it cannot be used."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise _unusable(directory, error) from error
+
+
+def _unusable(directory: Path, error: OSError) -> KafkaError:
+    return KafkaError(
+        f"Kafka's files: {error.filename or directory}: {error.strerror or error};"
+        " set PANDA_DATA_DIR to a directory that you may write to"
+    )
 
 
 @contextmanager

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import KafkaError
-from app.kafka.dev_broker import find_dev_broker, resolve_bootstrap_servers, stop_dev_broker
+from app.kafka.dev_broker import (
+    find_dev_broker,
+    resolve_bootstrap_servers,
+    start_dev_broker,
+    stop_dev_broker,
+)
 from app.kafka.processes import ProcessIdentity
 from app.settings import Settings
 
@@ -86,3 +91,15 @@ def test_a_state_file_that_makes_no_sense_is_no_broker(tmp_path: Path, text: str
 def test_stopping_where_nothing_ever_ran_creates_nothing(tmp_path: Path) -> None:
     assert stop_dev_broker(tmp_path / "kafka", delete_data=True) is None
     assert not (tmp_path / "kafka").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+
+    with pytest.raises(KafkaError) as refused:
+        start_dev_broker(file / "kafka", 19092, 19093)
+
+    assert str(file) in str(refused.value)
+    assert "Not a directory" in str(refused.value)
+    assert "PANDA_DATA_DIR" in str(refused.value)
