@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from app.domain.errors import BadInputError
+from app.domain.errors import ConfigurationError
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def describe(
     admin, declared = _open()
     unknown = next((name for name in names or () if name not in declared), None)
     if unknown is not None:
-        raise BadInputError(f"no topic {unknown} is declared; there are {', '.join(declared)}")
+        raise ConfigurationError(f"no topic {unknown} is declared; there are {', '.join(declared)}")
     chosen = [declared[name] for name in names or declared]
     states = topic_states(admin, [topic.on_broker for topic in chosen])
     ends, starts = end_offsets(admin, states), start_offsets(admin, states)

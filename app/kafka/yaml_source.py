@@ -37,7 +37,9 @@ def read_yaml(path: Path) -> YamlSource:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -229,3 +229,12 @@ def test_no_document_at_all_breaks_the_parser(
         topics = load_topics(path)
 
     assert all(topic.partitions >= 1 for topic in topics.values())
+
+
+def test_a_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "none.yaml"
+
+    with pytest.raises(ConfigurationError) as refused:
+        load_topics(path)
+
+    assert str(refused.value) == f"cannot read {path}: No such file or directory"
