@@ -41,9 +41,8 @@ def confidence_in_range(signal: SignalResult, _tick: MarketTick) -> Violation | 
 def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The quantity is a whole number above 0; 0 will do for HOLD, which is never an order."""
     quantity = signal.quantity
-    if type(quantity) is int and 0 < quantity <= _MAX_QUANTITY:
-        return None
-    if quantity == 0 and signal.signal_type is SignalType.HOLD:
+    least = 0 if signal.signal_type is SignalType.HOLD else 1
+    if type(quantity) is int and least <= quantity <= _MAX_QUANTITY:
         return None
     return Violation(
         code=RejectionCode.INVALID_QUANTITY,

@@ -59,7 +59,8 @@ def test_a_quantity_that_is_no_positive_whole_number_is_refused(quantity):
 def test_a_hold_may_be_of_nothing_and_no_other_signal_may():
     hold = signal(signal_type=SignalType.HOLD, quantity=0)
     assert checks.positive_quantity(hold, TICK) is None
-    assert checks.positive_quantity(changed(hold, quantity=-1), TICK) is not None
+    for odd in (-1, False, 0.0, Decimal(0)):
+        assert checks.positive_quantity(hold._replace(quantity=odd), TICK) is not None
 
 
 @pytest.mark.parametrize(
