@@ -88,7 +88,10 @@ class ShutsDown(Protocol):
     """Has something to put away."""
 
     def shutdown(self) -> None:
-        """Called once, when the worker stops."""
+        """Called once, when the processor is no longer needed.
+
+        That is when the worker stops, or when the partition goes to another worker.
+        """
         ...
 
 
