@@ -9,7 +9,7 @@ from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.market import MarketTick
 from app.domain.protocols import StrategyProcessor, StrategyValidator
 from app.domain.signals import SignalResult
-from app.domain.trading import Violation
+from app.domain.trading import RejectionCode, Violation
 
 
 class Emitted(NamedTuple):
@@ -71,4 +71,6 @@ class StrategyExecutor:
             raise NotAViolationError(
                 f"validate_signal returned {type(violation).__name__}, not Violation or None"
             )
+        if not isinstance(violation.code, RejectionCode):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise NotAViolationError(f"{violation.code!r} is no RejectionCode")
         return Refused(result=result, violation=violation)

@@ -9,6 +9,7 @@ from app.domain.market import MarketTick
 from app.domain.money import to_raw
 from app.domain.signals import SignalResult, TradingSignal
 from app.domain.trading import Rejection, Stage, Violation
+from app.runner.explain import shown
 
 _NewSignal = Callable[[type[TradingSignal], tuple[object, ...]], TradingSignal]
 new_signal = cast("_NewSignal", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
@@ -84,7 +85,7 @@ class Provenance:
             rejection_id=rejection_id(Stage.RUNNER, signal_id),
             stage=Stage.RUNNER,
             code=violation.code,
-            reason=violation.reason,
+            reason=shown(violation.reason),
             signal_id=signal_id,
             strategy_id=self._strategy_id,
             strategy_type=self._config.strategy_type,

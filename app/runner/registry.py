@@ -10,6 +10,7 @@ from app.domain.executor import StrategyExecutor
 from app.domain.factory import StrategyFactory
 from app.domain.protocols import ExplainsFailure, LoadsModel, ShutsDown
 from app.domain.status import StrategyState, StrategyStatus
+from app.runner.explain import described, shown
 from app.runner.ports import RunnerTelemetry, StatusSink
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,9 @@ class StrategyRegistry:
             try:
                 processor.shutdown()
             except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-                logger.warning("strategy %s: shutdown failed: %r", executor.config.id, error)
+                logger.warning(
+                    "strategy %s: shutdown failed: %s", executor.config.id, described(error)
+                )
 
     def close(self) -> None:
         """Shut down what was made and never handed out."""
@@ -148,8 +151,8 @@ def _load_model(executor: StrategyExecutor) -> str | None:
         reason = processor.failure_reason if isinstance(processor, ExplainsFailure) else None
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
         return f"loading the model failed: {_reason(error)}"
-    return reason or f"load_model returned {loaded!r}"
+    return shown(reason) if reason else f"load_model returned {shown(loaded)}"
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return shown(error) if isinstance(error, ValueError) else described(error)

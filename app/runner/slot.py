@@ -13,11 +13,19 @@ from app.domain.protocols import ConsumesBars, HasModelDigest, Snapshots, WarmsU
 from app.domain.signals import TradingSignal
 from app.domain.status import StrategyState, StrategyStatus
 from app.domain.trading import Rejection, RejectionCode, Violation
+from app.runner.explain import described, shown
 from app.runner.ports import RunnerTelemetry, StatusSink, TickTracer
 from app.runner.provenance import Provenance
 from app.runner.state import StrategyRecord
 
 logger = logging.getLogger(__name__)
+
+
+LONGEST_REASONING = 10_000
+"""Characters of a signal's reasoning; a record is at most a megabyte."""
+
+LARGEST_SNAPSHOT = 1024 * 1024
+"""Bytes of one processor's state; an instrument's record holds those of all its strategies."""
 
 
 class StateDoesNotFitError(ValueError):
@@ -93,7 +101,7 @@ class StrategySlot:
         self._seen += 1
         try:
             outcome = self._execute(tick, offset, history)
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy may raise anything
             self._failed(error, offset)
             return None
         self._took(clock() - started)
@@ -103,6 +111,11 @@ class StrategySlot:
             return None
         if isinstance(outcome, Refused):
             return self._refused(outcome.violation, tick, offset)
+        said = outcome.result.reasoning
+        if said is not None and not _is_fit(said):
+            reason = f"reasoning is not text of at most {LONGEST_REASONING} characters"
+            violation = Violation(code=RejectionCode.INVALID_SIGNAL, reason=reason)
+            return self._refused(violation, tick, offset)
         try:
             signal = self._provenance.signal(outcome.result, tick, offset)
         except PriceError as error:
@@ -130,6 +143,7 @@ class StrategySlot:
         quarantined = self.quarantine_reason is not None
         return StrategyRecord(
             strategy_id=self._strategy_id,
+            version=self._config.version,
             digest=self._config.digest,
             ticks_seen=self._seen,
             failures=self._failures,
@@ -147,6 +161,8 @@ class StrategySlot:
         """
         if record.digest != self._config.digest:
             raise StateDoesNotFitError("its configuration changed")
+        if record.quarantine_reason is not None and record.version != self._config.version:
+            raise StateDoesNotFitError("a new version lifts the quarantine")
         self._seen = record.ticks_seen
         self._failures = record.failures
         if record.quarantine_reason is not None:
@@ -155,7 +171,7 @@ class StrategySlot:
         try:
             self._restore(record, past)
         except Exception as error:
-            raise StateDoesNotFitError(f"its snapshot does not fit: {error}") from error
+            raise StateDoesNotFitError(f"its snapshot does not fit: {shown(error)}") from error
 
     def _restore(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
         if self._consumer is not None and record.bars is not None:
@@ -191,9 +207,7 @@ class StrategySlot:
         try:
             return _state_of(processor)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-            self._quarantine(
-                f"snapshot failed on instrument {self._token}: {type(error).__name__}: {error}"
-            )
+            self._quarantine(f"snapshot failed on instrument {self._token}: {described(error)}")
             return None
 
     def _warm_up(self, history: Sequence[MarketTick]) -> None:
@@ -204,7 +218,10 @@ class StrategySlot:
             processor.warmup(history)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
             logger.warning(
-                "strategy %s on %d: warmup failed: %r", self._strategy_id, self._token, error
+                "strategy %s on %d: warmup failed: %s",
+                self._strategy_id,
+                self._token,
+                described(error),
             )
 
     def _take_bar(self, tick: MarketTick, consumer: ConsumesBars) -> None:
@@ -215,7 +232,7 @@ class StrategySlot:
         if self._bars.late_ticks != late_before:
             self._env.telemetry.late_tick(self._config.strategy_type)
 
-    def _failed(self, error: Exception, offset: int) -> None:
+    def _failed(self, error: BaseException, offset: int) -> None:
         self._failures += 1
         self._env.telemetry.strategy_failed(self._config.strategy_type)
         where = f"instrument {self._token}, partition {self._env.partition}, offset {offset}"
@@ -228,8 +245,7 @@ class StrategySlot:
             )
         if self._failures >= self._env.quarantine_after:
             self._quarantine(
-                f"{self._failures} failures in a row, the last at {where}: "
-                f"{type(error).__name__}: {error}"
+                f"{self._failures} failures in a row, the last at {where}: {described(error)}"
             )
 
     def _quarantine(self, reason: str) -> None:
@@ -259,13 +275,20 @@ def _state_of(processor: Snapshots) -> bytes:
     state = processor.snapshot()
     if type(state) is not bytes:
         raise TypeError(f"it returned {type(state).__name__}, not bytes")
+    if len(state) > LARGEST_SNAPSHOT:
+        raise ValueError(f"it returned {len(state)} bytes, above the {LARGEST_SNAPSHOT} allowed")
     return state
+
+
+def _is_fit(reasoning: object) -> bool:
+    return type(reasoning) is str and len(reasoning) <= LONGEST_REASONING
 
 
 def _model_digest(executor: StrategyExecutor) -> str | None:
     processor = executor.processor
     try:
-        return processor.model_digest if isinstance(processor, HasModelDigest) else None
+        digest = processor.model_digest if isinstance(processor, HasModelDigest) else None
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-        logger.warning("strategy %s: model_digest failed: %r", executor.config.id, error)
+        logger.warning("strategy %s: model_digest failed: %s", executor.config.id, described(error))
         return None
+    return None if digest is None else shown(digest)

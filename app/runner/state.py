@@ -10,6 +10,8 @@ class StrategyRecord:
     """What one strategy knows of one instrument."""
 
     strategy_id: str
+    version: int
+    """Version of the configuration row; a new one lifts a quarantine."""
     digest: str
     """``StrategyConfig.digest`` of the configuration that gave this state."""
     ticks_seen: int
