@@ -3,7 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
@@ -29,8 +29,12 @@ class Settings(BaseSettings):
         default=None,
         description="Kafka to use, as host:port[,host:port]. Unset: the broker of `panda dev up`.",
     )
-    dev_kafka_port: int = Field(default=19092, description="Port of the embedded broker.")
-    dev_controller_port: int = Field(default=19093, description="Port of its KRaft controller.")
+    dev_kafka_port: int = Field(
+        default=19092, ge=1, le=65535, description="Port of the embedded broker."
+    )
+    dev_controller_port: int = Field(
+        default=19093, ge=1, le=65535, description="Port of its KRaft controller."
+    )
     database_url: str | None = Field(
         default=None,
         description="SQLAlchemy URL. Unset: SQLite in the data directory.",
@@ -68,10 +72,16 @@ class Settings(BaseSettings):
         description="How signals leave the runner: at once, or inside the checkpoint transaction.",
     )
     checkpoint_interval_seconds: float = Field(
-        default=2.0, gt=0, description="How often the runner makes its state durable."
+        default=2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How often the runner makes its state durable.",
     )
     kafka_session_timeout_seconds: float = Field(
-        default=6.0, ge=1, description="How long a killed worker's partitions stay idle."
+        default=6.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="How long a killed worker's partitions stay idle.",
     )
     risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
     risk_max_notional: Decimal = Field(
@@ -85,6 +95,8 @@ class Settings(BaseSettings):
     metrics_host: str = Field(default="127.0.0.1", description="Where worker metrics listen.")
     metrics_port: int | None = Field(
         default=None,
+        ge=1,
+        le=65535,
         description="Port of worker metrics; of several workers, the first of consecutive ones."
         " Unset: a free one, named in the log.",
     )
@@ -94,8 +106,12 @@ class Settings(BaseSettings):
     tracing_ratio: float = Field(
         default=0.01, ge=0, le=1, description="Share of ticks whose spans are recorded."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What workers log: this and all that is graver."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How log lines look: for people, or one JSON object each."
+    )
 
     @field_validator("accounts")
     @classmethod
@@ -106,6 +122,16 @@ class Settings(BaseSettings):
             if named.count(account) > 1:
                 raise ValueError(f"account {account!r} is given to more than one broker")
         return accounts
+
+    @field_validator("tracing_endpoint")
+    @classmethod
+    def _spans_go_over_http(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        url = urlsplit(endpoint)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError(f"{endpoint!r} is no URL that begins with http:// or https://")
+        return endpoint
 
     @property
     def effective_database_url(self) -> str:

@@ -6,6 +6,7 @@ up to date (exit code 1 where not).
 
 import sys
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -68,7 +69,13 @@ def _row(name: str, field: FieldInfo) -> str:
         shown = {"data_dir": "the user's data directory"}.get(name, "`{}`")
     else:
         shown = "unset" if default is None or default == "" else f"`{default}`"
-    return f"| `PANDA_{name.upper()}` | {shown} | {field.description or ''} |"
+    return f"| `PANDA_{name.upper()}` | {shown} | {field.description or ''}{_choices(field)} |"
+
+
+def _choices(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is not Literal:
+        return ""
+    return f" One of {', '.join(f'`{choice}`' for choice in get_args(field.annotation))}."
 
 
 def main() -> int:
