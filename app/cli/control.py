@@ -2,12 +2,14 @@
 
 import getpass
 import json
+import os
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from app.domain.errors import ConfigurationError
 from app.domain.timestamps import iso_utc
 from app.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from app.settings import Settings, load_settings
@@ -17,24 +19,35 @@ _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Account = Annotated[str, typer.Option(help="An account id; * is every account.")]
 Reason = Annotated[str, typer.Option(help="Why, for those who read it later.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Take an account that no broker is set up with, too.")
+]
 
 
 @app.command()
-def halt(account: Account = ALL_ACCOUNTS, reason: Reason = "halted from the command line") -> None:
+def halt(
+    account: Account = ALL_ACCOUNTS,
+    reason: Reason = "halted from the command line",
+    force: Force = False,
+) -> None:
     """Let no order pass any more."""
-    _set(account, TradingState.HALTED, reason)
+    _set(account, TradingState.HALTED, reason, force=force)
 
 
 @app.command()
-def reduce(account: Account = ALL_ACCOUNTS, reason: Reason = "reducing only") -> None:
+def reduce(
+    account: Account = ALL_ACCOUNTS, reason: Reason = "reducing only", force: Force = False
+) -> None:
     """Let only those orders pass that make a position smaller."""
-    _set(account, TradingState.REDUCING, reason)
+    _set(account, TradingState.REDUCING, reason, force=force)
 
 
 @app.command()
-def resume(account: Account = ALL_ACCOUNTS, reason: Reason = "resumed") -> None:
+def resume(
+    account: Account = ALL_ACCOUNTS, reason: Reason = "resumed", force: Force = False
+) -> None:
     """Let orders pass again."""
-    _set(account, TradingState.ACTIVE, reason)
+    _set(account, TradingState.ACTIVE, reason, force=force)
 
 
 @app.command()
@@ -64,17 +77,40 @@ def show(
             )
 
 
-def _set(account: str, state: TradingState, reason: str) -> None:
+def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None:
     from app.bootstrap.control import send_control_event
 
     settings: Settings = load_settings()
+    _refuse_unknown(settings, account, force=force)
     event = ControlEvent(
         account=account,
         state=state,
         reason=reason,
-        issued_by=getpass.getuser(),
+        issued_by=_user(),
         issued_at=datetime.now(UTC),
     )
     send_control_event(settings, event)
     whose = "every account" if account == ALL_ACCOUNTS else f"account {account}"
     _notices.print(f"{whose} is {state}: the broker has it, workers take it within a second")
+
+
+def _refuse_unknown(settings: Settings, account: str, *, force: bool) -> None:
+    """A slip of the pen must not look like a kill switch that was thrown."""
+    from app.store.acceptance import KNOWN_BROKERS
+
+    if not account.strip():
+        raise ConfigurationError("--account is empty; name an account, or * for every account")
+    known = {settings.account_for(broker) for broker in KNOWN_BROKERS}
+    known |= {ALL_ACCOUNTS, *settings.accounts.values()}
+    if account not in known and not force:
+        raise ConfigurationError(
+            f"no broker has the account {account}; known are {', '.join(sorted(known))}"
+            " (PANDA_ACCOUNTS); --force takes it all the same"
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number and no name
+        return f"uid {os.getuid()}"
