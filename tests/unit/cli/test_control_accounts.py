@@ -1,0 +1,56 @@
+"""Which accounts ``panda control`` takes."""
+
+import getpass
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli.control import _user
+from app.cli.main import app
+from app.domain.errors import ConfigurationError, KafkaError, PandaError
+
+
+@pytest.fixture(autouse=True)
+def no_broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What gets past its options fails at the broker."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANDA_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("PANDA_ACCOUNTS", '{"paper": "PAPER1"}')
+    monkeypatch.delenv("PANDA_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+
+
+def refusal(*arguments: str) -> PandaError:
+    error = CliRunner().invoke(app, ["control", *arguments]).exception
+    assert isinstance(error, PandaError), error
+    return error
+
+
+@pytest.mark.parametrize("command", ["halt", "reduce", "resume"])
+def test_an_account_that_no_broker_has_is_refused_with_those_there_are(command: str) -> None:
+    error = refusal(command, "--account", "PAPER2")
+    assert isinstance(error, ConfigurationError)
+    assert "PAPER2; known are *, PAPER1, zerodha" in str(error)
+
+
+@pytest.mark.parametrize("more", [(), ("--force",)])
+@pytest.mark.parametrize("account", ["", "  "])
+def test_an_empty_account_is_refused_even_by_force(account: str, more: tuple[str, ...]) -> None:
+    assert "--account is empty" in str(refusal("halt", "--account", account, *more))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--account", "*"), ("--account", "PAPER1"), ("--account", "OLD", "--force")],
+)
+def test_known_accounts_and_forced_ones_go_to_the_broker(arguments: tuple[str, ...]) -> None:
+    assert isinstance(refusal("halt", *arguments), KafkaError)
+
+
+def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert _user() == f"uid {os.getuid()}"

@@ -1,0 +1,86 @@
+"""How log lines look, and who is not heard."""
+
+import json
+import logging
+from collections.abc import Generator
+
+import pytest
+import structlog
+
+from app.observability.logs import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Generator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []  # what is there is not ours to close
+    levels = {
+        name: logger.level
+        for name, logger in logging.root.manager.loggerDict.items()
+        if isinstance(logger, logging.Logger)
+    }
+    yield
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger):
+            logger.setLevel(levels.get(name, logging.NOTSET))
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.contextvars.clear_contextvars()
+
+
+def test_json_is_one_object_a_line_with_the_context(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json", worker="runner-1")
+
+    logging.getLogger("app.somewhere").warning("%d ticks lost", 3)
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    told = json.loads(line)
+    assert told.pop("timestamp").endswith("Z")
+    assert told == {
+        "event": "3 ticks lost",
+        "level": "warning",
+        "logger": "app.somewhere",
+        "worker": "runner-1",
+    }
+
+
+def test_an_exception_stays_on_the_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+
+    try:
+        int("boom")
+    except ValueError:
+        logging.getLogger("app.somewhere").exception("it failed")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ValueError: invalid literal" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize(
+    "name", ["faust", "faust.worker", "mode.services", "aiokafka.consumer", "app.kafka.librdkafka"]
+)
+def test_libraries_are_quiet_unless_one_debugs(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("info", "json")
+    logging.getLogger(name).error("connection refused")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["faust", "app.kafka.librdkafka"])
+def test_who_debugs_hears_libraries(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "json")
+    logging.getLogger(name).error("connection refused")
+    assert json.loads(capsys.readouterr().err)["logger"] == name
+
+
+def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("warning", "console")
+    logging.getLogger("app.somewhere").info("not this")
+    logging.getLogger("app.somewhere").warning("but this")
+    err = capsys.readouterr().err
+    assert "but this" in err
+    assert "not this" not in err
