@@ -123,24 +123,23 @@ def test_a_refused_signal_stops_the_worker_before_its_ticks_count_as_processed(
     system: System, kafka_admin: AdminClient
 ) -> None:
     set_limit = limiter(system, kafka_admin)
+    worker = run_until_processed(system, system.publish(ticks(3)))
     set_limit("20")
-    published = system.publish(ticks(20))
-    (worker,) = system.start("runner")
+    published = 3 + system.publish(ticks(20)[3:])
     code, errors = ending(worker)
     assert code == 4
     assert len(errors) == 1
     assert "not delivered" in errors[0]
     assert system.records("signals") == []
-    set_limit("1048588")
+    set_limit(None)
     run_until_processed(system, published)
     assert [s.tick_offset for s in system.values("signals")] == list(range(5, 20))
 
 
-def limiter(system: System, admin: AdminClient) -> Callable[[str], None]:
-    def set_limit(largest: str) -> None:
-        entry = ConfigEntry(
-            "max.message.bytes", largest, incremental_operation=AlterConfigOpType.SET
-        )
+def limiter(system: System, admin: AdminClient) -> Callable[[str | None], None]:
+    def set_limit(largest: str | None) -> None:
+        do = AlterConfigOpType.DELETE if largest is None else AlterConfigOpType.SET
+        entry = ConfigEntry("max.message.bytes", largest, incremental_operation=do)
         resource = ConfigResource(
             ResourceType.TOPIC, system.settings.topic("signals"), incremental_configs=[entry]
         )
