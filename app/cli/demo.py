@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,8 @@ def demo(
     from app.demo.view import DemoView, summary_table
     from app.ingest.pace import FixedRate
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     settings = load_settings()
     rows, instruments, expected = _rows(ticks, count)
     given_rate = rate or (None if ticks else 5_000.0)
@@ -73,6 +76,11 @@ def demo(
         f" in {result.seconds:.1f} s; nothing is left over"
     )
     console.print(summary_table(tally))
+
+
+def _end(number: int, _frame: object) -> None:
+    """End in order: what was started is stopped on the way out."""
+    sys.exit(128 + number)
 
 
 def _rows(ticks: Path | None, count: int) -> tuple[Iterable["Row"], tuple[int, ...], int]:

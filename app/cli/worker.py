@@ -69,7 +69,13 @@ def _run(program: Program, workers: int, instance_id: str | None) -> None:
 def _run_many(
     program: Program, workers: int, instance_id: str | None, metrics_port: int | None
 ) -> int:
-    """Run so many processes until we are told to stop, or one of them fails."""
+    """Run so many processes until we are told to stop, or one of them fails.
+
+    Should this one be killed, guards end the others.
+    """
+    from app.kafka.guard import start_guard
+    from app.kafka.processes import ProcessIdentity
+
     children = [
         subprocess.Popen(
             _command(program, number, instance_id),
@@ -78,6 +84,7 @@ def _run_many(
         )
         for number in range(workers)
     ]
+    guards = [start_guard(ProcessIdentity.of(child.pid)) for child in children]
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -88,6 +95,8 @@ def _run_many(
     if code:
         _notices.print(f"a {program} process ended with exit code {code}; stopping the others")
     _stop(children)
+    for guard in guards:
+        guard.communicate()
     return code or next((child.returncode for child in children if child.returncode), 0)
 
 

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from app.domain.errors import PandaError
+from app.kafka.guard import start_guard
+from app.kafka.processes import ProcessIdentity
 
 PROGRAMS = ("runner", "risk", "router")
 
@@ -21,12 +23,13 @@ class WorkerEndedError(PandaError):
 
 
 class DemoWorkers:
-    """One process of each program, each with its log in a file."""
+    """One process of each program, each with its log in a file; they end with us, however we do."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder
         self._variables = dict(variables)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._guards: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
 
     def log_file(self, program: str) -> Path:
@@ -46,6 +49,8 @@ class DemoWorkers:
                 stderr=log,
                 start_new_session=True,
             )
+            identity = ProcessIdentity.of(self._processes[program].pid)
+            self._guards.append(start_guard(identity))
         return self
 
     def __exit__(
@@ -62,6 +67,8 @@ class DemoWorkers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for guard in self._guards:
+            guard.communicate()
         for log in self._logs:
             log.close()
 

@@ -5,7 +5,6 @@ The jars come from ``app.kafka.jars``, the Java runtime from the package ``jdk4p
 
 import fcntl
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO, Self
 
 from app.domain.errors import KafkaError
 from app.kafka.connection import answers
+from app.kafka.guard import start_guard
 from app.kafka.jars import default_jar_cache, ensure_jars
 from app.kafka.java import LOG_FILE, PROPERTIES_FILE, format_storage, java_command
 from app.kafka.ports import LOOPBACK, is_free
@@ -110,7 +110,7 @@ class EmbeddedKafka:
         try:
             identity = ProcessIdentity.of(self._process.pid)
             if not self._outlives_starter:
-                self._guard = _start_guard(identity)
+                self._guard = start_guard(identity)
         except BaseException:
             self.stop()
             raise
@@ -213,13 +213,3 @@ class EmbeddedKafka:
         return BrokerStartError(
             f"the embedded Kafka {what}; the last lines of {self.log_file}:\n{tail}"
         )
-
-
-def _start_guard(identity: ProcessIdentity) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "app.kafka.guard", str(identity.pid), str(identity.started_at)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )

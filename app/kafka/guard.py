@@ -5,11 +5,26 @@ starter holds, and never gets a byte. The system closes the pipe when the starte
 SIGKILL, and the guard then ends the process if it still runs.
 """
 
+import subprocess
 import sys
 
 from app.kafka.processes import ProcessIdentity, end_process
 
 _PATIENCE_SECONDS = 10.0
+
+
+def start_guard(identity: ProcessIdentity) -> subprocess.Popen[bytes]:
+    """Let a guard watch over a process; it ends by itself once that has ended, and with us.
+
+    Whoever starts it calls ``communicate`` on it at the end, which lets it go.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.kafka.guard", str(identity.pid), str(identity.started_at)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def main() -> None:

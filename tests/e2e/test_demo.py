@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,28 @@ def test_a_file_with_a_bad_row_is_refused_with_its_line(tmp_path: Path) -> None:
     assert "ticks.csv" in ended.stderr
     assert "line 3" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_running_however_it_ends(tmp_path: Path, number: int) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PANDA_")}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "app", "demo"],
+        env={**environment, "PANDA_DATA_DIR": str(tmp_path / "data"), "TMPDIR": str(tmp_path)},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "signals: " in line:
+            break
+    started = psutil.Process(running.pid).children(recursive=True)
+    assert len(started) >= 4  # a broker and three workers
+    running.send_signal(number)
+    running.stderr.read()
+    assert running.wait(60) in (128 + number, -number)
+    _, alive = psutil.wait_procs(started, timeout=60)
+    assert alive == []

@@ -6,11 +6,21 @@ from uuid import UUID
 import pytest
 
 from app.domain.config import StrategyConfig
+from app.domain.status import StrategyState, StrategyStatus
 from tests.e2e.test_flow import rising
 from tests.support.system import System
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
+SILENT = """\
+class Silent:
+    def process_tick(self, tick, history):
+        return None
+
+
+def create_processor(config, context):
+    return Silent()
+"""
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -41,17 +51,36 @@ def test_the_strategy_of_the_readme_runs_as_the_readme_says(system: System) -> N
     assert len(system.values("orders")) == len(signals)
 
 
-def test_a_strategy_that_cannot_be_imported_is_reported_and_stops_nobody(system: System) -> None:
+def test_a_strategy_that_cannot_be_imported_is_refused(system: System) -> None:
     broken = {"PANDA_PROCESSORS": '{"mine": "no_such_module.create_processor"}'}
-    (system.folder / "good.py").write_text("def create_processor(config, context): ...")
     added = system.panda("strategies", "add", "mine", "--instruments", "1001", env=broken)
     assert added.returncode == 3
     assert "no_such_module" in added.stderr
+
+
+def test_a_strategy_that_cannot_be_imported_is_reported_and_stops_nobody(system: System) -> None:
+    (system.folder / "good.py").write_text(SILENT)
+    works = {"PANDA_PROCESSORS": '{"mine": "good.create_processor"}'}
+    added = system.panda("strategies", "add", "mine", "--instruments", "1001", env=works)
+    assert added.returncode == 0, added.stderr
+    mine, neighbour = UUID(added.stdout.strip()), UUID(int=1)
     system.add(
-        StrategyConfig(id=UUID(int=1), strategy_type="rules_rsi", instruments=(1001,), version=1)
+        StrategyConfig(id=neighbour, strategy_type="rules_rsi", instruments=(1001,), version=1)
     )
-    system.start("runner", env=broken)
+
+    system.start("runner", env={"PANDA_PROCESSORS": '{"mine": "no_such_module.create_processor"}'})
     published = system.publish(rising(1001, 20))
     with system.monitor() as monitor:
         system.wait("all ticks", lambda: monitor._processed("runner", "ticks") == published)
-    assert len(system.values("signals")) == 6
+
+    signals = system.values("signals")
+    assert [s.strategy_id for s in signals] == [str(neighbour)] * 6
+
+    def told() -> list[StrategyStatus]:
+        return [said.status for said in system.statuses() if said.status.strategy_id == mine]
+
+    system.wait("the status of the broken one", lambda: bool(told()))
+    (status,) = told()
+    assert status.state is StrategyState.INVALID
+    assert status.reason is not None
+    assert "no_such_module" in status.reason

@@ -5,12 +5,21 @@ import signal
 import psutil
 import pytest
 
-from app.kafka.ports import free_ports
+from app.kafka.ports import LOOPBACK, free_ports
 from tests.e2e.test_flow import TOKENS, rules_rsi, synthetic
 from tests.support.reference import uninterrupted
 from tests.support.system import System
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+
+
+def listening_on(process: psutil.Process) -> list[tuple[str, int]]:
+    """Host and port of every socket on which ``process`` takes connections or datagrams."""
+    return [
+        (connection.laddr.ip, connection.laddr.port)
+        for connection in process.net_connections("inet")
+        if connection.laddr and not connection.raddr
+    ]
 
 
 def test_several_workers_share_the_partitions_and_stop_together(system: System) -> None:
@@ -20,11 +29,18 @@ def test_several_workers_share_the_partitions_and_stop_together(system: System) 
     published = system.publish(synthetic(20_000))
     with system.monitor() as monitor:
         system.wait("all ticks", lambda: monitor._processed("runner", "ticks") == published)
-    children = psutil.Process(parent.process.pid).children()
+    family = psutil.Process(parent.process.pid).children()
+    children = [child for child in family if "worker" in child.cmdline()]
     assert len(children) == 2
+    for child in children:  # its metrics, and no web server of Faust's (port 6066)
+        (listening,) = listening_on(child)
+        assert listening[0] == LOOPBACK
+        assert listening[1] != 6066
+    assert listening_on(psutil.Process(parent.process.pid)) == []
 
     assert parent.stop(signal.SIGTERM) == 0
-    assert not any(child.is_running() for child in children)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
     signals = {s.signal_id: s for s in system.values("signals")}
     assert signals == uninterrupted(system, [config], system.records("ticks"))
 

@@ -16,7 +16,7 @@ from tests.unit.fakes.values import buy, config, tick
 CODEC = InstrumentRecordCodec(load_catalogue())
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -25,7 +25,7 @@ class Unspeakable(Exception):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("\ud800 bad"), ValueError("x" * 20_000_000), Unspeakable(), SystemExit(3)],
+    [ValueError("\ud800 bad"), ValueError("x" * 20_000_000), UnspeakableError(), SystemExit(3)],
     ids=["surrogate", "long", "unspeakable", "exit"],
 )
 def test_an_error_that_cannot_be_shown_quarantines_and_can_be_written_down(
