@@ -98,12 +98,12 @@ class BatchConsumer(driver.Consumer):
         if not changed:
             return
         thread = self._thread
-        commit = thread.call_thread(
-            thread._ensure_consumer().commit,  # noqa: SLF001 - as Faust's thread does itself
-            {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in changed.items()},
-        )
+        told = {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in changed.items()}
+        commit = thread._ensure_consumer().commit  # noqa: SLF001 - as Faust's thread does itself
         with contextlib.suppress(GroupError, TimeoutError):
-            await asyncio.wait_for(commit, _COMMIT_SECONDS)
+            # Not wait_for(): in Python 3.11 it may swallow that we are cancelled.
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                await thread.call_thread(commit, told)
             self._committed_offset.update(changed)
 
 

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
 from confluent_kafka import KafkaException
@@ -91,21 +92,29 @@ async def _run(
         await asyncio.wait((stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED)
         logger.info("%s stops", spec.group)
     finally:
-        for task in (stopping, *helpers):
-            task.cancel()
-        await asyncio.gather(stopping, *helpers, return_exceptions=True)
-        await _leave(app, engine)
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await _hand_over(app, engine)
+        await _cancel(stopping, *helpers)
+        await _leave_group(app)
+        await _cancel(starting)
 
 
-async def _leave(app: StreamApp, engine: StreamEngine) -> None:
-    """Hand over, where all is well, and leave the group."""
+async def _hand_over(app: StreamApp, engine: StreamEngine) -> None:
+    """Checkpoint and let go of everything, where all is well."""
     if not engine.failure.done():
         with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
             await _tell_group(app, await engine.stop())
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_STOP_PATIENCE)
+
+
+async def _leave_group(app: StreamApp) -> None:
     try:
-        await asyncio.wait_for(app.stop(), _STOP_PATIENCE)
+        async with asyncio.timeout(_STOP_PATIENCE):
+            await app.stop()
     except TimeoutError:
         logger.warning("Faust did not stop in %.0f s; leaving it", _STOP_PATIENCE)
 

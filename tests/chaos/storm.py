@@ -227,7 +227,7 @@ class Storm:
         """Killed right behind a step of opening or of a checkpoint."""
         name = self.runner()
         self.end(name, signal.SIGKILL)
-        worker = self.start(name, Fault(step, self._random.randint(1, 6), signal.SIGKILL))
+        worker = self.start(name, self._fault(step, signal.SIGKILL))
         self._wait_briefly(lambda: worker.process.poll() is not None)
         self.end(name, signal.SIGKILL)
 
@@ -238,12 +238,18 @@ class Storm:
         """Paused inside a checkpoint, it goes on when its partitions have gone to another."""
         name = self.runner()
         self.end(name, signal.SIGKILL)
-        worker = self.start(name, Fault(step, self._random.randint(1, 6), signal.SIGSTOP))
-        self._wait_briefly(lambda: self.system.is_stopped(worker))
+        worker = self.start(name, self._fault(step, signal.SIGSTOP))
+        if not self._wait_briefly(lambda: self.system.is_stopped(worker)):
+            self.end(name, signal.SIGKILL)  # else it would stop at some later time
+            return
         before = self.system.rebalances()
         self._wait_briefly(lambda: self.system.rebalances() > before)
         time.sleep(self._random.uniform(0.0, 2.0))
         worker.process.send_signal(signal.SIGCONT)
+
+    def _fault(self, step: str, number: signal.Signals) -> Fault:
+        times = 2 if step.startswith("restore") else 6
+        return Fault(step, self._random.randint(1, times), number)
 
     def scale(self) -> None:
         """1 -> 4 -> 2 workers."""
@@ -307,11 +313,12 @@ class Storm:
         for answer in admin.incremental_alter_configs([resource]).values():
             answer.result(30)
 
-    def _wait_briefly(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
-        """A fault need not come to pass: a worker may have nothing to do."""
+    def _wait_briefly(self, condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+        """A fault need not come to pass: a worker may have nothing to do. Whether it did."""
         deadline = time.monotonic() + seconds
-        while not condition() and time.monotonic() < deadline:
+        while not (came := condition()) and time.monotonic() < deadline:
             time.sleep(0.1)
+        return came
 
 
 WORKER_FAULTS: tuple[Callable[[Storm], None], ...] = (
