@@ -1,6 +1,8 @@
 """``python -m benchmarks``: ours and the peers, interleaved, on one broker."""
 
 import contextlib
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -38,6 +40,7 @@ def main(
     notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     if options.data is None:
         notices.print(f"no trades at {data}: they are made up")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left behind
     where = results.machine()
     parts: dict[str, Any] = {}
     with _cluster_folder() as folder, running_cluster(folder, notices.print) as cluster:
