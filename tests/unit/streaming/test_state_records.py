@@ -1,0 +1,102 @@
+"""What checkpoints are made of comes back as it was."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.market import MarketTick
+from app.execution.router import RouteRecord
+from app.risk.ledger import LedgerRecord, WorkingOrder
+from app.runner.state import InstrumentRecord, StrategyRecord
+from app.streaming.changelog import Positions
+from app.streaming.operator import StateRecord, latest
+from app.streaming.state_codec import InstrumentRecordCodec, RiskStateCodec, RouteRecordCodec
+from app.wire.catalogue import load_catalogue
+
+CATALOGUE = load_catalogue()
+LONG = st.integers(-(2**63), 2**63 - 1)
+TOKEN = st.integers(1, 2**40)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
+
+STRATEGY = st.builds(
+    StrategyRecord,
+    strategy_id=TEXT,
+    digest=TEXT,
+    ticks_seen=LONG,
+    failures=LONG,
+    quarantine_reason=st.none() | TEXT,
+    bars=st.none() | st.binary(max_size=50),
+    processor=st.none() | st.binary(max_size=200),
+)
+LEDGER = st.builds(
+    LedgerRecord,
+    strategy_id=TEXT,
+    instrument_token=TOKEN,
+    tick_topic_id=TEXT,
+    tick_offset=LONG,
+    positions=st.dictionaries(TEXT, LONG, max_size=4),
+)
+ORDER = st.builds(
+    WorkingOrder,
+    client_order_id=TEXT,
+    strategy_id=TEXT,
+    instrument_token=TOKEN,
+    account=TEXT,
+    remaining=LONG,
+)
+
+
+@st.composite
+def instruments(draw: st.DrawFn) -> InstrumentRecord:
+    token = draw(TOKEN)
+    ticks = st.builds(MarketTick, st.just(token), LONG, LONG, LONG, LONG, LONG)
+    return InstrumentRecord(
+        instrument_token=token,
+        last_offset=draw(LONG),
+        history=tuple(draw(st.lists(ticks, max_size=5))),
+        strategies=tuple(draw(st.lists(STRATEGY, max_size=3))),
+    )
+
+
+@given(instruments())
+def test_an_instrument_comes_back_as_it_was(record: InstrumentRecord) -> None:
+    codec = InstrumentRecordCodec(CATALOGUE)
+    assert codec.decode(codec.encode(record)) == record
+
+
+@given(LEDGER | ORDER)
+def test_what_risk_knows_comes_back_as_it_was(record: LedgerRecord | WorkingOrder) -> None:
+    codec = RiskStateCodec(CATALOGUE)
+    assert codec.decode(codec.encode(record)) == record
+
+
+@given(
+    st.builds(
+        RouteRecord,
+        account=TEXT,
+        strategy_id=TEXT,
+        instrument_token=TOKEN,
+        tick_topic_id=TEXT,
+        tick_offset=LONG,
+    )
+)
+def test_a_route_comes_back_as_it_was(record: RouteRecord) -> None:
+    codec = RouteRecordCodec(CATALOGUE)
+    assert codec.decode(codec.encode(record)) == record
+
+
+@given(st.dictionaries(TEXT, st.tuples(LONG, LONG, TEXT), min_size=1, max_size=3))
+def test_positions_come_back_and_know_whether_they_are_settled(
+    given_topics: dict[str, tuple[int, int, str]],
+) -> None:
+    positions = Positions(
+        offsets={topic: at for topic, (at, _, _) in given_topics.items()},
+        horizons={topic: horizon for topic, (_, horizon, _) in given_topics.items()},
+        topic_ids={topic: name for topic, (_, _, name) in given_topics.items()},
+    )
+    assert Positions.decode(positions.encode()) == positions
+    assert positions.is_settled == all(h <= at for at, h, _ in given_topics.values())
+
+
+def test_the_last_value_of_a_key_stays_and_a_deleted_key_goes() -> None:
+    records = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"b", None), (b"c", None)]
+    assert latest(StateRecord(*record) for record in records) == {b"a": b"3"}
