@@ -20,6 +20,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 STRATEGY = st.builds(
     StrategyRecord,
     strategy_id=TEXT,
+    version=LONG,
     digest=TEXT,
     ticks_seen=LONG,
     failures=LONG,
