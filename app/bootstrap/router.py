@@ -1,0 +1,40 @@
+"""Puts the router together: orders in, executions out."""
+
+import contextlib
+from collections.abc import Mapping
+
+from app.bootstrap.wiring import Program, Wiring
+from app.brokers.paper.broker import PaperBroker
+from app.execution.router import OrderRouter
+from app.streaming.operator import PartitionOperator, StreamSpec
+from app.streaming.operators.router import RouterOperator
+from app.streaming.state_codec import ROUTER_CHANGELOG, RouteRecordCodec
+from app.wire.catalogue import load_catalogue
+
+
+def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
+    trading_state = wiring.trading_states(stack)
+    brokers = {"paper": PaperBroker()}
+    states = RouteRecordCodec(load_catalogue())
+    dead_letters = wiring.dead_letters()
+
+    def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
+        return RouterOperator(
+            router=OrderRouter(brokers=brokers, trading_state=trading_state),
+            orders=wiring.codecs.orders,
+            executions=wiring.codecs.executions,
+            rejections=wiring.codecs.rejections,
+            states=states,
+            executions_topic=wiring.on_broker("executions"),
+            rejections_topic=wiring.on_broker("rejections"),
+            dead_letters=dead_letters,
+            telemetry=wiring.telemetry,
+        )
+
+    return wiring.spec("router", ("orders",), ROUTER_CHANGELOG, create)
+
+
+ROUTER = Program(
+    topics=("orders", "executions", "rejections", "control", "orders.dlq", ROUTER_CHANGELOG),
+    wire=_wire,
+)
