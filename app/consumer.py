@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import confluent_kafka
@@ -141,12 +140,7 @@ class SignalConsumer:
         self._consumer.subscribe([topic], on_assign=self._note_joined)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Commit what is done and leave the group."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:

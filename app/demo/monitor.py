@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from confluent_kafka import Consumer, TopicPartition
@@ -55,12 +54,7 @@ class Monitor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
     def look(self, wait: float) -> bool:

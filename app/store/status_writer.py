@@ -4,7 +4,6 @@ import logging
 import queue
 import threading
 import time
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from app.domain.errors import DatabaseError
@@ -44,12 +43,7 @@ class StatusWriter:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._queue.put(None)
         self._thread.join()
 

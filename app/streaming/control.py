@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from types import TracebackType
 from typing import Protocol, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -94,16 +93,11 @@ class ControlWatcher:
         self._consumer.assign([TopicPartition(self._topic, 0, 0)])
         self._thread.start()
         if not self._caught_up.wait(_START_TIMEOUT):
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise KafkaError(f"topic {self._topic} could not be read in {_START_TIMEOUT:.0f} s")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self._consumer.close()
