@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
+
+from app.domain.ids import execution_id, rejection_id
+from app.domain.signals import TradingSignal
 
 ALL_ACCOUNTS = "*"
 """A control event for this account is for every account."""
@@ -130,6 +134,41 @@ class ExecutionReport:
     event_time: datetime
     """When it happened at the venue, aware UTC; the paper venue takes the tick's event time."""
 
+    @classmethod
+    def of_order(
+        cls,
+        order: Order,
+        *,
+        sequence: int,
+        status: OrderStatus,
+        event_time: datetime,
+        venue_order_id: str | None = None,
+        last_quantity: int = 0,
+        last_price: Decimal | None = None,
+        cumulative_quantity: int = 0,
+        reason: str | None = None,
+    ) -> Self:
+        """The ``sequence``-th event (from 1) of ``order``; without a quantity, it is no fill."""
+        return cls(
+            execution_id=execution_id(order.client_order_id, sequence),
+            client_order_id=order.client_order_id,
+            venue_order_id=venue_order_id,
+            signal_id=order.signal_id,
+            account=order.account,
+            broker=order.broker,
+            strategy_id=order.strategy_id,
+            strategy_type=order.strategy_type,
+            instrument_token=order.instrument_token,
+            side=order.side,
+            status=status,
+            quantity=order.quantity,
+            last_quantity=last_quantity,
+            last_price=last_price,
+            cumulative_quantity=cumulative_quantity,
+            reason=reason,
+            event_time=event_time,
+        )
+
     @property
     def signed_quantity(self) -> int:
         """By how much this event changes the position: negative when selling."""
@@ -154,6 +193,52 @@ class Rejection:
     """Event time of the tick that caused the signal, aware UTC."""
     tick_partition: int
     tick_offset: int
+
+    @classmethod
+    def of_signal(
+        cls,
+        signal: TradingSignal,
+        stage: Stage,
+        violation: Violation,
+        *,
+        account: str | None = None,
+        broker: str | None = None,
+    ) -> Self:
+        """``signal`` is refused: as a whole, or as an order on ``account`` at ``broker``."""
+        name = rejection_id(stage, signal.signal_id, account)
+        return cls._of(signal, name, stage, violation, account, broker)
+
+    @classmethod
+    def of_order(cls, order: Order, stage: Stage, violation: Violation) -> Self:
+        """``order`` is refused."""
+        name = rejection_id(stage, order.client_order_id, order.account)
+        return cls._of(order, name, stage, violation, order.account, order.broker)
+
+    @classmethod
+    def _of(
+        cls,
+        refused: TradingSignal | Order,
+        name: str,
+        stage: Stage,
+        violation: Violation,
+        account: str | None,
+        broker: str | None,
+    ) -> Self:
+        return cls(
+            rejection_id=name,
+            stage=stage,
+            code=violation.code,
+            reason=violation.reason,
+            signal_id=refused.signal_id,
+            strategy_id=refused.strategy_id,
+            strategy_type=refused.strategy_type,
+            instrument_token=refused.instrument_token,
+            account=account,
+            broker=broker,
+            event_time=refused.event_time,
+            tick_partition=refused.tick_partition,
+            tick_offset=refused.tick_offset,
+        )
 
 
 class TradingState(StrEnum):

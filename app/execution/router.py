@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.domain.ids import execution_id, rejection_id
 from app.domain.trading import (
     ExecutionReport,
     Order,
@@ -69,7 +68,16 @@ class OrderRouter:
         self._changed.add(key)
         violation = self._gate(order)
         if violation is not None:
-            return (_rejection(order, violation), _refused(order, violation))
+            return (
+                Rejection.of_order(order, Stage.ROUTER, violation),
+                ExecutionReport.of_order(
+                    order,
+                    sequence=1,
+                    status=OrderStatus.REJECTED,
+                    event_time=order.event_time,
+                    reason=violation.reason,
+                ),
+            )
         return self._brokers[order.broker].submit(order)
 
     def changed_records(self) -> Iterable[RouteRecord]:
@@ -97,43 +105,3 @@ class OrderRouter:
                 reason=f"broker {order.broker!r} is not available here; available: {known}",
             )
         return None
-
-
-def _rejection(order: Order, violation: Violation) -> Rejection:
-    return Rejection(
-        rejection_id=rejection_id(Stage.ROUTER, order.client_order_id, order.account),
-        stage=Stage.ROUTER,
-        code=violation.code,
-        reason=violation.reason,
-        signal_id=order.signal_id,
-        strategy_id=order.strategy_id,
-        strategy_type=order.strategy_type,
-        instrument_token=order.instrument_token,
-        account=order.account,
-        broker=order.broker,
-        event_time=order.event_time,
-        tick_partition=order.tick_partition,
-        tick_offset=order.tick_offset,
-    )
-
-
-def _refused(order: Order, violation: Violation) -> ExecutionReport:
-    return ExecutionReport(
-        execution_id=execution_id(order.client_order_id, 1),
-        client_order_id=order.client_order_id,
-        venue_order_id=None,
-        signal_id=order.signal_id,
-        account=order.account,
-        broker=order.broker,
-        strategy_id=order.strategy_id,
-        strategy_type=order.strategy_type,
-        instrument_token=order.instrument_token,
-        side=order.side,
-        status=OrderStatus.REJECTED,
-        quantity=order.quantity,
-        last_quantity=0,
-        last_price=None,
-        cumulative_quantity=0,
-        reason=violation.reason,
-        event_time=order.event_time,
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from app.domain.ids import client_order_id, rejection_id
+from app.domain.ids import client_order_id
 from app.domain.signals import SignalType, TradingSignal
 from app.domain.trading import (
     ExecutionReport,
@@ -12,7 +12,6 @@ from app.domain.trading import (
     Side,
     Stage,
     TradingState,
-    Violation,
 )
 from app.risk.checks import CHECKS, RiskCheck, RiskInput, RiskLimits
 from app.risk.ledger import Ledger, LedgerRecord, WorkingOrder
@@ -124,7 +123,11 @@ class RiskEngine:
         for check in self._checks:
             violation = check(given)
             if violation is not None:
-                return Rejected(rejection=_rejection(signal, broker, account, violation))
+                return Rejected(
+                    rejection=Rejection.of_signal(
+                        signal, Stage.RISK, violation, account=account, broker=broker
+                    )
+                )
         order = _order(signal, side, broker, account)
         ledger.reserve(order)
         return Approved(order=order)
@@ -145,24 +148,6 @@ def _order(signal: TradingSignal, side: Side, broker: str, account: str) -> Orde
         reference_price=signal.tick_price,
         event_time=signal.event_time,
         tick_topic_id=signal.tick_topic_id,
-        tick_partition=signal.tick_partition,
-        tick_offset=signal.tick_offset,
-    )
-
-
-def _rejection(signal: TradingSignal, broker: str, account: str, violation: Violation) -> Rejection:
-    return Rejection(
-        rejection_id=rejection_id(Stage.RISK, signal.signal_id, account),
-        stage=Stage.RISK,
-        code=violation.code,
-        reason=violation.reason,
-        signal_id=signal.signal_id,
-        strategy_id=signal.strategy_id,
-        strategy_type=signal.strategy_type,
-        instrument_token=signal.instrument_token,
-        account=account,
-        broker=broker,
-        event_time=signal.event_time,
         tick_partition=signal.tick_partition,
         tick_offset=signal.tick_offset,
     )

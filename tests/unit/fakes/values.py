@@ -104,22 +104,13 @@ def report(
     of: Order, status: OrderStatus, *, sequence: int = 1, filled: int = 0
 ) -> ExecutionReport:
     """An event of ``of``; ``filled`` is the quantity of this fill."""
-    return ExecutionReport(
-        execution_id=f"{of.client_order_id}-{sequence}",
-        client_order_id=of.client_order_id,
-        venue_order_id="V1",
-        signal_id=of.signal_id,
-        account=of.account,
-        broker=of.broker,
-        strategy_id=of.strategy_id,
-        strategy_type=of.strategy_type,
-        instrument_token=of.instrument_token,
-        side=of.side,
+    return ExecutionReport.of_order(
+        of,
+        sequence=sequence,
         status=status,
-        quantity=of.quantity,
+        event_time=of.event_time,
+        venue_order_id="V1",
         last_quantity=filled,
         last_price=of.reference_price if filled else None,
         cumulative_quantity=filled,
-        reason=None,
-        event_time=of.event_time,
     )
