@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from app.bootstrap.strategies import build_factory
 from app.bootstrap.wiring import Program, Wiring
 from app.domain.config import StrategyConfig
+from app.runner.arrival import ArrivalPolicy, TickPolicy
 from app.runner.ports import StatusSink, TickTracer
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
@@ -63,6 +64,7 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
     status = stack.enter_context(
         StatusWriter(SqlStatusRepository(database, clock=_now), worker=wiring.worker)
     )
+    arrival = arrival_policy(settings)
     runner = StrategyRunner(
         configs=_usable(database, factory_check(factory), status),
         factory=factory,
@@ -70,13 +72,18 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
         status=status,
         quarantine_after=settings.quarantine_after,
         tracer=_tracer(settings, stack),
+        arrival=arrival,
     )
     report = runner.start()
     stack.callback(runner.stop)
 
     def runner_of(configs: Sequence[StrategyConfig]) -> StrategyRunner:
         other = StrategyRunner(
-            configs=configs, factory=factory, quarantine_after=settings.quarantine_after
+            configs=configs,
+            factory=factory,
+            telemetry=wiring.telemetry.of_recorded_versions(),
+            quarantine_after=settings.quarantine_after,
+            arrival=arrival,
         )
         other.start()
         stack.callback(other.stop)
@@ -86,6 +93,14 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
         current=runner,
         configs=[registered.config for registered in report.registered],
         runner_of=runner_of,
+    )
+
+
+def arrival_policy(settings: Settings) -> ArrivalPolicy:
+    """What is to become of irregular ticks."""
+    return ArrivalPolicy(
+        duplicates=TickPolicy(settings.duplicate_ticks),
+        out_of_order=TickPolicy(settings.out_of_order_ticks),
     )
 
 

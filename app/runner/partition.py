@@ -8,6 +8,7 @@ from app.domain.history import HistoryBuffer
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection
+from app.runner.arrival import ArrivalPolicy, irregularities
 from app.runner.registry import StrategyRegistry
 from app.runner.slot import SlotEnvironment, StateDoesNotFitError, StrategySlot
 from app.runner.state import InstrumentRecord, StrategyRecord
@@ -18,19 +19,29 @@ logger = logging.getLogger(__name__)
 class _Instrument:
     """The strategies on one instrument, and the ticks that they share."""
 
-    __slots__ = ("history", "last_offset", "outdated", "slots", "token")
+    __slots__ = (
+        "history",
+        "last",
+        "last_offset",
+        "newest_us",
+        "outdated",
+        "slots",
+        "token",
+    )
 
     def __init__(
         self,
         token: int,
         slots: tuple[StrategySlot, ...],
         history: HistoryBuffer,
-        last_offset: int = -1,
+        record: InstrumentRecord | None,
     ) -> None:
         self.token = token
         self.slots = slots
         self.history = history
-        self.last_offset = last_offset
+        self.last_offset = record.last_offset if record else -1
+        self.last = record.last_tick if record else None
+        self.newest_us = record.newest_event_time_us if record else 0
         self.outdated = False
         """Whether its record knows strategies, and none is here any more."""
 
@@ -40,15 +51,20 @@ class _Instrument:
             last_offset=self.last_offset,
             history=self.history.ticks(),
             strategies=tuple(slot.record() for slot in self.slots),
+            last_tick=self.last,
+            newest_event_time_us=self.newest_us,
         )
 
 
 class PartitionRunner:
     """Routes each tick to every strategy that wants its instrument."""
 
-    def __init__(self, registry: StrategyRegistry, environment: SlotEnvironment) -> None:
+    def __init__(
+        self, registry: StrategyRegistry, environment: SlotEnvironment, arrival: ArrivalPolicy
+    ) -> None:
         self._registry = registry
         self._environment = environment
+        self._arrival = arrival
         self._instruments: dict[int, _Instrument] = {}
         self._changed: set[int] = set()
 
@@ -62,6 +78,17 @@ class PartitionRunner:
             if instrument.outdated:
                 self._forget(instrument, offset)
             return ()
+        at = tick.event_time_us
+        is_dropped = False
+        if at > instrument.newest_us:  # as nearly all are
+            instrument.newest_us = at
+        else:
+            is_dropped = self._drops(tick, instrument)
+        instrument.last = tick
+        instrument.last_offset = offset
+        self._changed.add(token)
+        if is_dropped:
+            return ()
         history = instrument.history
         said = [
             outcome
@@ -70,8 +97,6 @@ class PartitionRunner:
         ]
         if history.capacity:
             history.append(tick)
-        instrument.last_offset = offset
-        self._changed.add(token)
         return said
 
     def changed_records(self) -> Iterable[InstrumentRecord]:
@@ -93,10 +118,19 @@ class PartitionRunner:
                 self._registry.shut_down(slot.executor)
         self._instruments.clear()
 
+    def _drops(self, tick: MarketTick, instrument: _Instrument) -> bool:
+        """Count what is odd about ``tick``; whether that is a reason to drop it."""
+        kinds = irregularities(tick, instrument.last, instrument.newest_us)
+        dropped = any(map(self._arrival.drops, kinds))
+        for kind in kinds:
+            self._environment.telemetry.irregular_tick(kind, dropped=dropped)
+        return dropped
+
     def _forget(self, instrument: _Instrument, offset: int) -> None:
         """Have the record written over: who comes back later missed the tick at ``offset``."""
         instrument.outdated = False
         instrument.last_offset = offset
+        instrument.last, instrument.newest_us = None, 0
         self._changed.add(instrument.token)
 
     def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
@@ -108,8 +142,7 @@ class PartitionRunner:
             if slot is not None:
                 slots.append(slot)
         capacity = max((slot.history_size for slot in slots), default=0)
-        offset = record.last_offset if record else -1
-        return _Instrument(token, tuple(slots), HistoryBuffer(capacity, past), offset)
+        return _Instrument(token, tuple(slots), HistoryBuffer(capacity, past), record)
 
     def _slot(
         self,

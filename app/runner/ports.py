@@ -8,6 +8,7 @@ from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.status import StrategyStatus
 from app.domain.trading import Rejection
+from app.runner.arrival import Irregularity
 
 
 class RunnerTelemetry(Protocol):
@@ -34,6 +35,9 @@ class RunnerTelemetry(Protocol):
 
     def late_tick(self, strategy_type: str, /) -> None:
         """A tick came after the bar it belongs to was closed."""
+
+    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
+        """A tick repeats the one before it, or is older than one before it."""
 
 
 class TickTracer(Protocol):
@@ -80,6 +84,9 @@ class SilentTelemetry:
         """Ignore it."""
 
     def late_tick(self, strategy_type: str, /) -> None:
+        """Ignore it."""
+
+    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
         """Ignore it."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.domain.config import StrategyConfig
 from app.domain.factory import StrategyFactory
+from app.runner.arrival import ArrivalPolicy
 from app.runner.partition import PartitionRunner
 from app.runner.ports import RunnerTelemetry, SilentStatus, SilentTelemetry, StatusSink, TickTracer
 from app.runner.registry import Disabled, Registered, StrategyRegistry
@@ -38,7 +39,9 @@ class StrategyRunner:
         quarantine_after: int = DEFAULT_QUARANTINE_AFTER,
         clock: Callable[[], float] = time.perf_counter,
         tracer: TickTracer | None = None,
+        arrival: ArrivalPolicy | None = None,
     ) -> None:
+        """Make one that runs the enabled ones of ``configs``; ``start`` starts it."""
         self._configs = tuple(config for config in configs if config.enabled)
         self._telemetry = telemetry or SilentTelemetry()
         self._status = status or SilentStatus()
@@ -46,6 +49,7 @@ class StrategyRunner:
         self._quarantine_after = quarantine_after
         self._clock = clock
         self._tracer = tracer
+        self._arrival = arrival or ArrivalPolicy()
         self._partitions: list[PartitionRunner] = []
 
     def start(self) -> StartReport:
@@ -72,6 +76,7 @@ class StrategyRunner:
                 clock=self._clock,
                 tracer=self._tracer,
             ),
+            self._arrival,
         )
         self._partitions.append(runner)
         return runner

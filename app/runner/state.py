@@ -1,8 +1,17 @@
 """Everything that decides what later ticks of an instrument give, as one value."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.market import MarketTick
+
+
+class Mark(NamedTuple):
+    """A tick that a strategy took, from which on ticks can be replayed as they were taken."""
+
+    offset: int
+    bars: bytes | None
+    """The bar builder's snapshot before it; None where there was nothing in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,10 @@ class StrategyRecord:
     """The bar builder's snapshot, where the processor takes bars."""
     processor: bytes | None
     """The processor's snapshot, where it gives one."""
+    marks: tuple[Mark, ...] = ()
+    """From where on a processor without a snapshot can be rebuilt, oldest first."""
+    cold_since: int | None = None
+    """``ticks_seen`` when it was rebuilt from fewer ticks than it needs; None: it was not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +46,7 @@ class InstrumentRecord:
     last_offset: int
     history: tuple[MarketTick, ...]
     strategies: tuple[StrategyRecord, ...]
+    last_tick: MarketTick | None = None
+    """The newest tick that came, dropped or not; None where that is not known."""
+    newest_event_time_us: int = 0
+    """The newest event time of all that came, microseconds since the epoch; 0: not known."""

@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.market import MarketTick
 from app.execution.router import RouteRecord
 from app.risk.ledger import LedgerRecord, WorkingOrder
-from app.runner.state import InstrumentRecord, StrategyRecord
+from app.runner.state import InstrumentRecord, Mark, StrategyRecord
 from app.wire.catalogue import Catalogue
 from app.wire.edge import compiled, write_record
 from app.wire.framing import header
@@ -52,21 +52,15 @@ class InstrumentRecordCodec:
 
     def encode(self, record: InstrumentRecord) -> bytes:
         """The record's value."""
+        last = record.last_tick
         return self._codec.write(
             {
                 "instrument_token": record.instrument_token,
                 "last_offset": record.last_offset,
-                "history": [
-                    {
-                        "event_time": tick.event_time_us,
-                        "price": tick.price_raw,
-                        "last_traded_quantity": tick.last_traded_quantity,
-                        "volume_traded": tick.volume_traded,
-                        "received_time": tick.received_time_us,
-                    }
-                    for tick in record.history
-                ],
+                "history": [_tick_fields(tick) for tick in record.history],
                 "strategies": [_strategy_fields(state) for state in record.strategies],
+                "last_tick": [] if last is None else [_tick_fields(last)],
+                "newest_event_time": record.newest_event_time_us,
             }
         )
 
@@ -77,22 +71,14 @@ class InstrumentRecordCodec:
             WireError: it is not one.
         """
         fields = self._codec.read(value)
-        token = fields["instrument_token"]
+        token, last = fields["instrument_token"], fields["last_tick"]
         return InstrumentRecord(
             instrument_token=token,
             last_offset=fields["last_offset"],
-            history=tuple(
-                MarketTick(
-                    token,
-                    past["event_time"],
-                    past["price"],
-                    past["last_traded_quantity"],
-                    past["volume_traded"],
-                    past["received_time"],
-                )
-                for past in fields["history"]
-            ),
-            strategies=tuple(StrategyRecord(**state) for state in fields["strategies"]),
+            history=tuple(_tick(token, past) for past in fields["history"]),
+            strategies=tuple(_strategy(state) for state in fields["strategies"]),
+            last_tick=_tick(token, last[0]) if last else None,
+            newest_event_time_us=fields["newest_event_time"],
         )
 
 
@@ -160,6 +146,27 @@ class RouteRecordCodec:
         return RouteRecord(**self._codec.read(value))
 
 
+def _tick_fields(tick: MarketTick) -> dict[str, Any]:
+    return {
+        "event_time": tick.event_time_us,
+        "price": tick.price_raw,
+        "last_traded_quantity": tick.last_traded_quantity,
+        "volume_traded": tick.volume_traded,
+        "received_time": tick.received_time_us,
+    }
+
+
+def _tick(token: int, fields: dict[str, Any]) -> MarketTick:
+    return MarketTick(
+        token,
+        fields["event_time"],
+        fields["price"],
+        fields["last_traded_quantity"],
+        fields["volume_traded"],
+        fields["received_time"],
+    )
+
+
 def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
     return {
         "strategy_id": state.strategy_id,
@@ -170,4 +177,11 @@ def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
         "quarantine_reason": state.quarantine_reason,
         "bars": state.bars,
         "processor": state.processor,
+        "marks": [mark._asdict() for mark in state.marks],
+        "cold_since": state.cold_since,
     }
+
+
+def _strategy(fields: dict[str, Any]) -> StrategyRecord:
+    marks = fields.pop("marks")
+    return StrategyRecord(**fields, marks=tuple(Mark(**mark) for mark in marks))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from confluent_kafka import Message
 
 from app.bootstrap import build_factory
+from app.bootstrap.runner import arrival_policy
 from app.domain.config import StrategyConfig
 from app.domain.trading import Activation
 from app.kafka.admin import connect, topic_ids
@@ -104,6 +105,7 @@ class Oracle:
                 configs=wanted,
                 factory=self._factory,
                 quarantine_after=self._settings.quarantine_after,
+                arrival=arrival_policy(self._settings),
             )
             runner.start()
             return runner

@@ -8,6 +8,7 @@ from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.status import StrategyState, StrategyStatus
 from app.domain.trading import Rejection
+from app.runner.arrival import Irregularity
 
 
 class RecordingTelemetry:
@@ -39,6 +40,9 @@ class RecordingTelemetry:
 
     def late_tick(self, strategy_type: str, /) -> None:
         self.heard.append(("late_tick", strategy_type))
+
+    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
+        self.heard.append(("irregular_tick", (str(kind), dropped)))
 
 
 class RecordingStatus:

@@ -1,6 +1,7 @@
 """A runner that checkpoints, dies, and comes back, as a worker program does."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from app.domain.config import StrategyConfig
 from app.runner.state import InstrumentRecord
@@ -11,11 +12,15 @@ class Worker:
     """Keeps what the runner's changelog would."""
 
     def __init__(
-        self, *configs: StrategyConfig, processors: Mapping[str, Make], quarantine_after: int = 3
+        self,
+        *configs: StrategyConfig,
+        processors: Mapping[str, Make],
+        quarantine_after: int = 3,
+        **options: Any,
     ) -> None:
         self._configs = configs
         self._processors = processors
-        self._quarantine_after = quarantine_after
+        self._options = {"quarantine_after": quarantine_after, **options}
         self._kept = dict[int, InstrumentRecord]()
         self._kept_offset = 0
         self.rig = self._start()
@@ -32,6 +37,4 @@ class Worker:
         return self._kept_offset
 
     def _start(self) -> Rig:
-        return start(
-            *self._configs, processors=self._processors, quarantine_after=self._quarantine_after
-        )
+        return start(*self._configs, processors=self._processors, **self._options)

@@ -12,6 +12,7 @@ from app.domain.trading import RejectionCode as Code
 from app.observability.catalogue import Catalogue
 from app.observability.hot import HotCounter, HotHistogram
 from app.observability.telemetry import PrometheusTelemetry
+from app.runner.arrival import Irregularity
 from tests.unit.fakes.values import SIGNAL, START, TOKEN, config
 
 Samples = dict[str, float]
@@ -123,6 +124,18 @@ def exposed(registry: CollectorRegistry) -> Samples:
             {"panda_strategy_errors_total{strategy_type=talker}": 1},
         ),
         (lambda t: t.late_tick("talker"), {"panda_late_ticks_total{strategy_type=talker}": 1}),
+        (
+            lambda t: t.irregular_tick(Irregularity.DUPLICATE, dropped=True),
+            {"panda_irregular_ticks_total{kind=duplicate,outcome=dropped}": 1},
+        ),
+        (
+            lambda t: t.irregular_tick(Irregularity.OUT_OF_ORDER, dropped=False),
+            {"panda_irregular_ticks_total{kind=out_of_order,outcome=processed}": 1},
+        ),
+        (
+            lambda t: t.of_recorded_versions().strategy_failed("talker"),
+            {"panda_strategy_errors_total{strategy_type=talker}": 1},
+        ),
         (
             lambda t: t.dead_letter("ticks", "UNREADABLE"),
             {"panda_dead_letters_total{code=UNREADABLE,topic=ticks}": 1},

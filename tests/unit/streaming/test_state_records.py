@@ -6,11 +6,16 @@ from hypothesis import strategies as st
 from app.domain.market import MarketTick
 from app.execution.router import RouteRecord
 from app.risk.ledger import LedgerRecord, WorkingOrder
-from app.runner.state import InstrumentRecord, StrategyRecord
+from app.runner.state import InstrumentRecord, Mark, StrategyRecord
 from app.streaming.changelog import Positions
 from app.streaming.operator import StateRecord, latest
-from app.streaming.state_codec import InstrumentRecordCodec, RiskStateCodec, RouteRecordCodec
-from app.wire.catalogue import load_catalogue
+from app.streaming.state_codec import (
+    RUNNER_CHANGELOG,
+    InstrumentRecordCodec,
+    RiskStateCodec,
+    RouteRecordCodec,
+)
+from app.wire.catalogue import Catalogue, load_catalogue
 
 CATALOGUE = load_catalogue()
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -27,6 +32,10 @@ STRATEGY = st.builds(
     quarantine_reason=st.none() | TEXT,
     bars=st.none() | st.binary(max_size=50),
     processor=st.none() | st.binary(max_size=200),
+    marks=st.lists(st.builds(Mark, LONG, st.none() | st.binary(max_size=50)), max_size=2).map(
+        tuple
+    ),
+    cold_since=st.none() | LONG,
 )
 LEDGER = st.builds(
     LedgerRecord,
@@ -55,6 +64,8 @@ def instruments(draw: st.DrawFn) -> InstrumentRecord:
         last_offset=draw(LONG),
         history=tuple(draw(st.lists(ticks, max_size=5))),
         strategies=tuple(draw(st.lists(STRATEGY, max_size=3))),
+        last_tick=draw(st.none() | ticks),
+        newest_event_time_us=draw(LONG),
     )
 
 
@@ -62,6 +73,31 @@ def instruments(draw: st.DrawFn) -> InstrumentRecord:
 def test_an_instrument_comes_back_as_it_was(record: InstrumentRecord) -> None:
     codec = InstrumentRecordCodec(CATALOGUE)
     assert codec.decode(codec.encode(record)) == record
+
+
+def test_a_record_of_the_first_version_is_read_as_one_that_knows_less() -> None:
+    first, second = CATALOGUE.by_topic[RUNNER_CHANGELOG]
+    assert (first.version, second.version) == (1, 2)
+    old = InstrumentRecordCodec(Catalogue(by_topic={RUNNER_CHANGELOG: (first,)}))
+    new = InstrumentRecordCodec(CATALOGUE)
+    known = InstrumentRecord(
+        instrument_token=1001,
+        last_offset=7,
+        history=(MarketTick(1001, 5, 6, 7, 8, 9),),
+        strategies=(
+            StrategyRecord(
+                strategy_id="s",
+                version=1,
+                digest="d",
+                ticks_seen=3,
+                failures=0,
+                quarantine_reason=None,
+                bars=None,
+                processor=b"p",
+            ),
+        ),
+    )
+    assert new.decode(old.encode(known)) == known
 
 
 @given(LEDGER | ORDER)
