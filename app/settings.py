@@ -12,7 +12,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.domain.errors import ConfigurationError
 
 Delivery = Literal["at_least_once", "exactly_once"]
-TickPolicy = Literal["process", "drop"]
 
 
 class Settings(BaseSettings):
@@ -68,16 +67,6 @@ class Settings(BaseSettings):
         ge=1,
         description="Consecutive failures on one instrument after which a strategy stops there.",
     )
-    duplicate_ticks: TickPolicy = Field(
-        default="process",
-        description="Ticks with time, price, quantity and volume of the one before: hand them to"
-        " strategies, or drop them. Counted either way.",
-    )
-    out_of_order_ticks: TickPolicy = Field(
-        default="process",
-        description="Ticks older than one that came before on their instrument: hand them to"
-        " strategies, or drop them. Counted either way.",
-    )
     delivery: Delivery = Field(
         default="at_least_once",
         description="How signals leave the runner: at once, or inside the checkpoint transaction.",
@@ -93,6 +82,17 @@ class Settings(BaseSettings):
         ge=1,
         allow_inf_nan=False,
         description="How long a killed worker's partitions stay idle.",
+    )
+    stall_seconds: float = Field(
+        default=90.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long a partition may have records to process without a checkpoint that is"
+        " due, before /health says so. Longer than a rebalance and reading state back may take.",
+    )
+    exit_on_stall: bool = Field(
+        default=False,
+        description="Whether a worker that stalls ends, with exit code 7, to be started again.",
     )
     risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
     risk_max_notional: Decimal = Field(

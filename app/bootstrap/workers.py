@@ -11,13 +11,16 @@ from app.bootstrap.risk import RISK
 from app.bootstrap.router import ROUTER
 from app.bootstrap.runner import RUNNER
 from app.bootstrap.wiring import Program, wire
+from app.kafka.ends import EndReader
 from app.kafka.partitioner import producer_config
 from app.observability.catalogue import Catalogue as MetricCatalogue
+from app.observability.health import HealthBoard
 from app.observability.logs import configure_logging
 from app.observability.server import serve_metrics
 from app.observability.telemetry import PrometheusTelemetry
 from app.settings import Settings
 from app.streaming.operator import ConnectionSettings, Probe, no_probe
+from app.streaming.watchdog import StallPolicy
 from app.streaming.worker import run_worker
 
 logger = logging.getLogger(__name__)
@@ -43,12 +46,13 @@ async def run_program(
     configure_logging(settings.log_level, settings.log_format, program=program, worker=worker)
     registry = CollectorRegistry()
     telemetry = PrometheusTelemetry(MetricCatalogue(registry))
+    health = HealthBoard()
     chosen = _PROGRAMS[program]
     wiring = wire(chosen.topics, settings, worker=worker, telemetry=telemetry)
     with contextlib.ExitStack() as stack:
         spec = chosen.wire(wiring, stack)
         port = stack.enter_context(
-            serve_metrics(registry, settings.metrics_host, settings.metrics_port)
+            serve_metrics(registry, settings.metrics_host, settings.metrics_port, health.read)
         )
         logger.info("%s: metrics on http://%s:%d/metrics", program, settings.metrics_host, port)
         await run_worker(
@@ -62,7 +66,13 @@ async def run_program(
                 wiring.bootstrap_servers, linger_ms=2, compression_type="lz4"
             ),
             read_topic_ids=wiring.read_topic_ids,
+            read_ends=EndReader(wiring.bootstrap_servers),
             telemetry=telemetry,
+            stall=StallPolicy(
+                seconds=settings.stall_seconds + spec.checkpoint_interval,
+                exits=settings.exit_on_stall,
+            ),
+            publish_health=health.write,
             on_ready=lambda: logger.info("%s is ready", program),
             probe=probe,
         )

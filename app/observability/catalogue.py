@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.observability.hot import HotCounter, HotHistogram
+from app.observability.replaced import ReplacedGauge
 
 _TICK_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _CHECKPOINT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -52,12 +53,6 @@ class Catalogue:
         self.late_ticks = HotCounter(
             "panda_late_ticks", "Ticks of bars that were closed already.", ["strategy_type"]
         )
-        self.irregular_ticks = HotCounter(
-            "panda_irregular_ticks",
-            "Ticks that repeat the one before (duplicate), or are older than one that came before"
-            " (out_of_order), by outcome (processed, dropped).",
-            ["kind", "outcome"],
-        )
         self.dead_letters = HotCounter(
             "panda_dead_letters", "Records that could not be used.", ["topic", "code"]
         )
@@ -68,13 +63,19 @@ class Catalogue:
         self.records_processed = HotCounter(
             "panda_records_processed", "Records read and processed.", ["topic"]
         )
+        self.consumer_lag_records = ReplacedGauge(
+            "panda_consumer_lag_records",
+            "Records behind the last checkpoint of a partition that this worker owns, up to the"
+            " end of the topic; asked once a second, absent while the broker does not answer.",
+            ["topic", "partition"],
+        )
         for collector in (
+            self.consumer_lag_records,
             self.process_tick_seconds,
             self.signals,
             self.rejections,
             self.strategy_errors,
             self.late_ticks,
-            self.irregular_ticks,
             self.dead_letters,
             self.orders,
             self.executions,

@@ -13,6 +13,7 @@ _QUIET = (
     "asyncio",
     "alembic",
     "app.streaming.faust_app",
+    "app.streaming.group_thread",
     "app.kafka.librdkafka",
 )
 """Libraries that tell a failure with a traceback which we tell in one line."""

@@ -1,23 +1,18 @@
 """Turns what the runner, the stages and the engine tell into Prometheus metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.observability.catalogue import Catalogue
-from app.runner.arrival import Irregularity
 
 
 class PrometheusTelemetry:
-    """Fits every telemetry port there is. Written by the worker's one thread."""
+    """Fits every telemetry port there is. Written by the worker's one thread, but for lags."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._metrics = catalogue
-
-    def of_recorded_versions(self) -> "PrometheusTelemetry":
-        """For strategies that go on as they were recorded: they are no more strategies for it."""
-        return _OfRecordedVersions(self._metrics)
 
     def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
         """A strategy takes ticks from now on."""
@@ -53,10 +48,6 @@ class PrometheusTelemetry:
         """A tick came after the bar it belongs to was closed."""
         self._metrics.late_ticks.add((strategy_type,))
 
-    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
-        """A tick repeats the one before it, or is older than one before it."""
-        self._metrics.irregular_ticks.add((kind, "dropped" if dropped else "processed"))
-
     def dead_letter(self, topic: str, code: str, /) -> None:
         """A record could not be used."""
         self._metrics.dead_letters.add((topic, code))
@@ -86,9 +77,8 @@ class PrometheusTelemetry:
         """A partition's state was read back."""
         self._metrics.restore_seconds.labels(partition=str(partition)).set(seconds)
 
-
-class _OfRecordedVersions(PrometheusTelemetry):
-    """Counts what they do. How many strategies there are, the current ones have said."""
-
-    def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
-        """Ignore it."""
+    def lags(self, records: Mapping[tuple[str, int], int], /) -> None:
+        """So many records are to be processed, by topic and partition. From any thread."""
+        self._metrics.consumer_lag_records.replace(
+            {(topic, str(partition)): lag for (topic, partition), lag in records.items()}
+        )

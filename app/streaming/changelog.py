@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from app.domain.errors import KafkaError
+from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.operator import Output, Probe, StateRecord, latest, no_probe
 
 CHECKPOINT_KEY = b"\x00checkpoint"
@@ -241,6 +242,7 @@ class PartitionChangelog:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 10,
+                "logger": LIBRDKAFKA_LOG,
             }
         )
         try:

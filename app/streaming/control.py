@@ -10,6 +10,7 @@ from confluent_kafka import Message as ClientMessage
 
 from app.domain.errors import KafkaError
 from app.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from app.kafka.connection import LIBRDKAFKA_LOG
 from app.wire.errors import WireError
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class ControlWatcher:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                "logger": LIBRDKAFKA_LOG,
             }
         )
         self._caught_up = threading.Event()

@@ -76,6 +76,10 @@ class StreamEngine:
         self._opening = asyncio.Lock()
         self._fenced_at: float | None = None
         self._stopping = False
+        self.is_open = False
+        """Whether what the group gave was opened, be it nothing, at least once."""
+        self.opening_since: float | None = clock()
+        """Since when partitions are let go or opened; None: all are open."""
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done once something happened that the worker cannot go on after."""
 
@@ -123,12 +127,14 @@ class StreamEngine:
             generation: of the group; it counts rebalances.
         """
         async with self._opening:
+            self._opening_begins()
             self._close(self.ownership.take(self.ownership.numbers()))
             self._fenced_at = None
             if self._stopping:
                 return
             opened = await self._open(partitions)
             self.ownership.add(opened)
+            self.is_open, self.opening_since = True, None
             self._telemetry.assigned(len(opened))
             logger.info(
                 "generation %d of %s: partitions %s are ours",
@@ -140,6 +146,7 @@ class StreamEngine:
     async def hand_over(self, partitions: Iterable[int]) -> Mapping[tuple[str, int], int]:
         """Checkpoint these partitions and let go of them; gives their durable offsets."""
         async with self._opening:
+            self._opening_begins()
             self._fenced_at = None
             taken = self.ownership.take(partitions)
             try:
@@ -182,8 +189,12 @@ class StreamEngine:
         )
 
     def durable_offsets(self) -> Mapping[tuple[str, int], int]:
-        """The next offset after the last checkpoint, by topic and partition."""
+        """The next offset after the last checkpoint, by topic and partition. From any thread."""
         return _durable(self.ownership.partitions())
+
+    def failed_with(self) -> BaseException | None:
+        """Why the worker cannot go on."""
+        return self.failure.result() if self.failure.done() else None
 
     def fail(self, error: BaseException) -> None:
         """Remember why the worker cannot go on; the first reason stays."""
@@ -249,7 +260,9 @@ class StreamEngine:
                 self._fenced_at = self._clock()
                 return
             owned.close()
+            self._opening_begins()
             self.ownership.add(await self._open([owned.partition]))
+            self.opening_since = None
 
     async def _write_if(
         self, owned: OwnedPartition, is_needed: Callable[[], bool], *, last: bool
@@ -303,6 +316,10 @@ class StreamEngine:
         if len(mine) < len(opened):
             self._fenced_at = self._clock()
         return mine
+
+    def _opening_begins(self) -> None:
+        if self.opening_since is None:
+            self.opening_since = self._clock()
 
     def _refuse_to_be_orphaned(self) -> None:
         patience = _ORPHANED_SESSIONS * self._connection.session_timeout

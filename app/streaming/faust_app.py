@@ -25,6 +25,7 @@ from faust.types import TP, ConsumerMessage, EventT
 
 from app.streaming.engine import StreamEngine
 from app.streaming.fetcher import Batch
+from app.streaming.group_thread import GroupThread
 from app.streaming.operator import ConnectionSettings, StreamSpec
 
 _IDLE_WAIT = 0.02
@@ -47,6 +48,9 @@ class BatchConsumer(driver.Consumer):
     """Faust's consumer, as far as the group goes; the records come from the engine."""
 
     app: StreamApp
+
+    def _new_consumer_thread(self) -> GroupThread:
+        return GroupThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ARG002 - Faust's signature
         """One message per topic partition that has records."""

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import Message as ClientMessage
 
 from app.domain.errors import KafkaError
+from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.owned import OwnedPartition, Ownership
 
 _FIRST_RECORD_WAIT = 0.1
@@ -52,6 +53,7 @@ class Fetcher:
                 "enable.partition.eof": True,
                 "queued.min.messages": 100_000,
                 "fetch.wait.max.ms": 100,
+                "logger": LIBRDKAFKA_LOG,
             }
         )
         self._max_batch = max_batch

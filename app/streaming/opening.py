@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from app.domain.errors import KafkaError
+from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.changelog import FencedError, PartitionChangelog, Positions
 from app.streaming.inputs import check_topic_ids
 from app.streaming.operator import ConnectionSettings, Delivery, Probe, Start, StreamSpec
@@ -92,7 +93,11 @@ class PartitionOpener:
 
     def _first_offsets(self, number: int, topics: Iterable[str]) -> dict[str, int]:
         consumer = Consumer(
-            {"bootstrap.servers": self._connection.bootstrap_servers, "group.id": "unused"}
+            {
+                "bootstrap.servers": self._connection.bootstrap_servers,
+                "group.id": "unused",
+                "logger": LIBRDKAFKA_LOG,
+            }
         )
         try:
             return {

@@ -122,19 +122,24 @@ class OwnedPartition:
 
 
 class Ownership:
-    """What is owned now. The generation changes with everything that makes batches stale."""
+    """What is owned now. The generation changes with everything that makes batches stale.
+
+    Changed by the event loop's thread alone. The watchdog reads it from another: what is owned
+    is therefore replaced as a whole, and never changed in place.
+    """
 
     def __init__(self) -> None:
         self.generation = 0
-        self._partitions: dict[int, OwnedPartition] = {}
+        self._partitions: Mapping[int, OwnedPartition] = {}
 
     def get(self, partition: int) -> OwnedPartition | None:
         """The owned partition of that number."""
         return self._partitions.get(partition)
 
     def partitions(self) -> tuple[OwnedPartition, ...]:
-        """All, by number."""
-        return tuple(self._partitions[number] for number in sorted(self._partitions))
+        """All, by number. From any thread."""
+        owned = self._partitions
+        return tuple(owned[number] for number in sorted(owned))
 
     def advance(self) -> None:
         """Declare every batch fetched so far stale: fetching starts again where each stands."""
@@ -142,12 +147,14 @@ class Ownership:
 
     def add(self, owned: Iterable[OwnedPartition]) -> None:
         """Own these as well."""
-        self._partitions.update({one.partition: one for one in owned})
+        self._partitions = {**self._partitions, **{one.partition: one for one in owned}}
         self.advance()
 
     def take(self, numbers: Iterable[int]) -> list[OwnedPartition]:
         """Own some no more: nothing of theirs is processed from here on. They are not closed."""
-        taken = [self._partitions.pop(n) for n in list(numbers) if n in self._partitions]
+        taken = [self._partitions[n] for n in dict.fromkeys(numbers) if n in self._partitions]
+        gone = {one.partition for one in taken}
+        self._partitions = {n: one for n, one in self._partitions.items() if n not in gone}
         self.advance()
         return taken
 
@@ -155,8 +162,7 @@ class Ownership:
         """Own this very object no more; whether it was owned."""
         if self._partitions.get(owned.partition) is not owned:
             return False
-        del self._partitions[owned.partition]
-        self.advance()
+        self.take([owned.partition])
         return True
 
     def numbers(self) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """What the engine tells the outside about itself."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -18,6 +19,12 @@ class StreamTelemetry(Protocol):
     def restored(self, partition: int, records: int, seconds: float, /) -> None:
         """A partition's state was read back."""
 
+    def lags(self, records: Mapping[tuple[str, int], int], /) -> None:
+        """So many records are to be processed, by topic and partition: of these and no others.
+
+        Told by the watchdog, from its own thread; nothing where the broker does not say.
+        """
+
 
 class SilentStreamTelemetry:
     """Hears nothing."""
@@ -32,4 +39,7 @@ class SilentStreamTelemetry:
         """Ignore it."""
 
     def restored(self, partition: int, records: int, seconds: float, /) -> None:
+        """Ignore it."""
+
+    def lags(self, records: Mapping[tuple[str, int], int], /) -> None:
         """Ignore it."""

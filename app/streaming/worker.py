@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import signal
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,14 +13,16 @@ from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-unty
 from confluent_kafka import KafkaException
 
 from app.domain.errors import KafkaError
+from app.observability.health import Health
 from app.streaming.engine import StreamEngine
 from app.streaming.faust_app import BatchConsumer, StreamApp, build_app
 from app.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
+from app.streaming.stopping import StopDeadline, end_process
 from app.streaming.telemetry import StreamTelemetry
+from app.streaming.watchdog import ReadEnds, StallPolicy, Watchdog
 
 logger = logging.getLogger(__name__)
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
 
@@ -31,21 +33,31 @@ async def run_worker(
     connection: ConnectionSettings,
     producer_config: Mapping[str, str | int | float | bool],
     read_topic_ids: Callable[[], Mapping[str, str]],
+    read_ends: ReadEnds,
     telemetry: StreamTelemetry,
+    stall: StallPolicy,
+    publish_health: Callable[[Health], None],
     on_ready: Callable[[], None] = lambda: None,
     probe: Probe = no_probe,
 ) -> None:
     """Run until SIGTERM or SIGINT: then checkpoint, leave the group, return.
+
+    The process ends 20 s after the signal at the latest; where it stalls, if ``stall`` says so.
 
     Raises:
         PandaError: the broker refuses something for good, or state and topics do not fit.
         Exception: a defect; the state on the broker is that of the last checkpoint.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    with tempfile.TemporaryDirectory(prefix="panda-faust-") as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-faust-"))
+
+        def end(error: BaseException | None) -> None:
+            shutil.rmtree(folder, ignore_errors=True)
+            end_process(error)
+
+        deadline = StopDeadline(stop.set, end=end)
+        stack.enter_context(deadline.listening(asyncio.get_running_loop()))
         app = build_app(spec, connection, Path(folder))
         app.engine = engine = StreamEngine(
             spec=spec,
@@ -55,14 +67,22 @@ async def run_worker(
             telemetry=telemetry,
             probe=probe,
         )
+        watchdog = Watchdog(
+            watched=engine,
+            read_ends=read_ends,
+            policy=stall,
+            publish=publish_health,
+            tell_lags=telemetry.lags,
+            on_stall=end,
+        )
         try:
-            await _run(app, engine, spec, stop, on_ready)
+            with watchdog:
+                await _run(app, engine, spec, stop, on_ready, deadline.settle)
         finally:
             engine.close()
-            for number in _STOP_SIGNALS:
-                loop.remove_signal_handler(number)
-    if engine.failure.done():
-        raise _explained(engine.failure.result())
+    failure = _failure(engine)
+    if failure is not None:
+        raise failure
 
 
 async def _run(
@@ -71,6 +91,7 @@ async def _run(
     spec: StreamSpec,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
+    settle: Callable[[BaseException | None], None],
 ) -> None:
     app.finalize()
     stopping = asyncio.ensure_future(stop.wait())
@@ -93,6 +114,7 @@ async def _run(
         logger.info("%s stops", spec.group)
     finally:
         await _hand_over(app, engine)
+        settle(_failure(engine))
         await _cancel(stopping, *helpers)
         await _leave_group(app)
         await _cancel(starting)
@@ -154,8 +176,9 @@ async def _watch(app: StreamApp, engine: StreamEngine) -> None:
             engine.fail(reason)
 
 
-def _explained(error: BaseException) -> BaseException:
-    """What a client library says of the broker, as one line for the user."""
+def _failure(engine: StreamEngine) -> BaseException | None:
+    """Why it could not go on; what a client library says of the broker as one line for people."""
+    error = engine.failed_with()
     if isinstance(error, KafkaException):
         return KafkaError(f"Kafka: {error.args[0].str()}")
     if isinstance(error, GroupError):

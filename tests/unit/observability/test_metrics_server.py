@@ -6,15 +6,20 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from app.observability.health import Health, Status
 from app.observability.server import MetricsAddressError, serve_metrics
 
 LOOPBACK = "127.0.0.1"
 
 
+def well() -> Health:
+    return Health(status=Status.OK)
+
+
 def refusal(host: str, port: int | None) -> str:
     with (
         pytest.raises(MetricsAddressError) as refused,
-        serve_metrics(CollectorRegistry(), host, port),
+        serve_metrics(CollectorRegistry(), host, port, well),
     ):
         pass
     return str(refused.value)
@@ -24,7 +29,7 @@ def test_metrics_are_served_on_a_free_port_where_none_is_set() -> None:
     registry = CollectorRegistry()
     Gauge("panda_test", "A test.", registry=registry).set(3)
     with (
-        serve_metrics(registry, LOOPBACK, None) as port,
+        serve_metrics(registry, LOOPBACK, None, well) as port,
         urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as answer,
     ):
         assert b"panda_test 3.0" in answer.read()

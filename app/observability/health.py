@@ -1,0 +1,85 @@
+"""How a worker is, for whoever asks at ``/health``."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+SILENCE_SECONDS = 30.0
+"""A word that is older says nothing about now."""
+
+
+class Status(StrEnum):
+    """All in all."""
+
+    OK = "ok"
+    STARTING = "starting"
+    STALLED = "stalled"
+    NO_BROKER = "no broker"
+    FAILED = "failed"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why it is not well; what is of one partition says which."""
+
+    reason: str
+    topic: str | None = None
+    partition: int | None = None
+    lag: int | None = None
+    """Records to process."""
+    seconds: float | None = None
+    """For how long it has been so."""
+
+    def __str__(self) -> str:
+        """As part of a line for people."""
+        where = "" if self.topic is None else f"{self.topic}[{self.partition}]: "
+        return where + self.reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a worker is at one moment."""
+
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+
+    def as_json(self) -> str:
+        """One object: ``status``, and ``reasons`` without what does not apply."""
+        reasons = [
+            {
+                name: value
+                for name in ("reason", "topic", "partition", "lag", "seconds")
+                if (value := getattr(reason, name)) is not None
+            }
+            for reason in self.reasons
+        ]
+        return json.dumps({"status": self.status, "reasons": reasons})
+
+
+_STARTING = Health(
+    status=Status.STARTING, reasons=(Reason(reason="the worker has not joined its group yet"),)
+)
+
+
+class HealthBoard:
+    """Where the watchdog writes and the endpoint reads; each from its own thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._word = (_STARTING, clock())
+
+    def write(self, health: Health) -> None:
+        """This is how the worker is now."""
+        self._word = (health, self._clock())
+
+    def read(self) -> Health:
+        """The last word; where it is old, only that."""
+        health, written_at = self._word
+        silence = self._clock() - written_at
+        if silence > SILENCE_SECONDS and health.status is not Status.STARTING:
+            reason = Reason(reason="the watchdog does not look any more", seconds=round(silence, 1))
+            return Health(status=Status.SILENT, reasons=(reason,))
+        return health

@@ -1,0 +1,192 @@
+"""When a worker counts as stalled, and what is said of it."""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.domain.errors import KafkaError
+from app.observability.health import Health, Reason, Status
+from app.streaming.progress import Lag, Progress, TopicPartition
+from app.streaming.watchdog import StalledError, StallPolicy, Watchdog, main_thread_at
+
+A, B = ("ticks", 0), ("ticks", 1)
+LIMIT = 10.0
+
+
+@dataclass
+class FakeEngine:
+    """What the watchdog sees of an engine."""
+
+    durable: dict[TopicPartition, int] = field(default_factory=dict)
+    is_open: bool = True
+    opening_since: float | None = None
+    failure: BaseException | None = None
+
+    def durable_offsets(self) -> Mapping[TopicPartition, int]:
+        return dict(self.durable)
+
+    def failed_with(self) -> BaseException | None:
+        return self.failure
+
+
+class Rig:
+    """A watchdog that looks when it is told to, on a clock of its own."""
+
+    def __init__(self, *, exits: bool = False) -> None:
+        self.engine = FakeEngine()
+        self.now = 1000.0
+        self.ends: dict[TopicPartition, int] | None = {}
+        self.published: list[Health] = []
+        self.lags: list[Mapping[TopicPartition, int]] = []
+        self.stalls: list[StalledError] = []
+        self.watchdog = Watchdog(
+            watched=self.engine,
+            read_ends=self._read_ends,
+            policy=StallPolicy(seconds=LIMIT, exits=exits),
+            publish=self.published.append,
+            tell_lags=self.lags.append,
+            on_stall=self.stalls.append,
+            clock=lambda: self.now,
+        )
+
+    def _read_ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        if self.ends is None:
+            raise KafkaError("no broker answers")
+        return {where: self.ends[where] for where in partitions}
+
+    def look(self, times: int = 1) -> Health:
+        for _ in range(times):
+            self.now += 1
+            health = self.watchdog.look()
+        assert self.published[-1] is health
+        return health
+
+
+def test_a_worker_without_partitions_is_well() -> None:
+    assert Rig().look(100).status is Status.OK
+
+
+def test_before_the_first_assignment_it_is_starting_and_then_stalled() -> None:
+    rig = Rig()
+    rig.engine.is_open, rig.engine.opening_since = False, rig.now
+    assert rig.look().status is Status.STARTING
+    health = rig.look(int(LIMIT))
+    assert health.status is Status.STALLED
+    assert "not open after 11 s" in health.reasons[0].reason
+
+
+def test_a_short_rebalance_is_nothing_to_tell() -> None:
+    rig = Rig()
+    rig.engine.opening_since = rig.now
+    assert rig.look(int(LIMIT)).status is Status.OK
+
+
+def test_records_and_no_checkpoint_for_longer_than_the_limit_is_a_stall() -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends = {A: 5, B: 7}, {A: 25, B: 7}
+    assert rig.look(1 + int(LIMIT)).status is Status.OK
+    health = rig.look()
+    assert health.status is Status.STALLED
+    assert health.reasons == (
+        Reason(
+            reason="20 records to process, and none became durable for 11 s",
+            topic="ticks",
+            partition=0,
+            lag=20,
+            seconds=11.0,
+        ),
+    )
+    assert rig.lags[-1] == {A: 20, B: 0}
+
+
+@pytest.mark.parametrize(
+    "lets_up",
+    [
+        lambda rig: rig.engine.durable.update({A: 6}),
+        lambda rig: rig.ends.update({A: 5}),
+        lambda rig: rig.engine.durable.clear(),
+    ],
+    ids=["a checkpoint", "nothing left to process", "not owned"],
+)
+def test_what_ends_the_wait_begins_it_anew(lets_up) -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends = {A: 5}, {A: 25}
+    rig.look(int(LIMIT))
+    lets_up(rig)
+    rig.look()
+    rig.engine.durable, rig.ends = {A: 6}, {A: 25}
+    assert rig.look(int(LIMIT)).status is Status.OK
+
+
+def test_a_quiet_partition_does_not_count_from_its_last_checkpoint() -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends = {A: 5}, {A: 5}
+    rig.look(100)
+    rig.ends = {A: 6}
+    assert rig.look(int(LIMIT)).status is Status.OK
+
+
+def test_time_without_a_broker_does_not_count() -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends = {A: 5}, {A: 25}
+    rig.look(8)
+    rig.ends = None
+    health = rig.look(100)
+    assert health == Health(status=Status.NO_BROKER, reasons=(Reason(reason="no broker answers"),))
+    assert rig.lags[-1] == {}
+    rig.ends = {A: 25}
+    assert rig.look(4).status is Status.OK
+    assert rig.look().status is Status.STALLED
+
+
+def test_time_in_which_this_process_was_held_up_counts_little() -> None:
+    progress = Progress()
+    progress.look(0, {A: 5}, {A: 25})
+    assert progress.look(3600, {A: 5}, {A: 25}) == [Lag(A, 20, 5.0)]
+
+
+def test_partitions_that_have_gone_have_no_lag() -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends = {A: 5, B: 7}, {A: 25, B: 9}
+    rig.look()
+    del rig.engine.durable[A]
+    rig.look()
+    assert rig.lags == [{A: 20, B: 2}, {B: 2}]
+
+
+def test_what_the_engine_failed_with_is_the_reason() -> None:
+    rig = Rig()
+    rig.engine.failure = KafkaError("topic ticks was deleted")
+    health = rig.look()
+    assert health.status is Status.FAILED
+    assert health.reasons == (Reason(reason="topic ticks was deleted"),)
+
+
+def test_a_stall_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends = {A: 5}, {A: 25}
+    with caplog.at_level(logging.WARNING):
+        rig.look(50)
+        rig.engine.durable = {A: 25}
+        rig.look(5)
+    first, last = caplog.messages
+    assert "ticks[0]: 20 records to process" in first
+    assert "in main_thread_at" in first
+    assert last == "it gets on again"
+    assert rig.stalls == []
+
+
+def test_where_it_is_to_exit_it_does_so_with_a_code_of_its_own() -> None:
+    rig = Rig(exits=True)
+    rig.engine.durable, rig.ends = {A: 5}, {A: 25}
+    rig.look(50)
+    (stalled,) = rig.stalls
+    assert stalled.exit_code == 7
+    assert "ticks[0]: 20 records to process" in str(stalled)
+    assert "\n" not in str(stalled)
+
+
+def test_where_the_main_thread_is_can_be_said() -> None:
+    assert __name__.rpartition(".")[2] in main_thread_at() or "main_thread_at" in main_thread_at()
