@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.domain.errors import ConfigurationError
 
 Delivery = Literal["at_least_once", "exactly_once"]
+TickPolicy = Literal["process", "drop"]
 
 
 class Settings(BaseSettings):
@@ -66,6 +67,16 @@ class Settings(BaseSettings):
         default=10,
         ge=1,
         description="Consecutive failures on one instrument after which a strategy stops there.",
+    )
+    duplicate_ticks: TickPolicy = Field(
+        default="process",
+        description="Ticks with time, price, quantity and volume of the one before: hand them to"
+        " strategies, or drop them. Counted either way.",
+    )
+    out_of_order_ticks: TickPolicy = Field(
+        default="process",
+        description="Ticks older than one that came before on their instrument: hand them to"
+        " strategies, or drop them. Counted either way.",
     )
     delivery: Delivery = Field(
         default="at_least_once",

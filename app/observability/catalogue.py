@@ -53,6 +53,12 @@ class Catalogue:
         self.late_ticks = HotCounter(
             "panda_late_ticks", "Ticks of bars that were closed already.", ["strategy_type"]
         )
+        self.irregular_ticks = HotCounter(
+            "panda_irregular_ticks",
+            "Ticks that repeat the one before (duplicate), or are older than one that came before"
+            " (out_of_order), by outcome (processed, dropped).",
+            ["kind", "outcome"],
+        )
         self.dead_letters = HotCounter(
             "panda_dead_letters", "Records that could not be used.", ["topic", "code"]
         )
@@ -76,6 +82,7 @@ class Catalogue:
             self.rejections,
             self.strategy_errors,
             self.late_ticks,
+            self.irregular_ticks,
             self.dead_letters,
             self.orders,
             self.executions,

@@ -6,6 +6,7 @@ from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.observability.catalogue import Catalogue
+from app.runner.arrival import Irregularity
 
 
 class PrometheusTelemetry:
@@ -13,6 +14,10 @@ class PrometheusTelemetry:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._metrics = catalogue
+
+    def of_recorded_versions(self) -> "PrometheusTelemetry":
+        """For strategies that go on as they were recorded: they are no more strategies for it."""
+        return _OfRecordedVersions(self._metrics)
 
     def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
         """A strategy takes ticks from now on."""
@@ -48,6 +53,10 @@ class PrometheusTelemetry:
         """A tick came after the bar it belongs to was closed."""
         self._metrics.late_ticks.add((strategy_type,))
 
+    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
+        """A tick repeats the one before it, or is older than one before it."""
+        self._metrics.irregular_ticks.add((kind, "dropped" if dropped else "processed"))
+
     def dead_letter(self, topic: str, code: str, /) -> None:
         """A record could not be used."""
         self._metrics.dead_letters.add((topic, code))
@@ -82,3 +91,10 @@ class PrometheusTelemetry:
         self._metrics.consumer_lag_records.replace(
             {(topic, str(partition)): lag for (topic, partition), lag in records.items()}
         )
+
+
+class _OfRecordedVersions(PrometheusTelemetry):
+    """Counts what they do. How many strategies there are, the current ones have said."""
+
+    def strategy_registered(self, config: StrategyConfig, /, *, has_model: bool) -> None:
+        """Ignore it."""
