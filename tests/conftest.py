@@ -1,4 +1,4 @@
-"""The broker that tests marked ``broker`` share, and what keeps them apart on it."""
+"""The servers that tests share, and what keeps the tests apart on them."""
 
 import os
 import secrets
@@ -7,9 +7,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 from hypothesis import settings
+from sqlalchemy import make_url
 
 from app.kafka.admin import connect, delete_topics, topics_with_prefix
 from app.kafka.embedded import EmbeddedKafka
@@ -55,6 +57,28 @@ def topic_prefix(kafka_admin: AdminClient) -> Generator[str]:
     prefix = f"test-{secrets.token_hex(4)}-"
     yield prefix
     delete_topics(kafka_admin, topics_with_prefix(kafka_admin, prefix))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> str:
+    """The database of PANDA_TEST_DATABASE_URL."""
+    url = os.environ.get("PANDA_TEST_DATABASE_URL")
+    if not url:
+        pytest.skip("PANDA_TEST_DATABASE_URL is not set, so there is no PostgreSQL to test on")
+    return url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Generator[str]:
+    """A schema in it of the test's own."""
+    schema = f"test_{secrets.token_hex(8)}"
+    plain = make_url(postgresql_server).set(drivername="postgresql")
+    address = plain.render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        options = {"options": f"-csearch_path={schema}"}
+        yield plain.update_query_dict(options).render_as_string(hide_password=False)
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.fixture(scope="session")

@@ -1,36 +1,26 @@
 """The whole system with worker processes that come and go, and everything that it left behind."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
-from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import Message, Producer
 
-from app.bootstrap import build_factory
 from app.domain.config import StrategyConfig
 from app.domain.market import MarketTick
 from app.domain.trading import ExecutionReport, Stage
 from app.kafka.partitioner import producer_config
-from app.kafka.ports import free_ports
-from app.store.acceptance import factory_check
-from app.store.database import Database
-from app.store.sql import SqlStrategyRepository
 from app.streaming.operator import Output
 from tests.chaos.oracle import Oracle
-from tests.support.system import System, WorkerProcess, _now
+from tests.support.system import System, WorkerProcess
 
 SESSION_SECONDS = 3.0
-PATIENCE_SECONDS = 240.0
 ENTRY = Path(__file__).with_name("faulty_worker.py")
 OUTPUTS = ("signals", "rejections", "ticks.dlq")
 
@@ -73,6 +63,8 @@ class Verdict:
 class ChaosSystem(System):
     """A ``System`` whose workers may die."""
 
+    patience_seconds = 240.0
+
     def __init__(
         self, folder: Path, bootstrap_servers: str, prefix: str, delivery: str = "at_least_once"
     ) -> None:
@@ -87,9 +79,7 @@ class ChaosSystem(System):
         self.versions = self._stored()
 
     def change(self, config: StrategyConfig, **parameters: object) -> None:
-        check = factory_check(build_factory(self.settings))
-        with Database(self.settings.effective_database_url) as database:
-            repository = SqlStrategyRepository(database, check=check, clock=_now)
+        with self.repository() as repository:
             repository.update_parameters(config.id, {**config.parameters, **parameters})
         known = {(c.id, c.version) for c in self.versions}
         order = [c.id for c in self._stored()]
@@ -97,58 +87,29 @@ class ChaosSystem(System):
         self.versions = sorted([*self.versions, *new], key=lambda c: (order.index(c.id), c.version))
 
     def _stored(self) -> list[StrategyConfig]:
-        check = factory_check(build_factory(self.settings))
-        with Database(self.settings.effective_database_url) as database:
-            return list(SqlStrategyRepository(database, check=check, clock=_now).load().usable)
+        with self.repository() as repository:
+            return list(repository.load().usable)
 
     # Workers
 
     def spawn(self, program: str, fault: Fault | None = None, **env: str) -> WorkerProcess:
-        (port,) = free_ports(1)
-        log = self.folder / f"{len(self.workers):03}-{program}.log"
         args = [] if fault is None else [fault.step, str(fault.nth), fault.signal.name]
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, str(ENTRY), program, *args],
-                env={
-                    **os.environ,
-                    **self.environment.variables,
-                    "PANDA_DELIVERY": self.delivery,
-                    "PANDA_LOG_FORMAT": "json",
-                    "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
-                    "PANDA_METRICS_PORT": str(port),
-                    **env,
-                },
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-        worker = WorkerProcess(process, log, port)
-        self.workers.append(worker)
-        return worker
-
-    def close(self) -> None:
-        for worker in self.workers:
-            if worker.process.poll() is None:
-                worker.process.kill()  # stopped or not
-            worker.process.wait()
+        return self._spawn(
+            program,
+            [str(ENTRY), program, *args],
+            {
+                "PANDA_DELIVERY": self.delivery,
+                "PANDA_LOG_FORMAT": "json",
+                "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
+                **env,
+            },
+        )
 
     def rebalances(self, program: str = "runner") -> int:
         """Generations of the group that some worker has seen."""
         pattern = re.compile(rf"generation (\d+) of {re.escape(self.settings.topic_prefix)}panda-")
         logs = [w.log for w in self.workers if w.log.name.endswith(f"-{program}.log")]
         return len({n for log in logs for n in pattern.findall(log.read_text("utf-8", "replace"))})
-
-    def until(
-        self, what: str, condition: Callable[[], bool], patience: float | None = None
-    ) -> None:
-        limit = PATIENCE_SECONDS if patience is None else patience
-        deadline = time.monotonic() + limit
-        while not condition():
-            assert time.monotonic() < deadline, f"{what}: not within {limit:.0f} s"
-            time.sleep(0.1)
 
     def told(self, worker: WorkerProcess) -> str:
         """The end of its log, without what strategies do."""
@@ -159,36 +120,6 @@ class ChaosSystem(System):
         return psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED
 
     # Afterwards
-
-    def raw(self, topic: str, *, committed: bool = True) -> list[Message]:
-        """The records of a topic, by partition and offset."""
-        name = self.settings.topic(topic)
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed" if committed else "read_uncommitted",
-            }
-        )
-        found: list[Message] = []
-        left = self.partitions[topic]
-        try:
-            consumer.assign([TopicPartition(name, n, 0) for n in range(left)])
-            while left:
-                message = consumer.poll(30)
-                assert message is not None, f"{name} cannot be read"
-                error = message.error()
-                if error is None:
-                    found.append(message)
-                    continue
-                assert error.code() == ClientError._PARTITION_EOF, error
-                left -= 1
-        finally:
-            consumer.close()
-        return sorted(found, key=lambda m: (m.partition(), m.offset()))
 
     def verdict(self) -> Verdict:
         """Compare everything with one uninterrupted pass."""
@@ -208,7 +139,7 @@ class ChaosSystem(System):
         events = [e.execution_id for e in executions]
         signals = {s.signal_id: s for s in self.values("signals")}
         answered = {o.signal_id for o in orders} | {
-            r.signal_id for r in self.values("rejections") if r.stage != "RUNNER"
+            r.signal_id for r in self.values("rejections") if r.stage is not Stage.RUNNER
         }
         to_trade = {i for i, s in signals.items() if s.signal_type != "HOLD" and s.brokers}
         return Verdict(

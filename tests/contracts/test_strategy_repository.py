@@ -1,17 +1,14 @@
 """What every ``StrategyRepository`` does: in memory, on SQLite, on PostgreSQL."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import make_url
 
 from app.domain.config import StrategyConfig
 from app.store.database import Database
@@ -26,17 +23,7 @@ from app.store.repository import (
     UnusableRow,
 )
 from app.store.sql import SqlStrategyRepository
-
-
-class Clock:
-    """A second later every time it is asked."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2024, 1, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
+from tests.unit.fakes.clock import Clock
 
 
 class Check:
@@ -73,21 +60,6 @@ def repository(
     with Database(url) as database:
         upgrade(database)
         yield SqlStrategyRepository(database, check=check, clock=clock)
-
-
-@pytest.fixture
-def postgresql_url() -> Iterator[str]:
-    url = os.environ.get("PANDA_TEST_DATABASE_URL")
-    if not url:
-        pytest.skip("PANDA_TEST_DATABASE_URL is not set, so there is no PostgreSQL to test on")
-    schema = f"test_{uuid4().hex}"
-    plain = make_url(url).set(drivername="postgresql")
-    address = plain.render_as_string(hide_password=False)
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        options = {"options": f"-csearch_path={schema}"}
-        yield plain.update_query_dict(options).render_as_string(hide_password=False)
-        connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def config(**changes: object) -> StrategyConfig:

@@ -1,14 +1,11 @@
 """What every ``StatusRepository`` does: in memory, on SQLite, on PostgreSQL."""
 
-import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from app.domain.status import StrategyState, StrategyStatus
 from app.store.database import Database
@@ -16,19 +13,9 @@ from app.store.memory import InMemoryStatusRepository
 from app.store.migrate import upgrade
 from app.store.repository import ReportedStatus, StatusRepository
 from app.store.sql_status import SqlStatusRepository
+from tests.unit.fakes.clock import Clock
 
 A, B = uuid4(), uuid4()
-
-
-class Clock:
-    """A second later every time it is asked."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2024, 1, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
 
 
 @pytest.fixture
@@ -49,21 +36,6 @@ def repository(
     with Database(url) as database:
         upgrade(database)
         yield SqlStatusRepository(database, clock=clock)
-
-
-@pytest.fixture
-def postgresql_url() -> Iterator[str]:
-    url = os.environ.get("PANDA_TEST_DATABASE_URL")
-    if not url:
-        pytest.skip("PANDA_TEST_DATABASE_URL is not set, so there is no PostgreSQL to test on")
-    schema = f"test_{uuid4().hex}"
-    plain = make_url(url).set(drivername="postgresql")
-    address = plain.render_as_string(hide_password=False)
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        options = {"options": f"-csearch_path={schema}"}
-        yield plain.update_query_dict(options).render_as_string(hide_password=False)
-        connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def status(

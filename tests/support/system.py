@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.error import URLError
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,8 +41,6 @@ from app.store.repository import ReportedStatus
 from app.store.sql import SqlStrategyRepository
 from app.store.sql_status import SqlStatusRepository
 from app.wire.codecs import load_codecs
-
-PATIENCE_SECONDS = 120.0
 
 
 class Located(NamedTuple):
@@ -92,6 +90,8 @@ class WorkerProcess:
 class System:
     """Everything of one test, apart from that of all others by a prefix."""
 
+    patience_seconds: ClassVar[float] = 120.0
+
     def __init__(self, folder: Path, bootstrap_servers: str, prefix: str) -> None:
         self.folder = folder
         self.bootstrap_servers = bootstrap_servers
@@ -121,11 +121,15 @@ class System:
     # Strategies
 
     def add(self, *configs: StrategyConfig) -> None:
-        check = factory_check(build_factory(self.settings))
-        with Database(self.settings.effective_database_url) as database:
-            repository = SqlStrategyRepository(database, check=check, clock=_now)
+        with self.repository() as repository:
             for config in configs:
                 repository.add(config)
+
+    @contextmanager
+    def repository(self) -> Iterator[SqlStrategyRepository]:
+        check = factory_check(build_factory(self.settings))
+        with Database(self.settings.effective_database_url) as database:
+            yield SqlStrategyRepository(database, check=check, clock=_now)
 
     def statuses(self) -> tuple[ReportedStatus, ...]:
         with Database(self.settings.effective_database_url) as database:
@@ -159,14 +163,17 @@ class System:
     def start(
         self, *programs: str, env: Mapping[str, str] | None = None, args: Sequence[str] = ()
     ) -> list[WorkerProcess]:
-        return [self._start(program, env or {}, args) for program in programs]
+        return [
+            self._spawn(program, ["-m", "app", "worker", program, *args], env or {})
+            for program in programs
+        ]
 
-    def _start(self, program: str, env: Mapping[str, str], args: Sequence[str]) -> WorkerProcess:
+    def _spawn(self, program: str, args: Sequence[str], env: Mapping[str, str]) -> WorkerProcess:
         (port,) = free_ports(1)
-        log = self.folder / f"{program}-{len(self.workers)}.log"
+        log = self.folder / f"{len(self.workers):03}-{program}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app", "worker", program, *args],
+                [sys.executable, *args],
                 env={
                     **os.environ,
                     **self.environment.variables,
@@ -186,7 +193,7 @@ class System:
     def close(self) -> None:
         for worker in self.workers:
             if worker.process.poll() is None:
-                worker.process.kill()
+                worker.process.kill()  # stopped or not
             worker.process.wait()
 
     def panda(
@@ -206,12 +213,25 @@ class System:
     # Watching
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
+        """Until then no worker may fail."""
+
+        def is_so() -> bool:
+            if condition():
+                return True
             for worker in self.workers:
                 code = worker.process.poll()
                 assert code in (None, 0), f"a worker ended with {code}:\n{_tail(worker.log)}"
-            assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_SECONDS:.0f} s"
+            return False
+
+        self.until(what, is_so)
+
+    def until(
+        self, what: str, condition: Callable[[], bool], patience: float | None = None
+    ) -> None:
+        limit = self.patience_seconds if patience is None else patience
+        deadline = time.monotonic() + limit
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not within {limit:.0f} s"
             time.sleep(0.1)
 
     @contextmanager
@@ -230,10 +250,9 @@ class System:
 
             self.wait(f"{published} ticks processed by every stage", settled)
 
-    def records(self, topic: str) -> list[Located]:
-        """All records of a topic, decoded where it has a codec, by partition and offset."""
+    def raw(self, topic: str) -> list[Message]:
+        """All records of a topic, by partition and offset."""
         name = self.settings.topic(topic)
-        decode = self.codecs.by_topic[topic].decode if topic in self.codecs.by_topic else None
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -243,32 +262,37 @@ class System:
                 "enable.partition.eof": True,
             }
         )
-        found: list[Located] = []
+        found: list[Message] = []
+        left = self.partitions[topic]
         try:
-            left = self.partitions[topic]
             consumer.assign([TopicPartition(name, n, 0) for n in range(left)])
             while left:
-                message = consumer.poll(10)
+                message = consumer.poll(30)
                 assert message is not None, f"{name} cannot be read"
                 error = message.error()
-                if error is not None:
-                    assert error.code() == ClientError._PARTITION_EOF, error
-                    left -= 1
+                if error is None:
+                    found.append(message)
                     continue
-                value = message.value()
-                found.append(
-                    Located(
-                        topic,
-                        message.partition(),
-                        message.offset(),
-                        message.key(),
-                        decode(value) if decode else value,
-                        dict(message.headers() or ()),
-                    )
-                )
+                assert error.code() == ClientError._PARTITION_EOF, error
+                left -= 1
         finally:
             consumer.close()
-        return sorted(found, key=lambda record: (record.partition, record.offset))
+        return sorted(found, key=lambda m: (m.partition(), m.offset()))
+
+    def records(self, topic: str) -> list[Located]:
+        """The same, decoded where the topic has a codec."""
+        codec = self.codecs.by_topic.get(topic)
+        return [
+            Located(
+                topic,
+                message.partition(),
+                message.offset(),
+                message.key(),
+                codec.decode(message.value()) if codec else message.value(),
+                dict(message.headers() or ()),
+            )
+            for message in self.raw(topic)
+        ]
 
     def values(self, topic: str) -> list[Any]:
         return [record.value for record in self.records(topic)]

@@ -1,4 +1,3 @@
-import os
 import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -110,21 +109,15 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
     assert "hunter2" not in message
 
 
-def test_a_wrong_password_is_one_line_without_it() -> None:
-    given = os.environ.get("PANDA_TEST_DATABASE_URL")
-    if not given:
-        pytest.skip("PANDA_TEST_DATABASE_URL is not set, so there is no PostgreSQL to test on")
-    url = make_url(given).set(password="hunter2")
+def test_a_wrong_password_is_one_line_without_it(postgresql_server: str) -> None:
+    url = make_url(postgresql_server).set(password="hunter2")
     message = failure_of(url.render_as_string(hide_password=False))
     assert "hunter2" not in message
     assert message.endswith("check user and password in PANDA_DATABASE_URL")
 
 
-def test_a_database_that_is_not_there_is_one_line() -> None:
-    given = os.environ.get("PANDA_TEST_DATABASE_URL")
-    if not given:
-        pytest.skip("PANDA_TEST_DATABASE_URL is not set, so there is no PostgreSQL to test on")
-    url = make_url(given).set(database="nowhere").render_as_string(hide_password=False)
+def test_a_database_that_is_not_there_is_one_line(postgresql_server: str) -> None:
+    url = make_url(postgresql_server).set(database="nowhere").render_as_string(hide_password=False)
     assert failure_of(url).endswith("create it, or check PANDA_DATABASE_URL")
 
 

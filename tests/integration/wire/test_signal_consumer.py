@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import count, islice
 from typing import Any
 
@@ -15,39 +13,20 @@ from confluent_kafka.cimpl import NewTopic
 from app import SignalConsumer
 from app.consumer import UndecodableRecord, UndecodableSignalError
 from app.domain.errors import KafkaError
-from app.domain.signals import SignalType, TradingSignal
+from app.domain.signals import TradingSignal
 from app.kafka.admin_calls import create_topics
 from app.kafka.groups import committed_offsets
 from app.kafka.partitioner import producer_config
 from app.wire.codecs import load_codecs
-from tests.unit.fakes.values import changed
+from tests.unit.fakes import values
 
 pytestmark = pytest.mark.broker
 
 CODEC = load_codecs().signals
-FIRST = TradingSignal.of(
-    signal_id="s-0",
-    strategy_id="rsi",
-    strategy_type="rules_rsi",
-    strategy_version=1,
-    model_digest=None,
-    instrument_token=408065,
-    signal_type=SignalType.BUY,
-    confidence=0.7,
-    quantity=1,
-    price=Decimal("184.32"),
-    reasoning=None,
-    event_time=datetime(2013, 10, 7, 13, 30, tzinfo=UTC),
-    tick_price=Decimal("184.32"),
-    brokers=("paper",),
-    tick_topic_id="topic-1",
-    tick_partition=0,
-    tick_offset=0,
-)
 
 
 def signal(offset: int, **changes: Any) -> TradingSignal:
-    return changed(FIRST, signal_id=f"s-{offset}", tick_offset=offset, **changes)
+    return values.signal(signal_id=f"s-{offset}", tick_offset=offset, **changes)
 
 
 @pytest.fixture

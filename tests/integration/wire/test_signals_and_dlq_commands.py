@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from typer.testing import CliRunner
 from app.cli.main import app
 from app.domain.errors import ConfigurationError, KafkaError
 from app.domain.market import MarketTick
-from app.domain.signals import SignalType, TradingSignal
+from app.domain.signals import TradingSignal
 from app.kafka.admin import end_offsets, start_offsets
 from app.kafka.admin_calls import create_topics, delete_topics
 from app.kafka.partitioner import producer_config
@@ -29,6 +28,7 @@ from app.kafka.replay_ledger import ReplayLedger
 from app.wire.codecs import load_codecs
 from app.wire.dead_letter import DeadLetter
 from app.wire.errors import InvalidPriceError, TooShortError, WireError
+from tests.unit.fakes import values
 
 pytestmark = pytest.mark.broker
 
@@ -43,24 +43,12 @@ def tick(token: int, price: str = "184.32") -> MarketTick:
 
 
 def signal(offset: int, *, strategy_id: str = "abc-1", token: int = 1) -> TradingSignal:
-    return TradingSignal.of(
+    return values.signal(
         signal_id=f"s-{offset}",
         strategy_id=strategy_id,
-        strategy_type="rules_rsi",
-        strategy_version=1,
-        model_digest=None,
         instrument_token=token,
-        signal_type=SignalType.BUY,
-        confidence=0.7,
-        quantity=1,
-        price=Decimal("184.32"),
-        reasoning=None,
-        event_time=MOMENT,
-        tick_price=Decimal("184.32"),
-        brokers=("paper",),
-        tick_topic_id="t",
-        tick_partition=0,
         tick_offset=offset,
+        event_time=MOMENT,
     )
 
 
@@ -165,7 +153,7 @@ def test_tail_prints_each_signal_as_one_json_object(broker: Broker):
         broker.send("signals", CODECS.signals.encode(signal(number)))
     lines = json_lines(panda(*TAIL, "--json"))
     assert [line["signal_id"] for line in lines] == ["s-0", "s-1", "s-2"]
-    assert lines[0]["price"] == "184.32"
+    assert lines[0]["price"] == "100.5"
     assert lines[0]["event_time"] == "2013-10-07T13:30:00Z"
     assert lines[0]["tick_offset"] == 0
 
