@@ -12,14 +12,25 @@ logger = logging.getLogger(__name__)
 
 
 class KeyMismatchError(WireError):
-    """The record's key is not its instrument token: it lies in a partition of another one."""
+    """The record's key is not that of its value: it may lie in a partition of another one.
+
+    The key is the instrument token in ASCII digits, or the account.
+    """
 
     code = "KEY_MISMATCH"
 
-    def __init__(self, key: bytes | None, instrument_token: int) -> None:
-        super().__init__(
-            f"the key {key!r} is not the instrument token {instrument_token} in ASCII digits"
-        )
+    def __init__(self, key: bytes | None, expected: bytes) -> None:
+        super().__init__(f"the key is {key!r}, and by the value it must be {expected!r}")
+
+
+def check_key(message: Message, expected: bytes) -> None:
+    """See that a record lies where the state that it belongs to is.
+
+    Raises:
+        KeyMismatchError: its key is another one.
+    """
+    if message.key() != expected:
+        raise KeyMismatchError(message.key(), expected)
 
 
 class DeadLetterWriter:

@@ -7,7 +7,7 @@ from app.domain.trading import ExecutionReport, Order, Rejection
 from app.risk.engine import Approved, Rejected, RiskEngine
 from app.risk.ledger import LedgerRecord, WorkingOrder
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
-from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
 from app.streaming.state_codec import RiskStateCodec
 from app.wire.errors import WireError
@@ -80,6 +80,7 @@ class RiskOperator:
 
     def _on_signal(self, message: Message) -> Iterable[Output]:
         signal = self._signals.decode(message.value(), message.timestamp()[1])
+        check_key(message, b"%d" % signal.instrument_token)
         for verdict in self._engine.on_signal(signal):
             match verdict:
                 case Approved(order=order):
@@ -96,5 +97,7 @@ class RiskOperator:
                     )
 
     def _on_execution(self, message: Message) -> Iterable[Output]:
-        self._engine.on_execution(self._executions.decode(message.value(), message.timestamp()[1]))
+        report = self._executions.decode(message.value(), message.timestamp()[1])
+        check_key(message, b"%d" % report.instrument_token)
+        self._engine.on_execution(report)
         return ()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.execution.router import OrderRouter
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
-from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from app.streaming.operators.ports import Decoder, Encoder, StageTelemetry
 from app.streaming.state_codec import RouteRecordCodec
 from app.wire.errors import WireError
@@ -43,6 +43,7 @@ class RouterOperator:
         for message in messages:
             try:
                 order = self._orders.decode(message.value(), message.timestamp()[1])
+                check_key(message, order.account.encode())
             except WireError as error:
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue

@@ -103,7 +103,7 @@ class RunnerOperator:
                 continue
             key = keys[tick.instrument_token]
             if message.key() != key:
-                error = KeyMismatchError(message.key(), tick.instrument_token)
+                error = KeyMismatchError(message.key(), key)
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
             for said in process(tick, message.offset() or 0):
