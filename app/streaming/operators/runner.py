@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.domain.ids import rejection_id
 from app.domain.signals import TradingSignal
-from app.domain.trading import Activation, Rejection, RejectionCode, Stage
+from app.domain.trading import Activation, Rejection, RejectionCode, Stage, Violation
 from app.runner.partition import PartitionRunner
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter, KeyMismatchError
@@ -169,18 +168,4 @@ def _refused(signal: TradingSignal, error: WireError) -> Rejection:
     code = next(
         (code for kind, code in _CODES if isinstance(error, kind)), RejectionCode.INVALID_SIGNAL
     )
-    return Rejection(
-        rejection_id=rejection_id(Stage.RUNNER, signal.signal_id),
-        stage=Stage.RUNNER,
-        code=code,
-        reason=str(error),
-        signal_id=signal.signal_id,
-        strategy_id=signal.strategy_id,
-        strategy_type=signal.strategy_type,
-        instrument_token=signal.instrument_token,
-        account=None,
-        broker=None,
-        event_time=signal.event_time,
-        tick_partition=signal.tick_partition,
-        tick_offset=signal.tick_offset,
-    )
+    return Rejection.of_signal(signal, Stage.RUNNER, Violation(code=code, reason=str(error)))
