@@ -224,6 +224,17 @@ def test_lags_follow_the_partitions(system: System) -> None:
     assert health(first)[0] == 200
 
 
+def test_a_worker_for_which_no_partition_is_left_is_well(system: System) -> None:
+    add_rules(system)
+    many = system.start(*["runner"] * 5, env={"PANDA_STALL_SECONDS": "3"})
+    system.wait(
+        "all have joined", lambda: sorted(len(lags(one)) for one in many) == [0, 1, 1, 1, 1]
+    )
+    joined = time.monotonic()
+    system.wait("longer than a stall takes", lambda: time.monotonic() > joined + 8)
+    assert [health(one)[0] for one in many] == [200] * 5
+
+
 def test_told_to_stop_without_a_broker_it_gives_up_and_loses_nothing(
     on_own_broker: System, own_broker: EmbeddedKafka
 ) -> None:

@@ -159,6 +159,10 @@ def exposed(registry: CollectorRegistry) -> Samples:
         ),
         (lambda t: t.assigned(4), {"panda_assigned_partitions{}": 4}),
         (lambda t: t.restored(3, 100, 0.5), {"panda_restore_seconds{partition=3}": 0.5}),
+        (
+            lambda t: t.lags({("ticks", 3): 20}),
+            {"panda_consumer_lag_records{partition=3,topic=ticks}": 20},
+        ),
     ],
 )
 def test_what_is_told_is_exposed_under_its_name_and_labels(

@@ -398,6 +398,32 @@ def test_a_stopping_worker_opens_nothing() -> None:
     on_rig(test)
 
 
+def test_it_says_since_when_partitions_are_not_open() -> None:
+    async def test(rig: Rig) -> None:
+        engine = rig.engine
+        assert (engine.is_open, engine.opening_since) == (True, None)
+        rig.now += 1
+        handed_over_at = rig.now
+        await engine.hand_over([0])
+        assert engine.opening_since == handed_over_at
+        rig.now += 1
+        during: list[float | None] = []
+        open_one = rig.open
+
+        def look_and_open(number: int) -> OwnedPartition:
+            during.append(engine.opening_since)
+            return open_one(number)
+
+        rig.open = look_and_open  # type: ignore[method-assign]
+        await engine.open([0], 2)
+        assert during == [handed_over_at]
+        assert engine.opening_since is None
+        await engine.open([], 3)
+        assert (engine.is_open, engine.opening_since) == (True, None)
+
+    on_rig(test)
+
+
 def test_a_topic_created_anew_meanwhile_stops_the_checkpoint() -> None:
     async def test(rig: Rig) -> None:
         await rig.engine.process(rig.batch(10))
