@@ -182,5 +182,5 @@ def load_settings() -> Settings:
         name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{name}: {message}") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"a PANDA_ setting cannot be read: {error}") from error

@@ -24,7 +24,7 @@ CONFIGURATION = """\
 
 Every setting is an environment variable, or a line in a file `.env` in the current directory.
 The environment goes before the file. `panda` names a variable whose value it cannot use and ends
-with exit code 3.
+with exit code 3; it warns of one that begins with `PANDA_` and is no setting.
 
 | variable | default | meaning |
 |---|---|---|

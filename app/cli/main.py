@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from app.cli import control, db, demo, dev, dlq, publish, signals, strategies, topics, train, worker
+from app.cli.unknown_variables import warn_of_unknown_variables
 from app.domain.errors import PandaError
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.callback()(warn_of_unknown_variables)
 app.add_typer(dev.app, name="dev")
 app.add_typer(worker.app, name="worker")
 app.add_typer(control.app, name="control")
