@@ -46,8 +46,8 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
         raise KafkaError(f"not sent to {topic}: {reason}; assume that nothing changed")
 
 
-def read_control_events(settings: Settings) -> tuple[ControlEvent, ...]:
-    """The newest event of every account, by account.
+def read_trading_states(settings: Settings) -> TradingStates:
+    """What the topic says of every account now.
 
     Raises:
         KafkaError: the topic cannot be read.
@@ -60,7 +60,7 @@ def read_control_events(settings: Settings) -> tuple[ControlEvent, ...]:
     with ControlWatcher(
         bootstrap_servers=servers, topic=topic, decoder=codecs.control, states=states
     ):
-        return states.events()
+        return states
 
 
 def _topic(settings: Settings) -> tuple[str, str]:

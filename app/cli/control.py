@@ -55,9 +55,14 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Show the newest state of every account that has one."""
-    from app.bootstrap.control import read_control_events
+    from app.bootstrap.control import read_trading_states
 
-    for event in read_control_events(load_settings()):
+    states = read_trading_states(load_settings())
+    events = states.events()
+    if not (events or as_json):
+        state = states.of(ALL_ACCOUNTS)
+        _notices.print(f"no state was set for any account: every account is {state}")
+    for event in events:
         if as_json:
             typer.echo(
                 json.dumps(

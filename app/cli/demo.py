@@ -43,7 +43,9 @@ def demo(
 ) -> None:
     """Publish ticks, run all workers, show what passes, and sum it up.
 
-    Needs nothing but this package: broker and database are the demo's own, and go with it.
+    Needs nothing but this package: broker and database are the demo's own, and go with it. The
+    database of PANDA_DATABASE_URL is never touched. Where PANDA_KAFKA_BOOTSTRAP_SERVERS is set,
+    that broker is used: the demo's topics get names of their own there, and stay.
     """
     from app.demo.environment import demo_environment
     from app.demo.run import run_demo

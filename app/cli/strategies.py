@@ -28,6 +28,9 @@ from app.store.templates import TEMPLATES
 app = typer.Typer(help="The strategies in the database.", no_args_is_help=True)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
+_RUN_FROM = "runner workers take this up at their next start"
+_RUN_UNTIL = "runner workers that are up go on as before until they are started again"
+
 PLAIN_WIDTH = 160
 """Columns of a table that no terminal shows."""
 
@@ -79,6 +82,7 @@ def seed(
 ) -> None:
     """Add one strategy of each built-in type; those that are there stay as they are."""
     tokens, names = instruments_of(instruments), brokers_of(brokers)
+    added = False
     with _open_store() as store:
         for template in TEMPLATES:
             config = template.configured(tokens, names)
@@ -87,8 +91,11 @@ def seed(
             except StrategyExistsError:
                 _notices.print(f"{config.strategy_type} is there already, left as it is")
             else:
+                added = True
                 _notices.print(f"{config.strategy_type} added")
             typer.echo(str(config.id))
+    if added:
+        _notices.print(_RUN_FROM)
 
 
 @app.command()
@@ -132,7 +139,7 @@ def add(
         raise ConfigurationError(str(error)) from error
     with _open_store() as store:
         store.strategies.add(config)
-    _notices.print(f"{strategy_type} added; workers run it from their next start on")
+    _notices.print(f"{strategy_type} added; {_RUN_FROM}")
     typer.echo(str(config.id))
 
 
@@ -144,21 +151,25 @@ def enable(ids: Ids) -> None:
 
 @app.command()
 def disable(ids: Ids) -> None:
-    """Let workers run strategies no more, from their next start on."""
+    """Let workers run strategies no more; those that are up do until they are started again."""
     _switch(ids, enabled=False)
 
 
 def _switch(ids: list[str], *, enabled: bool) -> None:
-    word = "enabled" if enabled else "disabled"
+    word, when = ("enabled", _RUN_FROM) if enabled else ("disabled", _RUN_UNTIL)
+    any_changed = False
     with _open_store() as store:
         rows = store.rows()
         change = store.strategies.enable if enabled else store.strategies.disable
         for row in [find(rows, start) for start in ids]:
             changed = change(_uuid(row))
+            any_changed = any_changed or changed
             _notices.print(f"{row.id} {'is now' if changed else 'was already'} {word}")
             if enabled and isinstance(row.row, UnusableRow):
                 _notices.print(f"note: {row.id} cannot be used: {row.row.reason}")
             typer.echo(row.id)
+    if any_changed:
+        _notices.print(when)
 
 
 def _uuid(row: Row) -> UUID:

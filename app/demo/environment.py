@@ -53,7 +53,8 @@ def demo_environment(
     """Make it all, and take it away at the end of the block.
 
     On a broker that the settings name, topics get a prefix of their own and stay there; else an
-    embedded broker is started that goes with everything in it.
+    embedded broker is started that goes with everything in it. The database is always the demo's
+    own: strategies that other workers may run are nothing to try things on.
 
     Raises:
         PandaError: the broker or the database cannot be had; the message says why.
@@ -80,6 +81,8 @@ def demo_environment(
             folder=folder,
             bootstrap_servers=bootstrap_servers,
         )
+        if settings.database_url is not None:
+            say("strategies go into a database of the demo's own; PANDA_DATABASE_URL is left alone")
         say("applying topics, migrating and seeding the database")
         _apply_topics(environment)
         _seed(environment, instruments)

@@ -152,6 +152,12 @@ def test_the_kill_switch_halts_running_workers(system: System) -> None:
     system.wait_until_settled(published)
     assert len(system.values("orders")) == 3
 
+    unset = system.panda("control", "show")
+    assert (unset.stdout, unset.stderr) == (
+        "",
+        "no state was set for any account: every account is ACTIVE\n",
+    )
+    assert system.panda("control", "show", "--json").stdout == ""
     halted = system.panda("control", "halt", "--reason", "a test")
     assert halted.returncode == 0, halted.stderr
     system.wait(

@@ -138,6 +138,21 @@ def test_strategies_are_switched_by_the_beginnings_of_their_ids(seeded: Panda) -
     ]
 
 
+def test_what_changes_is_said_to_take_effect_at_the_next_start(seeded: Panda) -> None:
+    (first, *_) = [row["id"] for row in listed(seeded)]
+    added = seeded("strategies", "add", "rules_rsi", "--instruments", "1")
+    assert added.stderr == "rules_rsi added; runner workers take this up at their next start\n"
+    assert seeded("strategies", "disable", first).stderr.splitlines() == [
+        f"{first} is now disabled",
+        "runner workers that are up go on as before until they are started again",
+    ]
+    assert seeded("strategies", "disable", first).stderr == f"{first} was already disabled\n"
+    assert seeded("strategies", "enable", first).stderr.splitlines() == [
+        f"{first} is now enabled",
+        "runner workers take this up at their next start",
+    ]
+
+
 def test_an_id_that_is_not_there_changes_nothing(seeded: Panda) -> None:
     before = listed(seeded)
     with pytest.raises(ConfigurationError, match="no strategy id begins with 'zzz'"):
