@@ -25,7 +25,7 @@ def main(
     runs: Annotated[int | None, typer.Option(min=1, help="Rounds.")] = None,
     ticks: Annotated[int | None, typer.Option(min=1000, help="Ticks of throughput.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="How long latency, market and restart run.")
+        float | None, typer.Option(min=1, help="How long all but throughput and scaling run.")
     ] = None,
     program: Annotated[
         list[str] | None, typer.Option(help="Only programs with this word in their name.")
@@ -63,7 +63,8 @@ def _adjusted(
     if ticks is not None:
         changes |= {"ticks": ticks, "scaling_ticks": ticks}
     if seconds is not None:
-        changes |= dict.fromkeys(("latency_seconds", "market_seconds", "restart_seconds"), seconds)
+        timed = (Part.LATENCY, Part.MARKET, Part.RESTART, Part.BACKPRESSURE)
+        changes |= dict.fromkeys((f"{part}_seconds" for part in timed), seconds)
     return replace(options, **changes)
 
 
@@ -74,7 +75,7 @@ def _cluster_folder() -> Iterator[Path]:
 
 
 def _run(part: Part, session: Session) -> Outcome:
-    from benchmarks.parts import latency, market, restart, scaling, throughput
+    from benchmarks.parts import backpressure, latency, market, restart, scaling, throughput
 
     match part:
         case Part.THROUGHPUT:
@@ -87,6 +88,8 @@ def _run(part: Part, session: Session) -> Outcome:
             return market.run(session)
         case Part.RESTART:
             return restart.run(session)
+        case Part.BACKPRESSURE:
+            return backpressure.run(session)
 
 
 def _print(part: Part, outcome: Outcome) -> None:

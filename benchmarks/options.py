@@ -19,6 +19,7 @@ class Part(StrEnum):
     LATENCY = "latency"
     MARKET = "market"
     RESTART = "restart"
+    BACKPRESSURE = "backpressure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Options:
     restart_rate: int = 9_000
     restart_seconds: float = 600.0
     restart_states: int = 20_000
+    backpressure_rate: int = 10_000
+    backpressure_seconds: float = 600.0
 
     def wants(self, name: str) -> bool:
         return not self.peers or any(word in name for word in self.peers)
@@ -63,4 +66,5 @@ class Options:
             restart_rate=2_000,
             restart_seconds=8.0,
             restart_states=2_000,
+            backpressure_seconds=10.0,
         )

@@ -25,7 +25,7 @@ from app.store.acceptance import factory_check
 from app.store.database import Database
 from app.store.migrate import upgrade
 from app.store.sql import SqlStrategyRepository
-from benchmarks import work
+from benchmarks import slow_rsi, work
 from benchmarks.cluster import PREFIX, TOPICS_FILE, Cluster
 from benchmarks.options import ROOT
 from benchmarks.peer import peak_rss_mb, rss_mb
@@ -38,7 +38,12 @@ NEVER = 1_000_000.0
 _PATIENCE_SECONDS = 120.0
 _OPENING_PATIENCE_SECONDS = 600.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-_PROCESSORS = json.dumps({work.STRATEGY_TYPE: "benchmarks.timed_rsi.create_processor"})
+_PROCESSORS = json.dumps(
+    {
+        work.STRATEGY_TYPE: "benchmarks.timed_rsi.create_processor",
+        slow_rsi.STRATEGY_TYPE: "benchmarks.slow_rsi.create_processor",
+    }
+)
 
 
 class WorkerFailedError(Exception):
