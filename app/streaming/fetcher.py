@@ -19,6 +19,8 @@ from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.owned import OwnedPartition, Ownership
 
 _FIRST_RECORD_WAIT = 0.1
+_MOST_FETCHED_KB = 64 * 1024
+"""Of records that wait in the client for all partitions together; then nothing more is fetched."""
 
 
 class OffsetLostError(KafkaError):
@@ -52,6 +54,7 @@ class Fetcher:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "queued.min.messages": 100_000,
+                "queued.max.messages.kbytes": _MOST_FETCHED_KB,
                 "fetch.wait.max.ms": 100,
                 "logger": LIBRDKAFKA_LOG,
             }

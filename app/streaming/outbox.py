@@ -17,7 +17,10 @@ _BUFFER_FULL_WAIT = 0.05
 _PATIENCE_SECONDS = 120.0
 """How long an output may be under way."""
 _MOST_UNCONFIRMED = 50_000
-"""Then nothing more is fetched. The client itself takes twice as many."""
+"""Then nothing more is fetched."""
+_MOST_IN_CLIENT = 100_000
+_MOST_IN_CLIENT_KB = 256 * 1024
+"""Then sending waits: what one batch causes may come on top of what is unconfirmed."""
 
 
 class DeliveryError(KafkaError):
@@ -60,6 +63,8 @@ class Outbox:
                 "enable.gapless.guarantee": True,
                 # One that the client gave up after a time would be a gap: it is us who give up.
                 "message.timeout.ms": 0,
+                "queue.buffering.max.messages": _MOST_IN_CLIENT,
+                "queue.buffering.max.kbytes": _MOST_IN_CLIENT_KB,
             }
         )
         self._epochs: deque[_Epoch] = deque([_Epoch()])
@@ -68,7 +73,7 @@ class Outbox:
         """Hand outputs to the client; blocks only while its buffer is full.
 
         Raises:
-            DeliveryError: an earlier output was refused for good.
+            DeliveryError: an earlier output was refused for good, or none was confirmed for long.
         """
         epoch = self._epochs[-1]
         produce, on_delivery = self._producer.produce, epoch.on_delivery
@@ -80,7 +85,7 @@ class Outbox:
                     else:
                         produce(topic, value, key, on_delivery=on_delivery)
                 except BufferError:
-                    self._poll(_BUFFER_FULL_WAIT)
+                    self._wait_until_less()
                 except KafkaException as error:
                     self._refuse(f"{topic}: {error.args[0].str()}")
                 else:
@@ -116,9 +121,20 @@ class Outbox:
                 await self._wait(deadline)
 
     async def _wait(self, deadline: float) -> None:
+        self._refuse_late(deadline)
+        await asyncio.sleep(_POLL_INTERVAL)
+
+    def _wait_until_less(self) -> None:
+        """Block until something was confirmed."""
+        deadline = self._clock() + _PATIENCE_SECONDS
+        full = len(self._producer)
+        while len(self._producer) >= full:
+            self._refuse_late(deadline)
+            self._poll(_BUFFER_FULL_WAIT)
+
+    def _refuse_late(self, deadline: float) -> None:
         if self._clock() > deadline:
             self._refuse(f"the broker: not confirmed in {_PATIENCE_SECONDS:.0f} s")
-        await asyncio.sleep(_POLL_INTERVAL)
 
     def _poll(self, timeout: float = 0) -> None:
         try:
