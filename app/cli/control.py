@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from app.domain.errors import ConfigurationError
-from app.domain.timestamps import iso_utc
 from app.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from app.settings import Settings, load_settings
 
@@ -56,6 +55,8 @@ def show(
 ) -> None:
     """Show the newest state of every account that has one."""
     from app.bootstrap.control import read_trading_states
+    from app.cli.signal_lines import line
+    from app.wire.json_form import to_json
 
     states = read_trading_states(load_settings())
     events = states.events()
@@ -63,23 +64,7 @@ def show(
         state = states.of(ALL_ACCOUNTS)
         _notices.print(f"no state was set for any account: every account is {state}")
     for event in events:
-        if as_json:
-            typer.echo(
-                json.dumps(
-                    {
-                        "account": event.account,
-                        "state": event.state,
-                        "reason": event.reason,
-                        "issued_by": event.issued_by,
-                        "issued_at": iso_utc(event.issued_at),
-                    }
-                )
-            )
-        else:
-            typer.echo(
-                f"{event.account}  {event.state}  {event.reason}"
-                f"  ({event.issued_by}, {iso_utc(event.issued_at)})"
-            )
+        typer.echo(json.dumps(to_json(event)) if as_json else line(event))
 
 
 def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None:

@@ -25,9 +25,11 @@ def upgrade() -> None:
     with Database(load_settings().effective_database_url) as database:
         done = migrate(database)
         if done.before == done.after:
-            _notices.print(f"{database}: nothing to do")
+            _notices.print(f"{database} is at the newest revision already")
+        elif done.before is None:
+            _notices.print(f"{database}: made the tables, at revision {done.after}")
         else:
-            _notices.print(f"{database}: from revision {done.before or BASE} to {done.after}")
+            _notices.print(f"{database}: from revision {done.before} to {done.after}")
     typer.echo(done.after or BASE)
 
 

@@ -86,6 +86,8 @@ def status(as_json: AsJson = False) -> None:
     else:
         for name, value in facts.items():
             typer.echo(f"{name.replace('_', ' '):<18} {_plain(value)}")
+        if broker is None:
+            _notices.print("'panda dev up' starts it")
     raise typer.Exit(0 if answering else KafkaError.exit_code)
 
 

@@ -36,8 +36,8 @@ def _parts(record: Record) -> tuple[str, ...]:
         case Order():
             return (
                 *_origin(record),
-                f"{record.side} {record.quantity} on {record.account} ({record.broker})",
-                f"tick {plain(record.reference_price)} order {record.client_order_id}",
+                f"{record.side} {record.quantity} at market",
+                f"(tick {plain(record.reference_price)}) {_where(record)}",
             )
         case Rejection():
             return (*_origin(record), f"refused by {record.stage}: {record.code}", record.reason)
@@ -73,9 +73,12 @@ def _execution(report: ExecutionReport) -> tuple[str, ...]:
     return (
         f"{report.status} {report.side} {report.cumulative_quantity}/{report.quantity}",
         fill,
-        f"on {report.account} ({report.broker}) order {report.client_order_id}",
-        report.reason or "",
+        _where(report) + (f": {report.reason}" if report.reason else ""),
     )
+
+
+def _where(record: Order | ExecutionReport) -> str:
+    return f"on account {record.account} at {record.broker}, order {record.client_order_id}"
 
 
 def _printable(text: str) -> str:

@@ -63,21 +63,22 @@ def tail(
     wanted = _filter(topic, strategy, instrument)
     from app.cli.signal_lines import line
     from app.wire.codecs import load_codecs
-    from app.wire.errors import WireError
     from app.wire.json_form import to_json
 
     settings = load_settings()
     codec: Codec[Any] = load_codecs(
         registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
     ).by_topic[topic]
-    for message in _messages(settings.topic(topic), from_beginning, until_end):
-        try:
-            record = codec.decode(message.value(), message.timestamp()[1])
-        except WireError as error:
-            _notices.print(f"{_place(message)} cannot be read: {error} ({error.code})")
-            continue
+    messages = _messages(settings.topic(topic), from_beginning, until_end)
+    if not (as_json or until_end):
+        _notices.print(f"waiting for what comes on {topic}; Ctrl-C ends")
+    shown = 0
+    for record in _readable(messages, codec):
         if wanted(record):
+            shown += 1
             typer.echo(json.dumps(to_json(record)) if as_json else line(record))
+    if not (as_json or shown):
+        _notices.print(f"nothing to show{'' if from_beginning else ': see --from-beginning'}")
 
 
 def _filter(topic: Topic, strategy: str | None, instrument: int | None) -> Callable[[Any], bool]:
@@ -101,6 +102,16 @@ def _messages(topic: str, from_beginning: bool, until_end: bool) -> "Iterator[Me
     ends = end_offsets(admin, [topic])
     starts = start_offsets(admin, [topic]) if from_beginning else ends
     return records(servers, starts, Ends(ends) if until_end else None)
+
+
+def _readable(messages: "Iterator[Message]", codec: "Codec[Any]") -> Iterator[Any]:
+    from app.wire.errors import WireError
+
+    for message in messages:
+        try:
+            yield codec.decode(message.value(), message.timestamp()[1])
+        except WireError as error:
+            _notices.print(f"{_place(message)} cannot be read: {error} ({error.code})")
 
 
 def _place(message: "Message") -> str:

@@ -222,7 +222,7 @@ def test_an_empty_list_says_what_to_do(panda: Panda) -> None:
 
 def test_the_revision_is_shown_raised_and_lowered(seeded: Panda) -> None:
     assert json.loads(seeded("db", "current", "--json").stdout)["revision"] == "3"
-    assert "nothing to do" in seeded("db", "upgrade").stderr
+    assert "newest revision already" in seeded("db", "upgrade").stderr
     down = seeded("db", "downgrade", "1")
     assert (down.exit_code, down.stdout) == (0, "1\n")
     assert "warning: this deletes validator_type (rows: 0) and active_brokers (rows: 3" in (

@@ -99,7 +99,7 @@ START = "2013-10-07T13:30:01Z 408065 rules_rsi c56a4180 "
                 signal_price=Decimal(1),
                 reference_price=Decimal("184.3"),
             ),
-            START + "BUY 5 on A1 (paper) tick 184.3 order ORDER1",
+            START + "BUY 5 at market (tick 184.3) on account A1 at paper, order ORDER1",
         ),
         (
             Rejection(
@@ -117,11 +117,12 @@ START = "2013-10-07T13:30:01Z 408065 rules_rsi c56a4180 "
         ),
         (
             REPORT,
-            START + "PARTIALLY_FILLED SELL 3/5 filled 2 at 184.5 on A1 (paper) order ORDER1",
+            START
+            + "PARTIALLY_FILLED SELL 3/5 filled 2 at 184.5 on account A1 at paper, order ORDER1",
         ),
         (
             changed(REPORT, status=OrderStatus.REJECTED, last_price=None, reason="no"),
-            START + "REJECTED SELL 3/5 on A1 (paper) order ORDER1 no",
+            START + "REJECTED SELL 3/5 on account A1 at paper, order ORDER1: no",
         ),
         (
             Activation(
