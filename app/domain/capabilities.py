@@ -6,6 +6,7 @@ from typing import Self
 from app.domain.protocols import (
     ConsumesBars,
     DeclaresHistory,
+    DeclaresWarmup,
     ExtractsFeatures,
     LoadsModel,
     PredictsSignal,
@@ -31,14 +32,16 @@ class Capabilities:
     snapshot: bool
     history_size: int
     """Ticks before the present one that ``process_tick`` is handed."""
+    warmup_ticks: int | None = None
+    """Past ticks that a new processor needs; None: it does not say."""
 
     @classmethod
     def of(cls, processor: StrategyProcessor) -> Self:
         """Ask ``processor``.
 
         Raises:
-            ValueError: it has no ``process_tick``, or its ``history_size`` is no whole number
-                from 0 on.
+            ValueError: it has no ``process_tick``, or its ``history_size`` or ``warmup_ticks`` is
+                no whole number from 0 on.
         """
         if not callable(getattr(processor, "process_tick", None)):
             raise ValueError(f"{type(processor).__name__} has no method process_tick")
@@ -47,10 +50,10 @@ class Capabilities:
             if isinstance(processor, DeclaresHistory)
             else DEFAULT_HISTORY_SIZE
         )
-        if type(size) is not int or size < 0:
-            raise ValueError(
-                f"{type(processor).__name__}.history_size is {size!r}, not a whole number from 0 on"
-            )
+        warmup = processor.warmup_ticks if isinstance(processor, DeclaresWarmup) else None
+        _check_count(processor, "history_size", size)
+        if warmup is not None:
+            _check_count(processor, "warmup_ticks", warmup)
         return cls(
             load_model=isinstance(processor, LoadsModel),
             warmup=isinstance(processor, WarmsUp),
@@ -60,4 +63,12 @@ class Capabilities:
             predict_signal=isinstance(processor, PredictsSignal),
             snapshot=isinstance(processor, Snapshots),
             history_size=size,
+            warmup_ticks=warmup,
+        )
+
+
+def _check_count(processor: StrategyProcessor, name: str, count: object) -> None:
+    if type(count) is not int or count < 0:
+        raise ValueError(
+            f"{type(processor).__name__}.{name} is {count!r}, not a whole number from 0 on"
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple, Self, cast
 
 from app.domain.money import from_raw, to_raw
@@ -71,6 +72,15 @@ class MarketTick(NamedTuple):
     def received_time(self) -> datetime | None:
         """When the broker got it, aware UTC; None if unknown."""
         return from_micros(self.received_time_us) if self.received_time_us else None
+
+
+class Irregularity(StrEnum):
+    """What is odd about a tick, next to those before it on its instrument; it may be both."""
+
+    DUPLICATE = "duplicate"
+    """Same event time, price, quantity and volume as the tick right before it."""
+    OUT_OF_ORDER = "out_of_order"
+    """Event time before the newest one seen."""
 
 
 _NewTick = Callable[[type[MarketTick], tuple[int, ...]], MarketTick]

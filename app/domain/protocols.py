@@ -142,6 +142,21 @@ class DeclaresHistory(Protocol):
         ...
 
 
+@runtime_checkable
+class DeclaresWarmup(Protocol):
+    """Says how many past ticks a new processor needs to be as one that was always there."""
+
+    @property
+    def warmup_ticks(self) -> int | None:
+        """Ticks; 0 where it keeps nothing of them, None: all since the strategy began.
+
+        After a restart a processor without a snapshot is given that many recorded ticks through
+        ``process_tick``, with the bars and the history that they had; or through ``warmup``,
+        where it has that.
+        """
+        ...
+
+
 class StrategyValidator(Protocol):
     """A pure function of signal, tick and configuration: no clock, no positions."""
 

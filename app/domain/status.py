@@ -11,6 +11,8 @@ class StrategyState(StrEnum):
     REGISTERED = "registered"
     DISABLED = "disabled"
     QUARANTINED = "quarantined"
+    COLD = "cold"
+    """Rebuilt from fewer ticks than it needs: what it says is not what it would have said."""
     INVALID = "invalid"
 
 

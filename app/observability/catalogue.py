@@ -59,6 +59,11 @@ class Catalogue:
             " (out_of_order), by outcome (processed, dropped).",
             ["kind", "outcome"],
         )
+        self.cold_starts = HotCounter(
+            "panda_cold_starts",
+            "Times that a strategy was rebuilt on an instrument from fewer ticks than it needs.",
+            ["strategy_type"],
+        )
         self.dead_letters = HotCounter(
             "panda_dead_letters", "Records that could not be used.", ["topic", "code"]
         )
@@ -83,6 +88,7 @@ class Catalogue:
             self.strategy_errors,
             self.late_ticks,
             self.irregular_ticks,
+            self.cold_starts,
             self.dead_letters,
             self.orders,
             self.executions,

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from app.domain.config import StrategyConfig
+from app.domain.market import Irregularity
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.observability.catalogue import Catalogue
-from app.runner.arrival import Irregularity
 
 
 class PrometheusTelemetry:
@@ -56,6 +56,10 @@ class PrometheusTelemetry:
     def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
         """A tick repeats the one before it, or is older than one before it."""
         self._metrics.irregular_ticks.add((kind, "dropped" if dropped else "processed"))
+
+    def strategy_cold(self, strategy_type: str, /) -> None:
+        """A strategy was rebuilt on an instrument from fewer ticks than it needs."""
+        self._metrics.cold_starts.add((strategy_type,))
 
     def dead_letter(self, topic: str, code: str, /) -> None:
         """A record could not be used."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.market import MarketTick
+from app.domain.market import Irregularity, MarketTick
 
 
 class TickPolicy(StrEnum):
@@ -11,15 +11,6 @@ class TickPolicy(StrEnum):
 
     PROCESS = "process"
     DROP = "drop"
-
-
-class Irregularity(StrEnum):
-    """What is odd about a tick; it may be both."""
-
-    DUPLICATE = "duplicate"
-    """Same event time, price, quantity and volume as the tick before it on its instrument."""
-    OUT_OF_ORDER = "out_of_order"
-    """Event time before the newest one seen on its instrument."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection
 from app.runner.arrival import ArrivalPolicy, irregularities
+from app.runner.environment import SlotEnvironment
 from app.runner.registry import StrategyRegistry
-from app.runner.slot import SlotEnvironment, StateDoesNotFitError, StrategySlot
-from app.runner.state import InstrumentRecord, StrategyRecord
+from app.runner.restoration import Restoration, TickSpan
+from app.runner.slot import StrategySlot
+from app.runner.state import InstrumentRecord, StateDoesNotFitError, StrategyRecord
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +22,7 @@ class _Instrument:
     """The strategies on one instrument, and the ticks that they share."""
 
     __slots__ = (
+        "changed",
         "history",
         "last",
         "last_offset",
@@ -42,10 +45,13 @@ class _Instrument:
         self.last_offset = record.last_offset if record else -1
         self.last = record.last_tick if record else None
         self.newest_us = record.newest_event_time_us if record else 0
+        self.changed = False
+        """Whether it had a tick since its last record."""
         self.outdated = False
         """Whether its record knows strategies, and none is here any more."""
 
     def record(self) -> InstrumentRecord:
+        self.changed = False
         return InstrumentRecord(
             instrument_token=self.token,
             last_offset=self.last_offset,
@@ -66,7 +72,8 @@ class PartitionRunner:
         self._environment = environment
         self._arrival = arrival
         self._instruments: dict[int, _Instrument] = {}
-        self._changed: set[int] = set()
+        self._changed: list[_Instrument] = []
+        self._restoration = Restoration(arrival)
 
     def process(self, tick: MarketTick, offset: int) -> Sequence[TradingSignal | Rejection]:
         """What the strategies say about ``tick``, in the order they are configured in."""
@@ -78,38 +85,59 @@ class PartitionRunner:
             if instrument.outdated:
                 self._forget(instrument, offset)
             return ()
+        before, instrument.last = instrument.last, tick
+        instrument.last_offset = offset
+        if not instrument.changed:
+            instrument.changed = True
+            self._changed.append(instrument)
         at = tick.event_time_us
-        is_dropped = False
         if at > instrument.newest_us:  # as nearly all are
             instrument.newest_us = at
-        else:
-            is_dropped = self._drops(tick, instrument)
-        instrument.last = tick
-        instrument.last_offset = offset
-        self._changed.add(token)
-        if is_dropped:
+        elif self._drops(tick, before, instrument.newest_us):
             return ()
         history = instrument.history
-        said = [
-            outcome
-            for slot in instrument.slots
-            if (outcome := slot.process(tick, offset, history)) is not None
-        ]
+        said: list[TradingSignal | Rejection] = []
+        for slot in instrument.slots:
+            outcome = slot.process(tick, offset, history)
+            if outcome is not None:
+                said.append(outcome)
         if history.capacity:
             history.append(tick)
         return said
 
     def changed_records(self) -> Iterable[InstrumentRecord]:
         """The state of every instrument that had a tick since the last call."""
-        changed, self._changed = self._changed, set()
-        return [self._instruments[token].record() for token in sorted(changed)]
+        changed, self._changed = self._changed, []
+        changed.sort(key=lambda instrument: instrument.token)
+        return [instrument.record() for instrument in changed]
 
     def restore(self, records: Iterable[InstrumentRecord]) -> None:
-        """Go on from ``records``; call before the first tick."""
+        """Go on from ``records``; call before the first tick.
+
+        Then give ``rebuild`` what ``needs_ticks`` asks for, and say when that was all.
+        """
         for record in records:
             instrument = self._open(record.instrument_token, record)
             instrument.outdated = bool(record.strategies) and not instrument.slots
             self._instruments[record.instrument_token] = instrument
+            self._restoration.add(instrument.token, instrument.slots, record.last_offset + 1)
+
+    def needs_ticks(self) -> TickSpan | None:
+        """The past ticks that processors without a snapshot have to be given; None: none."""
+        return self._restoration.needs_ticks()
+
+    def rebuild(self, ticks: Iterable[tuple[int, MarketTick]]) -> None:
+        """Give processors past ticks; what they say goes nowhere.
+
+        Args:
+            ticks: offsets and ticks in rising order, over all calls: valid ones, all that are
+                retained of what is needed; others do not matter.
+        """
+        self._restoration.take(ticks)
+
+    def rebuilt(self) -> None:
+        """That was all. Strategies that got fewer ticks than they need are reported as cold."""
+        self._restoration.finish(self._environment.partition)
 
     def shutdown(self) -> None:
         """Let every processor put away what it holds."""
@@ -118,9 +146,9 @@ class PartitionRunner:
                 self._registry.shut_down(slot.executor)
         self._instruments.clear()
 
-    def _drops(self, tick: MarketTick, instrument: _Instrument) -> bool:
+    def _drops(self, tick: MarketTick, before: MarketTick | None, newest_us: int) -> bool:
         """Count what is odd about ``tick``; whether that is a reason to drop it."""
-        kinds = irregularities(tick, instrument.last, instrument.newest_us)
+        kinds = irregularities(tick, before, newest_us)
         dropped = any(map(self._arrival.drops, kinds))
         for kind in kinds:
             self._environment.telemetry.irregular_tick(kind, dropped=dropped)
@@ -131,7 +159,8 @@ class PartitionRunner:
         instrument.outdated = False
         instrument.last_offset = offset
         instrument.last, instrument.newest_us = None, 0
-        self._changed.add(instrument.token)
+        instrument.changed = True
+        self._changed.append(instrument)
 
     def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
         known = {state.strategy_id: state for state in record.strategies} if record else {}
@@ -161,7 +190,7 @@ class PartitionRunner:
         try:
             slot.restore(state, past)
         except StateDoesNotFitError as error:
-            logger.warning("strategy %s on %d starts anew: %s", config.id, token, error)
+            logger.warning("strategy %s on %d: %s", config.id, token, error)
             self._registry.shut_down(executor)
-            return self._slot(config, token, None, past)
+            return self._slot(config, token, error.rest, past)
         return slot

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from app.domain.config import StrategyConfig
+from app.domain.market import Irregularity
 from app.domain.signals import TradingSignal
 from app.domain.status import StrategyStatus
 from app.domain.trading import Rejection
-from app.runner.arrival import Irregularity
 
 
 class RunnerTelemetry(Protocol):
@@ -38,6 +38,9 @@ class RunnerTelemetry(Protocol):
 
     def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
         """A tick repeats the one before it, or is older than one before it."""
+
+    def strategy_cold(self, strategy_type: str, /) -> None:
+        """A strategy was rebuilt on an instrument from fewer ticks than it needs."""
 
 
 class TickTracer(Protocol):
@@ -87,6 +90,9 @@ class SilentTelemetry:
         """Ignore it."""
 
     def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
+        """Ignore it."""
+
+    def strategy_cold(self, strategy_type: str, /) -> None:
         """Ignore it."""
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from app.domain.config import StrategyConfig
 from app.domain.factory import StrategyFactory
 from app.runner.arrival import ArrivalPolicy
+from app.runner.environment import SlotEnvironment
 from app.runner.partition import PartitionRunner
 from app.runner.ports import RunnerTelemetry, SilentStatus, SilentTelemetry, StatusSink, TickTracer
 from app.runner.registry import Disabled, Registered, StrategyRegistry
-from app.runner.slot import SlotEnvironment
 
 logger = logging.getLogger(__name__)
 

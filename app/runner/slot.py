@@ -1,52 +1,26 @@
 """One strategy on one instrument as it runs: isolation, bars, history, provenance."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 from app.domain.bars import BarBuilder
 from app.domain.executor import Emitted, Refused, StrategyExecutor
 from app.domain.history import EMPTY_HISTORY, HistoryBuffer
 from app.domain.market import MarketTick
 from app.domain.money import PriceError
-from app.domain.protocols import ConsumesBars, HasModelDigest, Snapshots, WarmsUp
+from app.domain.protocols import ConsumesBars, Snapshots, WarmsUp
 from app.domain.signals import TradingSignal
-from app.domain.status import StrategyState, StrategyStatus
 from app.domain.trading import Rejection, RejectionCode, Violation
+from app.runner.checked import LONGEST_REASONING, is_fit, model_digest_of, snapshot_of
+from app.runner.condition import STILL_COLD, Condition
+from app.runner.environment import SlotEnvironment
 from app.runner.explain import described, shown
-from app.runner.ports import RunnerTelemetry, StatusSink, TickTracer
 from app.runner.provenance import Provenance
-from app.runner.state import StrategyRecord
+from app.runner.rebuild import Marks, Origin, Replay, Restored, ticks_needed
+from app.runner.state import Mark, StateDoesNotFitError, StrategyRecord
 
 logger = logging.getLogger(__name__)
-
-
-LONGEST_REASONING = 10_000
-"""Characters of a signal's reasoning; a record is at most a megabyte."""
-
-LARGEST_SNAPSHOT = 1024 * 1024
-"""Bytes of one processor's state; an instrument's record holds those of all its strategies."""
-
-
-class StateDoesNotFitError(ValueError):
-    """A recorded state is not of this strategy as it is configured now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotEnvironment:
-    """What all slots of a partition share."""
-
-    topic_id: str
-    """Kafka's id of the ``ticks`` topic."""
-    partition: int
-    quarantine_after: int
-    """Consecutive failures after which a strategy stops on an instrument."""
-    telemetry: RunnerTelemetry
-    status: StatusSink
-    clock: Callable[[], float]
-    """Seconds of a monotonic clock."""
-    tracer: TickTracer | None
-    """None: no spans."""
 
 
 class StrategySlot:
@@ -58,10 +32,11 @@ class StrategySlot:
         self._config = executor.config
         self._token = executor.context.instrument_token
         self._strategy_id = str(executor.config.id)
+        self._where = f"instrument {self._token}, partition {environment.partition}"
         self._provenance = Provenance(
             config=executor.config,
             instrument_token=self._token,
-            model_digest=_model_digest(executor),
+            model_digest=model_digest_of(executor),
             topic_id=environment.topic_id,
             partition=environment.partition,
         )
@@ -70,19 +45,38 @@ class StrategySlot:
         if isinstance(processor, ConsumesBars):
             self._consumer = processor
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
+        self._bars_are_known = False
         self._history_size = executor.capabilities.history_size
         self._process_tick = executor.process_tick
         self._is_plain = self._consumer is None and environment.tracer is None
         self._clock = environment.clock
         self._took = environment.telemetry.tick_timer(self._config.strategy_type)
         self._seen = 0
-        self._failures = 0
-        self.quarantine_reason: str | None = None
+        self._marks = Marks(ticks_needed(executor.capabilities))
+        self._mark_at = self._marks.next_at
+        self._condition = Condition(
+            self._config,
+            self._token,
+            quarantine_after=environment.quarantine_after,
+            telemetry=environment.telemetry,
+            status=environment.status,
+        )
+        # Looked at on every tick, so kept at hand.
+        self._is_quarantined = self._has_failed = False
+        self.restored = Restored(Origin.NEW)
+        """How it came to its state; right once no replay is waited for."""
+        self.replay: Replay | None = None
+        """Waits for ticks."""
 
     @property
     def history_size(self) -> int:
         """How many past ticks the strategy wants to see."""
         return self._history_size
+
+    @property
+    def name(self) -> str:
+        """Strategy and instrument."""
+        return f"{self._strategy_id} on {self._token}"
 
     @property
     def executor(self) -> StrategyExecutor:
@@ -93,26 +87,29 @@ class StrategySlot:
         self, tick: MarketTick, offset: int, buffer: HistoryBuffer
     ) -> TradingSignal | Rejection | None:
         """Hand ``tick`` to the strategy; whatever it raises costs it this tick, and no more."""
-        if self.quarantine_reason is not None:
+        if self._is_quarantined:
             return None
-        clock, size = self._clock, self._history_size
+        clock, size, seen = self._clock, self._history_size, self._seen
         started = clock()
-        history = buffer.last(min(size, self._seen)) if size else EMPTY_HISTORY
-        self._seen += 1
+        history = buffer.last(min(size, seen)) if size else EMPTY_HISTORY
+        if seen == self._mark_at:
+            self._mark(offset)
+        self._seen = seen + 1
         try:
             outcome = self._execute(tick, offset, history)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy may raise anything
             self._failed(error, offset)
             return None
         self._took(clock() - started)
-        if self._failures:
-            self._recovered()
+        if self._has_failed:
+            self._has_failed = False
+            self._condition.recovered()
         if outcome is None:
             return None
         if isinstance(outcome, Refused):
             return self._refused(outcome.violation, tick, offset)
         said = outcome.result.reasoning
-        if said is not None and not _is_fit(said):
+        if said is not None and not is_fit(said):
             reason = f"reasoning is not text of at most {LONGEST_REASONING} characters"
             violation = Violation(code=RejectionCode.INVALID_SIGNAL, reason=reason)
             return self._refused(violation, tick, offset)
@@ -140,48 +137,123 @@ class StrategySlot:
         been: it is quarantined at once. Of a quarantined one only the reason is kept.
         """
         state = self._snapshot()
-        quarantined = self.quarantine_reason is not None
+        self._warm_if_due()
+        condition = self._condition
+        quarantined = condition.quarantine_reason is not None
         return StrategyRecord(
             strategy_id=self._strategy_id,
             version=self._config.version,
             digest=self._config.digest,
             ticks_seen=self._seen,
-            failures=self._failures,
-            quarantine_reason=self.quarantine_reason,
+            failures=condition.failures,
+            quarantine_reason=condition.quarantine_reason,
             bars=None if quarantined or self._consumer is None else self._bars.snapshot(),
             processor=state,
+            marks=() if quarantined else self._marks.kept,
+            cold_since=None if quarantined else condition.cold_since,
         )
 
     def restore(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
         """Go on from ``record``; ``past`` are the instrument's ticks before, oldest first.
 
+        Where ``replay`` is set afterwards, the processor is to be rebuilt by ticks: give them to
+        it, then call ``finish_replay``.
+
         Raises:
             StateDoesNotFitError: it belongs to another configuration or version of the code.
                 The slot may be half restored and must be thrown away.
         """
+        condition = self._condition
         if record.digest != self._config.digest:
-            raise StateDoesNotFitError("its configuration changed")
+            raise StateDoesNotFitError("its configuration changed; it starts anew")
         if record.quarantine_reason is not None and record.version != self._config.version:
-            raise StateDoesNotFitError("a new version lifts the quarantine")
+            raise StateDoesNotFitError("a new version lifts the quarantine; it starts anew")
         self._seen = record.ticks_seen
-        self._failures = record.failures
+        self._marks.restore(record.marks, self._seen)
+        self._mark_at = self._marks.next_at
+        condition.failures, condition.cold_since = record.failures, record.cold_since
+        self._has_failed = record.failures > 0
         if record.quarantine_reason is not None:
-            self._quarantine(record.quarantine_reason)
+            condition.quarantine(record.quarantine_reason)
+            self._is_quarantined = True
+            self.restored = Restored(Origin.QUARANTINED)
+            return
+        self._restore_bars(record)
+        self._restore_processor(record, past)
+
+    def finish_replay(self) -> None:
+        """End the replay, if one waits: it was given all ticks there are."""
+        replay, self.replay = self.replay, None
+        if replay is not None:
+            self._rebuilt_by(replay)
+
+    def _restore_bars(self, record: StrategyRecord) -> None:
+        if self._consumer is None or record.bars is None:
             return
         try:
-            self._restore(record, past)
-        except Exception as error:
-            raise StateDoesNotFitError(f"its snapshot does not fit: {shown(error)}") from error
-
-    def _restore(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
-        if self._consumer is not None and record.bars is not None:
             self._bars.restore(record.bars)
+        except ValueError as error:
+            raise StateDoesNotFitError(
+                f"its bars do not fit: {error}; it is rebuilt",
+                rest=replace(record, bars=None, processor=None),
+            ) from error
+        self._bars_are_known = True
+
+    def _restore_processor(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
         processor = self._executor.processor
         if isinstance(processor, Snapshots) and record.processor is not None:
-            processor.restore(record.processor)
+            try:
+                processor.restore(record.processor)
+            except Exception as error:
+                raise StateDoesNotFitError(
+                    f"its snapshot does not fit: {shown(error)}; it is rebuilt",
+                    rest=replace(record, processor=None),
+                ) from error
+            self.restored = Restored(Origin.SNAPSHOT)
+            if record.cold_since is not None:
+                self.restored = Restored(Origin.COLD, missing=STILL_COLD)
+                self._condition.stays_cold()
             return
-        own = min(self._history_size, record.ticks_seen)
-        self._warm_up(past[-own:] if own else ())
+        if isinstance(processor, WarmsUp) and self._executor.capabilities.warmup_ticks is None:
+            own = min(self._history_size, record.ticks_seen)
+            self._warm_up(past[-own:] if own else ())
+            self.restored = Restored(Origin.WARMED_UP, own)
+            return
+        replay = Replay(self._executor, record.marks, record.ticks_seen)
+        if replay.first_offset is None:
+            self._rebuilt_by(replay)
+        else:
+            self.replay = replay
+
+    def _rebuilt_by(self, replay: Replay) -> None:
+        missing = replay.finish()
+        warmed_up = isinstance(self._executor.processor, WarmsUp)
+        if not self._bars_are_known and not warmed_up:
+            self._bars = replay.bars
+        if missing is not None:
+            self.restored = Restored(Origin.COLD, replay.given, missing)
+            self._condition.is_cold(self._seen, missing)
+            return
+        origin = Origin.WARMED_UP if warmed_up else Origin.REPLAYED
+        self.restored = Restored(origin, replay.given)
+        if self._condition.cold_since is not None:
+            self._condition.is_warm()
+
+    def _failed(self, error: BaseException, offset: int) -> None:
+        self._condition.failed(error, f"{self._where}, offset {offset}")
+        self._has_failed = True
+        self._is_quarantined = self._condition.quarantine_reason is not None
+
+    def _mark(self, offset: int) -> None:
+        is_first = self._consumer is None or not self._seen
+        self._marks.add(Mark(offset, None if is_first else self._bars.snapshot()))
+        self._mark_at = self._marks.next_at
+
+    def _warm_if_due(self) -> None:
+        """A bounded past is over some day, and then it was whole."""
+        cold_since, declared = self._condition.cold_since, self._executor.capabilities.warmup_ticks
+        if cold_since is not None and declared and self._seen >= cold_since + declared:
+            self._condition.is_warm()
 
     def _execute(
         self, tick: MarketTick, offset: int, history: Sequence[MarketTick]
@@ -202,12 +274,14 @@ class StrategySlot:
     def _snapshot(self) -> bytes | None:
         """The processor's state; None where it gives none, or is quarantined, be it for that."""
         processor = self._executor.processor
-        if self.quarantine_reason is not None or not isinstance(processor, Snapshots):
+        condition = self._condition
+        if condition.quarantine_reason is not None or not isinstance(processor, Snapshots):
             return None
         try:
-            return _state_of(processor)
+            return snapshot_of(processor)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-            self._quarantine(f"snapshot failed on instrument {self._token}: {described(error)}")
+            condition.quarantine(f"snapshot failed on instrument {self._token}: {described(error)}")
+            self._is_quarantined = True
             return None
 
     def _warm_up(self, history: Sequence[MarketTick]) -> None:
@@ -231,64 +305,3 @@ class StrategySlot:
             consumer.on_bar(bar)
         if self._bars.late_ticks != late_before:
             self._env.telemetry.late_tick(self._config.strategy_type)
-
-    def _failed(self, error: BaseException, offset: int) -> None:
-        self._failures += 1
-        self._env.telemetry.strategy_failed(self._config.strategy_type)
-        where = f"instrument {self._token}, partition {self._env.partition}, offset {offset}"
-        if self._failures == 1:
-            logger.error(
-                "strategy %s failed at %s; further failures in a row are only counted",
-                self._strategy_id,
-                where,
-                exc_info=error,
-            )
-        if self._failures >= self._env.quarantine_after:
-            self._quarantine(
-                f"{self._failures} failures in a row, the last at {where}: {described(error)}"
-            )
-
-    def _quarantine(self, reason: str) -> None:
-        self.quarantine_reason = reason
-        logger.error("strategy %s quarantined: %s", self._strategy_id, reason)
-        self._env.status.report(
-            StrategyStatus(
-                strategy_id=self._config.id,
-                strategy_version=self._config.version,
-                state=StrategyState.QUARANTINED,
-                reason=reason,
-                instrument_token=self._token,
-            )
-        )
-
-    def _recovered(self) -> None:
-        logger.info(
-            "strategy %s on %d works again after %d failures",
-            self._strategy_id,
-            self._token,
-            self._failures,
-        )
-        self._failures = 0
-
-
-def _state_of(processor: Snapshots) -> bytes:
-    state = processor.snapshot()
-    if type(state) is not bytes:
-        raise TypeError(f"it returned {type(state).__name__}, not bytes")
-    if len(state) > LARGEST_SNAPSHOT:
-        raise ValueError(f"it returned {len(state)} bytes, above the {LARGEST_SNAPSHOT} allowed")
-    return state
-
-
-def _is_fit(reasoning: object) -> bool:
-    return type(reasoning) is str and len(reasoning) <= LONGEST_REASONING
-
-
-def _model_digest(executor: StrategyExecutor) -> str | None:
-    processor = executor.processor
-    try:
-        digest = processor.model_digest if isinstance(processor, HasModelDigest) else None
-    except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-        logger.warning("strategy %s: model_digest failed: %s", executor.config.id, described(error))
-        return None
-    return None if digest is None else shown(digest)

@@ -50,3 +50,14 @@ class InstrumentRecord:
     """The newest tick that came, dropped or not; None where that is not known."""
     newest_event_time_us: int = 0
     """The newest event time of all that came, microseconds since the epoch; 0: not known."""
+
+
+class StateDoesNotFitError(ValueError):
+    """A recorded state, or a part of it, is not of this strategy as it is now.
+
+    ``rest`` is the state without the part that does not fit; None: nothing of it does.
+    """
+
+    def __init__(self, reason: str, rest: StrategyRecord | None = None) -> None:
+        super().__init__(reason)
+        self.rest = rest

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import expression
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "3"
+HEAD = "4"
 """The newest revision: what this code reads and writes."""
 
 
@@ -89,7 +89,7 @@ strategy_status = Table(
     Column("worker", Text, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     CheckConstraint(
-        "state IN ('registered', 'disabled', 'quarantined', 'invalid')",
+        "state IN ('registered', 'disabled', 'quarantined', 'cold', 'invalid')",
         name="strategy_status_state",
     ),
 )

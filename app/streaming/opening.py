@@ -9,8 +9,16 @@ from app.domain.errors import KafkaError
 from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.changelog import FencedError, PartitionChangelog, Positions
 from app.streaming.inputs import check_topic_ids
-from app.streaming.operator import ConnectionSettings, Delivery, Probe, Start, StreamSpec
+from app.streaming.operator import (
+    ConnectionSettings,
+    Delivery,
+    Probe,
+    Replay,
+    Start,
+    StreamSpec,
+)
 from app.streaming.owned import OwnedPartition
+from app.streaming.rereading import reread
 from app.streaming.telemetry import StreamTelemetry
 
 BROKER_TIMEOUT = 60.0
@@ -60,6 +68,8 @@ class PartitionOpener:
         beginning = operator.restore(
             restored.state, Start(offsets=positions.offsets, is_settled=positions.is_settled)
         )
+        if beginning.replay is not None:
+            self._run(beginning.replay, number)
         owned = OwnedPartition(
             partition=number,
             operator=operator,
@@ -78,6 +88,15 @@ class PartitionOpener:
             owned.made_durable(first)
         self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
         return owned
+
+    def _run(self, replay: Replay, number: int) -> None:
+        where = TopicPartition(replay.topic, number, replay.first)
+        for messages in reread(
+            self._connection.bootstrap_servers, where, replay.end, BROKER_TIMEOUT
+        ):
+            replay.take(messages)
+        replay.finish()
+        self._probe("restore: ticks replayed")
 
     def _positions(self, number: int, checkpoint: Positions | None) -> Positions:
         known = checkpoint or Positions(offsets={}, horizons={}, topic_ids={})

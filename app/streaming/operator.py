@@ -80,6 +80,21 @@ class Start:
     has to process them as they were processed then, whatever changed since."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Records of before its start that an operator wants to see again before it goes on."""
+
+    topic: str
+    first: int
+    """Offset of the first one."""
+    end: int
+    """Offset behind the last one."""
+    take: Callable[[Sequence[Message]], None]
+    """Takes records in offset order, all that are retained; others do not matter."""
+    finish: Callable[[], None]
+    """Called once, when that was all."""
+
+
 class Beginning(NamedTuple):
     """How an operator begins."""
 
@@ -87,6 +102,7 @@ class Beginning(NamedTuple):
     """Made durable, together with what ``changed`` then gives, before the first record."""
     is_outdated: bool = False
     """It still is as it was; to be made anew as soon as that can be from a settled start."""
+    replay: Replay | None = None
 
 
 class PartitionOperator(Protocol):

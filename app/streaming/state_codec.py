@@ -177,7 +177,7 @@ def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
         "quarantine_reason": state.quarantine_reason,
         "bars": state.bars,
         "processor": state.processor,
-        "marks": [mark._asdict() for mark in state.marks],
+        "marks": [{"offset": offset, "bars": bars} for offset, bars in state.marks],
         "cold_since": state.cold_since,
     }
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Activation, Rejection, RejectionCode, Stage, Violation
 from app.runner.partition import PartitionRunner
-from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
+from app.streaming.operator import Beginning, Message, Output, Replay, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter, KeyMismatchError
 from app.streaming.operators.ports import Encoder, StageTelemetry, TickDecoder
 from app.streaming.operators.versions import (
@@ -92,11 +93,7 @@ class RunnerOperator:
         """Hand every tick to the strategies on its instrument."""
         outputs: list[Output] = []
         process, output, keys = self._runner.process, self._output, self._keys
-        ticks = self._ticks.decode_many(
-            [message.value() for message in messages],
-            [message.timestamp()[1] for message in messages],
-        )
-        for message, tick in zip(messages, ticks, strict=True):
+        for message, tick in zip(messages, self._decoded(messages), strict=True):
             if isinstance(tick, WireError):
                 outputs.append(self._dead_letters.write(topic, message, tick))
                 continue
@@ -108,6 +105,12 @@ class RunnerOperator:
             for said in process(tick, message.offset() or 0):
                 outputs.append(output(said, key))  # noqa: PERF401 - quicker than a generator
         return outputs
+
+    def _decoded(self, messages: Sequence[Message]) -> Sequence[MarketTick | WireError]:
+        return self._ticks.decode_many(
+            [message.value() for message in messages],
+            [message.timestamp()[1] for message in messages],
+        )
 
     def changed(self) -> Sequence[StateRecord]:
         """The instruments that had ticks since the last call, and versions not recorded yet."""
@@ -145,6 +148,31 @@ class RunnerOperator:
                 for activation in chosen.activations
             ],
             is_outdated=chosen.is_outdated,
+            replay=self._replay(runner),
+        )
+
+    def _replay(self, runner: PartitionRunner) -> Replay | None:
+        span = runner.needs_ticks()
+        if span is None:
+            runner.rebuilt()
+            return None
+        wanted = frozenset(self._keys[token] for token in span.tokens)
+
+        def take(messages: Sequence[Message]) -> None:
+            mine = [message for message in messages if message.key() in wanted]
+            runner.rebuild(
+                (message.offset() or 0, tick)
+                for message, tick in zip(mine, self._decoded(mine), strict=True)
+                # What is no tick, or under a key that is not its own, did not count then either.
+                if isinstance(tick, MarketTick) and self._keys[tick[0]] == message.key()
+            )
+
+        return Replay(
+            topic=self._topics.ticks,
+            first=span.first,
+            end=span.end,
+            take=take,
+            finish=runner.rebuilt,
         )
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from app.store.migrate import upgrade
 from app.store.repository import UnusableRow
 from app.store.sql import SqlStrategyRepository
 from app.store.sql_status import SqlStatusRepository
+from app.store.tables import HEAD
 
 
 def repository(database: Database) -> SqlStrategyRepository:
@@ -42,7 +43,7 @@ def test_a_missing_file_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
 def test_an_empty_file_is_an_empty_database(tmp_path: Path) -> None:
     (tmp_path / "panda.db").touch()
     with Database(f"sqlite:///{tmp_path}/panda.db") as database:
-        assert upgrade(database).after == "3"
+        assert upgrade(database).after == HEAD
 
 
 def test_another_kind_of_file_is_named_as_such(tmp_path: Path) -> None:

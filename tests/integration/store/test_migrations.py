@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -91,20 +92,20 @@ def test_every_row_survives_every_revision_up_and_down(database: Database) -> No
     insert_old_row(database)
     insert_old_row(database, zerodha=True)
     before = old_rows(database)
-    for revision in ("2", "3"):
+    for revision in ("2", "3", "4"):
         assert upgrade(database, revision).after == revision
         assert old_rows(database) == before
     loaded = repository(database).load()
     assert loaded.unusable == ()
     assert {config.brokers for config in loaded.usable} == {("paper",), ("zerodha",)}
     assert {config.validator for config in loaded.usable} == {"standard"}
-    for revision in ("2", "1"):
+    for revision in ("3", "2", "1"):
         assert downgrade(database, revision).after == revision
         assert old_rows(database) == before
     assert columns_of(database) == set(OLD_COLUMNS.split(", "))
     upgrade(database)
     assert old_rows(database) == before
-    assert downgrade(database, "base") == Migrated(before="3", after=None)
+    assert downgrade(database, "base") == Migrated(before=HEAD, after=None)
     with database.transaction() as connection:
         assert not inspect(connection).has_table("strategy_configurations")
 
@@ -147,6 +148,23 @@ def test_what_a_downgrade_deletes_is_said_first(database: Database) -> None:
     assert rows == "all strategies (rows: 2)"
     assert losses(database, "1") == (status, brokers)
     assert losses(database, "3") == ()
+
+
+def test_what_was_said_of_strategies_survives_but_for_what_there_was_no_word_for(
+    database: Database,
+) -> None:
+    upgrade(database)
+    statuses = SqlStatusRepository(database, clock=lambda: datetime.now(UTC))
+    one = StrategyStatus(
+        strategy_id=uuid4(), strategy_version=1, state=StrategyState.COLD, instrument_token=1
+    )
+    other = replace(one, state=StrategyState.QUARANTINED, instrument_token=2)
+    statuses.report(one, other, worker="w")
+    assert losses(database, "3") == ("what workers said of cold strategies (rows: 1)",)
+    downgrade(database, "3")
+    upgrade(database)
+    statuses.report(other, worker="w")  # one entry per worker and instrument, as before
+    assert [entry.status for entry in statuses.list()] == [other]
 
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:
@@ -206,7 +224,7 @@ def test_processes_that_upgrade_at_once_wait_for_each_other(database_url: str) -
 
     with ThreadPoolExecutor(4) as pool:
         done = [future.result() for future in [pool.submit(run) for _ in range(4)]]
-    assert sorted(str(each.before) for each in done) == ["3", "3", "3", "None"]
+    assert sorted(str(each.before) for each in done) == [HEAD, HEAD, HEAD, "None"]
     assert {each.after for each in done} == {HEAD}
 
 
@@ -215,8 +233,9 @@ def test_processes_that_upgrade_at_once_wait_for_each_other(database_url: str) -
     [
         ("1", "database is at revision 1, run 'panda db upgrade'"),
         ("2", "database is at revision 2, run 'panda db upgrade'"),
+        ("3", "database is at revision 3, run 'panda db upgrade'"),
         ("base", "is empty: run 'panda db upgrade'"),
-        ("97", "database is at revision 97, newer than the 3 of this program"),
+        ("97", "database is at revision 97, newer than the 4 of this program"),
     ],
 )
 def test_another_revision_than_ours_is_a_clear_refusal(
@@ -240,8 +259,8 @@ def test_another_revision_than_ours_is_a_clear_refusal(
     ("start", "target", "advice"),
     [
         ("1", "2", "the database is at revision 1, already below 2"),
-        ("2", "9", "there is no revision '9'; known: base, 1, 2, 3"),
-        ("2", "-1", "there is no revision '-1'; known: base, 1, 2, 3"),
+        ("2", "9", "there is no revision '9'; known: base, 1, 2, 3, 4"),
+        ("2", "-1", "there is no revision '-1'; known: base, 1, 2, 3, 4"),
     ],
 )
 def test_a_downgrade_goes_down_to_a_revision_there_is(
@@ -257,7 +276,7 @@ def test_a_downgrade_goes_down_to_a_revision_there_is(
 
 def test_an_upgrade_does_not_go_down(database: Database) -> None:
     upgrade(database)
-    with pytest.raises(UnknownRevisionError, match="at revision 3, past 1"):
+    with pytest.raises(UnknownRevisionError, match="at revision 4, past 1"):
         upgrade(database, "1")
 
 

@@ -17,6 +17,7 @@ NONE = {
     "predict_signal": False,
     "snapshot": False,
     "history_size": 100,
+    "warmup_ticks": None,
 }
 
 
@@ -60,6 +61,17 @@ def test_the_history_is_as_long_as_the_processor_says(size):
 def test_a_history_size_that_is_no_size_is_refused(size):
     with pytest.raises(ValueError, match=r"Mine\.history_size is .*, not a whole number"):
         Capabilities.of(processor(history_size=size))
+
+
+@pytest.mark.parametrize("count", [None, 0, 1, 1000])
+def test_a_processor_may_say_how_many_past_ticks_it_needs(count):
+    assert Capabilities.of(processor(warmup_ticks=count)).warmup_ticks == count
+
+
+@pytest.mark.parametrize("count", [-1, 2.5, "20", True])
+def test_a_number_of_warmup_ticks_that_is_none_is_refused(count):
+    with pytest.raises(ValueError, match=r"Mine\.warmup_ticks is .*, not a whole number"):
+        Capabilities.of(processor(warmup_ticks=count))
 
 
 @pytest.mark.parametrize("thing", [object(), None, processor(process_tick=5)])

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.domain.config import StrategyConfig
+from app.domain.market import Irregularity
 from app.domain.signals import TradingSignal
 from app.domain.status import StrategyState, StrategyStatus
 from app.domain.trading import Rejection
-from app.runner.arrival import Irregularity
 
 
 class RecordingTelemetry:
@@ -43,6 +43,9 @@ class RecordingTelemetry:
 
     def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
         self.heard.append(("irregular_tick", (str(kind), dropped)))
+
+    def strategy_cold(self, strategy_type: str, /) -> None:
+        self.heard.append(("strategy_cold", strategy_type))
 
 
 class RecordingStatus:

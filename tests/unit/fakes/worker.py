@@ -1,11 +1,33 @@
 """A runner that checkpoints, dies, and comes back, as a worker program does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.domain.signals import TradingSignal
+from app.domain.trading import Rejection
+from app.runner.partition import PartitionRunner
 from app.runner.state import InstrumentRecord
 from tests.unit.fakes.rig import Make, Rig, start
+
+
+def restore(
+    partition: PartitionRunner,
+    records: Iterable[InstrumentRecord],
+    log: Mapping[int, MarketTick],
+    start: int = 0,
+) -> None:
+    """Go on from ``records``, with the ticks that ``log`` has from offset ``start`` on."""
+    partition.restore(records)
+    span = partition.needs_ticks()
+    if span is not None:
+        partition.rebuild(
+            (offset, tick)
+            for offset, tick in sorted(log.items())
+            if max(start, span.first) <= offset < span.end
+        )
+    partition.rebuilt()
 
 
 class Worker:
@@ -23,17 +45,30 @@ class Worker:
         self._options = {"quarantine_after": quarantine_after, **options}
         self._kept = dict[int, InstrumentRecord]()
         self._kept_offset = 0
+        self._log = dict[int, MarketTick]()
         self.rig = self._start()
+
+    def feed(
+        self, *ticks: MarketTick, first_offset: int = 0
+    ) -> list[Sequence[TradingSignal | Rejection]]:
+        """What is said about each tick; they are kept, as the topic keeps them."""
+        self._log.update(enumerate(ticks, start=first_offset))
+        return self.rig.feed(*ticks, first_offset=first_offset)
 
     def checkpoint(self, next_offset: int) -> None:
         for record in self.rig.partition.changed_records():
             self._kept[record.instrument_token] = record
         self._kept_offset = next_offset
 
+    def everything(self) -> dict[int, InstrumentRecord]:
+        """The last record of every instrument, had there been a checkpoint now."""
+        changed = self.rig.partition.changed_records()
+        return {**self._kept, **{one.instrument_token: one for one in changed}}
+
     def crash(self) -> int:
         """Lose everything since the checkpoint; the offset to read again from."""
         self.rig = self._start()
-        self.rig.partition.restore(self._kept.values())
+        restore(self.rig.partition, self._kept.values(), self._log)
         return self._kept_offset
 
     def _start(self) -> Rig:

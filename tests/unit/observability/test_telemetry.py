@@ -7,12 +7,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.domain.market import Irregularity
 from app.domain.trading import ExecutionReport, Order, OrderStatus, Rejection, Side, Stage
 from app.domain.trading import RejectionCode as Code
 from app.observability.catalogue import Catalogue
 from app.observability.hot import HotCounter, HotHistogram
 from app.observability.telemetry import PrometheusTelemetry
-from app.runner.arrival import Irregularity
 from tests.unit.fakes.values import SIGNAL, START, TOKEN, config
 
 Samples = dict[str, float]
@@ -132,6 +132,7 @@ def exposed(registry: CollectorRegistry) -> Samples:
             lambda t: t.irregular_tick(Irregularity.OUT_OF_ORDER, dropped=False),
             {"panda_irregular_ticks_total{kind=out_of_order,outcome=processed}": 1},
         ),
+        (lambda t: t.strategy_cold("talker"), {"panda_cold_starts_total{strategy_type=talker}": 1}),
         (
             lambda t: t.of_recorded_versions().strategy_failed("talker"),
             {"panda_strategy_errors_total{strategy_type=talker}": 1},

@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.signals import SignalResult
 from app.domain.trading import Rejection, RejectionCode
+from app.runner.checked import LARGEST_SNAPSHOT, LONGEST_REASONING
 from app.runner.explain import LONGEST, described, shown
-from app.runner.slot import LARGEST_SNAPSHOT, LONGEST_REASONING
 from app.streaming.state_codec import InstrumentRecordCodec
 from app.wire.catalogue import load_catalogue
 from tests.unit.fakes.rig import start

@@ -141,7 +141,7 @@ def test_a_restart_and_a_redelivery_decide_as_was_decided(policy, life):
     offset = 0
     while offset < len(life):
         one, checkpoint, _ = life[offset]
-        (said,) = worker.rig.feed(one, first_offset=offset)
+        (said,) = worker.feed(one, first_offset=offset)
         assert list(said) == list(expected[offset])
         offset += 1
         if checkpoint:

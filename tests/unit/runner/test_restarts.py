@@ -17,10 +17,10 @@ FRAGILE = {"fragile": lambda: RaisingBelow(30)}
 
 def test_a_quarantine_outlives_a_restart_and_is_told_again():
     worker = Worker(config("fragile"), processors=FRAGILE, quarantine_after=2)
-    worker.rig.feed(tick(1), tick(1))
+    worker.feed(tick(1), tick(1))
     worker.checkpoint(2)
     worker.crash()
-    assert [len(said) for said in worker.rig.feed(tick(99), first_offset=2)] == [0]
+    assert [len(said) for said in worker.feed(tick(99), first_offset=2)] == [0]
     (stopped,) = worker.rig.status.in_state(StrategyState.QUARANTINED)
     assert stopped.instrument_token == TOKEN
     assert "2 failures in a row" in (stopped.reason or "")
@@ -28,10 +28,10 @@ def test_a_quarantine_outlives_a_restart_and_is_told_again():
 
 def test_a_burst_of_failures_goes_on_over_a_restart():
     worker = Worker(config("fragile"), processors=FRAGILE, quarantine_after=3)
-    worker.rig.feed(tick(1), tick(1))
+    worker.feed(tick(1), tick(1))
     worker.checkpoint(2)
     worker.crash()
-    worker.rig.feed(tick(1), first_offset=2)
+    worker.feed(tick(1), first_offset=2)
     assert len(worker.rig.status.in_state(StrategyState.QUARANTINED)) == 1
 
 

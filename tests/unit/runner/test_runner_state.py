@@ -73,7 +73,7 @@ def test_whatever_is_checkpointed_and_lost_every_tick_gives_what_it_gave_without
     offset = 0
     while offset < len(life):
         step = life[offset]
-        (said,) = worker.rig.feed(step.tick, first_offset=offset)
+        (said,) = worker.feed(step.tick, first_offset=offset)
         assert list(said) == list(expected[offset])
         offset += 1
         if step.checkpoint:

@@ -10,8 +10,9 @@ from app.domain.status import StrategyState
 from tests.unit.fakes.processors import BarReader, HistoryReader, Summing
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.values import TOKEN, config, tick
+from tests.unit.fakes.worker import restore
 
-ANEW = f"strategy 00000000-0000-0000-0000-000000000001 on {TOKEN} starts anew: "
+WHO = f"strategy 00000000-0000-0000-0000-000000000001 on {TOKEN}: "
 
 
 def carried_over(before: Any, after: Any, processors: Any, *prices: int) -> Rig:
@@ -19,7 +20,8 @@ def carried_over(before: Any, after: Any, processors: Any, *prices: int) -> Rig:
     old = start(before, processors=processors)
     old.feed(*(tick(price) for price in prices))
     new = start(after, processors=processors)
-    new.partition.restore(old.partition.changed_records())
+    log = {offset: tick(price) for offset, price in enumerate(prices)}
+    restore(new.partition, old.partition.changed_records(), log)
     return new
 
 
@@ -30,7 +32,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_changed_configuration_starts_anew_with_a_warning(caplog):
     processors = {"summing": Summing, "reader": lambda: HistoryReader(3)}
     rig = carried_over(config("summing"), config("summing", parameters={"a": 1}), processors, 5, 6)
-    assert warnings(caplog) == [ANEW + "its configuration changed"]
+    assert warnings(caplog) == [WHO + "its configuration changed; it starts anew"]
     assert rig.reasons(tick(1)) == [["1: 100000000"]]
     rig = carried_over(config("reader"), config("reader", parameters={"a": 1}), processors, 5, 6)
     assert rig.reasons(tick(1), tick(2)) == [[""], ["1"]]
@@ -66,20 +68,22 @@ class HalfReading(Summing):
 def test_a_snapshot_that_does_not_fit_is_discarded_and_never_half_used(caplog, error):
     processors = {"half": type("Half", (HalfReading,), {"error": error})}
     rig = carried_over(config("half"), config("half"), processors, 5, 6)
-    assert warnings(caplog) == [f"{ANEW}its snapshot does not fit: {error}"]
-    assert rig.reasons(tick(1)) == [["1: 100000000"]]
+    assert warnings(caplog) == [f"{WHO}its snapshot does not fit: {error}; it is rebuilt"]
+    assert rig.reasons(tick(1)) == [["3: 1200000000"]]
     assert [one.shut for one in rig.made] == [True, False]
 
 
-def test_bars_that_do_not_fit_start_the_whole_strategy_anew(caplog):
+def test_bars_that_do_not_fit_have_the_whole_strategy_rebuilt(caplog):
     old = start(config("bars"), processors={"bars": BarReader})
-    old.feed(tick(5, seconds=0), tick(6, seconds=70))
+    log = (tick(5, seconds=0), tick(6, seconds=70))
+    old.feed(*log)
     (record,) = old.partition.changed_records()
     (state,) = record.strategies
     rig = start(config("bars"), processors={"bars": BarReader})
-    rig.partition.restore([replace(record, strategies=(replace(state, bars=b"\x63"),))])
-    assert "its snapshot does not fit: bar state is of another version" in warnings(caplog)[0]
-    assert rig.reasons(tick(7, seconds=80)) == [[""]]
+    damaged = replace(record, strategies=(replace(state, bars=b"\x63"),))
+    restore(rig.partition, [damaged], dict(enumerate(log)))
+    assert "its bars do not fit: bar state is of another version" in warnings(caplog)[0]
+    assert rig.reasons(tick(7, seconds=80)) == [["09:15:00 5 5 5 5 1"]]
 
 
 @pytest.mark.parametrize(

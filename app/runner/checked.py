@@ -1,0 +1,47 @@
+"""What processors say of themselves, checked: a strategy may return anything."""
+
+import logging
+
+from app.domain.executor import StrategyExecutor
+from app.domain.protocols import HasModelDigest, Snapshots
+from app.runner.explain import described, shown
+
+logger = logging.getLogger(__name__)
+
+LONGEST_REASONING = 10_000
+"""Characters of a signal's reasoning; a record is at most a megabyte."""
+
+LARGEST_SNAPSHOT = 1024 * 1024
+"""Bytes of one processor's state; an instrument's record holds those of all its strategies."""
+
+
+def snapshot_of(processor: Snapshots) -> bytes:
+    """Its state.
+
+    Raises:
+        TypeError: it is not bytes.
+        ValueError: it is too large.
+        Exception: whatever the processor raises.
+    """
+    state = processor.snapshot()
+    if type(state) is not bytes:
+        raise TypeError(f"it returned {type(state).__name__}, not bytes")
+    if len(state) > LARGEST_SNAPSHOT:
+        raise ValueError(f"it returned {len(state)} bytes, above the {LARGEST_SNAPSHOT} allowed")
+    return state
+
+
+def is_fit(reasoning: object) -> bool:
+    """Whether it can stand in a signal."""
+    return type(reasoning) is str and len(reasoning) <= LONGEST_REASONING
+
+
+def model_digest_of(executor: StrategyExecutor) -> str | None:
+    """The digest of its model, where it has one and can say so."""
+    processor = executor.processor
+    try:
+        digest = processor.model_digest if isinstance(processor, HasModelDigest) else None
+    except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        logger.warning("strategy %s: model_digest failed: %s", executor.config.id, described(error))
+        return None
+    return None if digest is None else shown(digest)
