@@ -1,6 +1,7 @@
 """What one uninterrupted, single-threaded pass over the recorded ticks gives, byte by byte."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from app.streaming.operators.versions import STRATEGIES_KEY, StrategyVersions
 from app.streaming.state_codec import InstrumentRecordCodec
 from app.wire.catalogue import load_catalogue
 from app.wire.codecs import load_codecs
+from tests.chaos.strategies import KEPT
 
 
 class Expected(NamedTuple):
@@ -40,6 +42,9 @@ class Oracle:
         self._settings = settings
         self._codecs = load_codecs()
         self._factory = build_factory(settings)
+        # What has no snapshot is rebuilt by the workers; here it goes on, and nothing is replayed.
+        for name, path in KEPT.items():
+            self._factory.register_processor(name, path)
         self._states = InstrumentRecordCodec(load_catalogue())
         self._topics = RunnerTopics(
             **{name: settings.topic(name) for name in RunnerTopics.__slots__}
@@ -66,7 +71,10 @@ class Oracle:
         begun = list(activations)
         for partition, messages in ticks.items():
             mine = [a for a in begun if a.tick_partition == partition]
-            said, state[partition] = self._pass(partition, messages, configs, mine)
+            said, kept = self._pass(partition, messages, configs, mine)
+            state[partition] = {
+                key: self._as_recorded(value, configs) for key, value in kept.items()
+            }
             outputs.update(output._replace(headers=tuple(output.headers)) for output in said)
         return Expected(frozenset(outputs), state)
 
@@ -91,13 +99,26 @@ class Oracle:
                 m for m in messages if m.offset() >= start and (end is None or m.offset() < end)
             ]
             operator = self._operator(partition, running)
-            operator.restore(state, Start(offsets={self._topics.ticks: start}, is_settled=True))
+            beginning = operator.restore(
+                state, Start(offsets={self._topics.ticks: start}, is_settled=True)
+            )
+            assert beginning.replay is None
             said.extend(operator.process(self._topics.ticks, mine))
             changed = {r.key: r.value for r in operator.changed() if r.value is not None}
             changed.pop(STRATEGIES_KEY, None)
             state.update(changed)
             operator.close()
         return said, state
+
+    def _as_recorded(self, value: bytes, configs: Iterable[StrategyConfig]) -> bytes:
+        """A record without the snapshots that workers have none of."""
+        without = {str(config.id) for config in configs if config.strategy_type in KEPT}
+        record = self._states.decode(value)
+        states = (
+            replace(state, processor=None) if state.strategy_id in without else state
+            for state in record.strategies
+        )
+        return self._states.encode(replace(record, strategies=tuple(states)))
 
     def _operator(self, partition: int, configs: Sequence[StrategyConfig]) -> RunnerOperator:
         def runner_of(wanted: Sequence[StrategyConfig]) -> StrategyRunner:

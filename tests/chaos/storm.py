@@ -33,6 +33,7 @@ START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 STEPS = (
     "restore: former owner fenced",
     "restore: changelog read",
+    "restore: ticks replayed",
     "checkpoint: state taken",
     "checkpoint: outputs confirmed",
     "checkpoint: transaction begun",
@@ -47,7 +48,7 @@ _CLEAN = frozenset({0, -signal.SIGKILL, -signal.SIGTERM})
 
 
 def strategies() -> list[StrategyConfig]:
-    """Of several kinds: rules, models, bars, history, and one that fails."""
+    """Of several kinds: rules, models, bars, history, without snapshots, and one that fails."""
 
     def make(number: int, kind: str, tokens: Sequence[int], **parameters: object) -> StrategyConfig:
         return StrategyConfig(
@@ -67,6 +68,8 @@ def strategies() -> list[StrategyConfig]:
         make(5, "chaos_moody", TOKENS[2:12], hopeless_token=TOKENS[5], hopeless_after=60),
         make(6, "chaos_bars", TOKENS, bar_seconds=2),
         make(7, "chaos_past", TOKENS[8:], size=25),
+        make(8, "chaos_unbounded", TOKENS[:6], bar_seconds=3),
+        make(9, "chaos_recent", TOKENS[4:10], size=20, bar_seconds=5),
     ]
 
 

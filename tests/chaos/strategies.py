@@ -15,7 +15,14 @@ PROCESSORS = {
     "chaos_bars": f"{__name__}.create_bars",
     "chaos_past": f"{__name__}.create_past",
     "chaos_slow": f"{__name__}.create_slow",
+    "chaos_unbounded": f"{__name__}.create_unbounded",
+    "chaos_recent": f"{__name__}.create_recent",
 }
+KEPT = {
+    "chaos_unbounded": f"{__name__}.create_kept_unbounded",
+    "chaos_recent": f"{__name__}.create_kept_recent",
+}
+"""The same strategies with a snapshot: whoever has them instead has nothing to rebuild."""
 
 
 def _signal(kind: SignalType, tick: MarketTick, why: str) -> SignalResult:
@@ -86,6 +93,8 @@ class OnBars:
 class OnPast:
     """Knows nothing but the ticks that it is handed as history."""
 
+    warmup_ticks = 0
+
     def __init__(self, size: int) -> None:
         self.history_size = size
 
@@ -123,6 +132,77 @@ class Slow:
         self._seen = int(state)
 
 
+class Unbounded:
+    """Keeps something of every tick and every bar, and has no snapshot. Fails now and then."""
+
+    history_size = 2
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._sum = 0
+
+    def on_bar(self, bar: Bar, /) -> None:
+        self._stir(bar.tick_count, bar.volume, int(bar.close * 100))
+
+    def process_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        self._seen += 1
+        self._stir(tick.price_raw, *(past.price_raw for past in history))
+        if self._seen % 211 == 7:
+            raise RuntimeError(f"failure at {self._seen}")
+        if self._seen % 9 == 0:
+            return _signal(SignalType.HOLD, tick, f"{self._seen} ticks give {self._sum}")
+        return None
+
+    def _stir(self, *numbers: int) -> None:
+        for number in numbers:
+            self._sum = (self._sum * 31 + number) % 1_000_000_007
+
+
+class Recent:
+    """Knows the last ticks, their histories and the bars that they closed; has no snapshot."""
+
+    history_size = 3
+
+    def __init__(self, size: int) -> None:
+        self.warmup_ticks = size
+        self._seen: list[list[int]] = []
+        self._closed: list[int] = []
+
+    def on_bar(self, bar: Bar, /) -> None:
+        self._closed = [bar.tick_count, int(bar.open * 100)]
+
+    def process_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        now = [tick.price_raw, *(past.price_raw for past in history), *self._closed]
+        self._seen = [*self._seen, now][-self.warmup_ticks :]
+        self._closed = []
+        if tick.price_raw < max(first for first, *_ in self._seen):
+            return None
+        numbers = [number for past in self._seen for number in past]
+        return _signal(SignalType.HOLD, tick, f"{len(numbers)} numbers, {hash(tuple(numbers))}")
+
+
+class _Kept:
+    """Gives a strategy a snapshot."""
+
+    def snapshot(self) -> bytes:
+        return json.dumps(vars(self)).encode()
+
+    def restore(self, state: bytes, /) -> None:
+        vars(self).update(json.loads(state))
+
+
+class KeptUnbounded(_Kept, Unbounded):
+    """``Unbounded`` that need not be rebuilt."""
+
+
+class KeptRecent(_Kept, Recent):
+    """``Recent`` that need not be rebuilt."""
+
+
 def _parameters(config: StrategyConfig) -> dict[str, Any]:
     return config.processor_parameters
 
@@ -141,3 +221,19 @@ def create_past(config: StrategyConfig, _context: ExecutionContext) -> OnPast:
 
 def create_slow(config: StrategyConfig, _context: ExecutionContext) -> Slow:
     return Slow(**_parameters(config))
+
+
+def create_unbounded(_config: StrategyConfig, _context: ExecutionContext) -> Unbounded:
+    return Unbounded()
+
+
+def create_recent(config: StrategyConfig, _context: ExecutionContext) -> Recent:
+    return Recent(**_parameters(config))
+
+
+def create_kept_unbounded(_config: StrategyConfig, _context: ExecutionContext) -> Unbounded:
+    return KeptUnbounded()
+
+
+def create_kept_recent(config: StrategyConfig, _context: ExecutionContext) -> Recent:
+    return KeptRecent(**_parameters(config))
