@@ -1,9 +1,10 @@
 """What a strategy says, and the same with where it came from."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 from app.domain.money import from_raw, to_raw
 from app.domain.timestamps import from_micros, to_micros
@@ -16,6 +17,8 @@ class SignalType(StrEnum):
     SELL = "SELL"
     HOLD = "HOLD"
 
+    __hash__ = str.__hash__  # as good as that of an Enum, which is written in Python
+
 
 class _ResultFields(NamedTuple):
     signal_type: SignalType
@@ -26,6 +29,11 @@ class _ResultFields(NamedTuple):
     price: Decimal
     """The price the strategy has in mind, in the instrument's currency."""
     reasoning: str | None = None
+
+
+_NewResult = Callable[[type["SignalResult"], tuple[object, ...]], "SignalResult"]
+_new_result = cast("_NewResult", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""Past the one of the named tuple, which takes as long again: one is made for every signal."""
 
 
 class SignalResult(_ResultFields):
@@ -48,13 +56,13 @@ class SignalResult(_ResultFields):
         quantity: int,
         price: Decimal,
         reasoning: str | None = None,
-    ) -> Self:
+    ) -> "SignalResult":
         """Normalise and make."""
         if type(signal_type) is not SignalType:
             signal_type = SignalType(str(signal_type).upper())
         if 1 < confidence <= 100:
             confidence = confidence / 100
-        return super().__new__(cls, signal_type, confidence, quantity, price, reasoning)
+        return _new_result(cls, (signal_type, confidence, quantity, price, reasoning))
 
 
 class TradingSignal(NamedTuple):

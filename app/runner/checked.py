@@ -31,10 +31,6 @@ def snapshot_of(processor: Snapshots) -> bytes:
     return state
 
 
-def is_fit(reasoning: object) -> bool:
-    """Whether it can stand in a signal."""
-    return type(reasoning) is str and len(reasoning) <= LONGEST_REASONING
-
 
 def model_digest_of(executor: StrategyExecutor) -> str | None:
     """The digest of its model, where it has one and can say so."""

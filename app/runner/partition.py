@@ -90,10 +90,14 @@ class PartitionRunner:
         if not instrument.changed:
             instrument.changed = True
             self._changed.append(instrument)
-        at = tick.event_time_us
-        if at > instrument.newest_us:  # as nearly all are
+        at, newest = tick.event_time_us, instrument.newest_us
+        if at > newest:
             instrument.newest_us = at
-        elif self._drops(tick, before, instrument.newest_us):
+        elif (
+            # Many trades share a second. Only what may well be odd is worth a closer look.
+            (at < newest or before is None or tick.price_raw == before.price_raw)
+            and self._drops(tick, before, newest)
+        ):
             return ()
         history = instrument.history
         said: list[TradingSignal | Rejection] = []

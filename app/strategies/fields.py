@@ -1,6 +1,7 @@
 """Parameters that more than one strategy has."""
 
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -16,6 +17,7 @@ Quantity = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
 RsiValue = Annotated[Decimal, Field(ge=0, le=100, decimal_places=12)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
+_BELOW = Zone.BELOW
 _SIGNAL_TYPES = {Direction.UP: SignalType.BUY, Direction.DOWN: SignalType.SELL}
 
 
@@ -43,8 +45,13 @@ class RsiParameters(Parameters):
 
     def reason(self, rsi: CutlerRsi, zone: Zone) -> str:
         """What ``rsi`` says outside the neutral zone, such as ``RSI 23.41 below 30``."""
-        level = self.lower if zone is Zone.BELOW else self.upper
-        return f"RSI {rsi.value:.2f} {zone.value} {plain(level)}"
+        below, above = self._beyond
+        return f"RSI {rsi.value:.2f}{below if zone is _BELOW else above}"
+
+    @cached_property
+    def _beyond(self) -> tuple[str, str]:
+        """What is said of a value below the neutral zone, and of one above it."""
+        return f" below {plain(self.lower)}", f" above {plain(self.upper)}"
 
 
 class ModelParameters(Parameters):

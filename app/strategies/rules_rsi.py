@@ -13,7 +13,8 @@ from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "rules_rsi"
 
-_WITHIN = Zone.WITHIN
+_BELOW, _WITHIN = Zone.BELOW, Zone.WITHIN
+_BUY, _SELL = SignalType.BUY, SignalType.SELL
 
 
 class RulesRsiParameters(RsiParameters):
@@ -60,11 +61,11 @@ class RulesRsi:
         if zone is _WITHIN or (self._on_entering and zone is before):
             return None
         return SignalResult(
-            signal_type=SignalType.BUY if zone is Zone.BELOW else SignalType.SELL,
-            confidence=self._parameters.confidence,
-            quantity=self._parameters.quantity,
-            price=tick.last_price,
-            reasoning=self._parameters.reason(rsi, zone),
+            _BUY if zone is _BELOW else _SELL,
+            self._parameters.confidence,
+            self._parameters.quantity,
+            tick.last_price,
+            self._parameters.reason(rsi, zone),
         )
 
     def snapshot(self) -> bytes:

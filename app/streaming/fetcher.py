@@ -8,6 +8,8 @@ gap, from the batch that is due.
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import methodcaller
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -21,6 +23,7 @@ from app.streaming.owned import OwnedPartition, Ownership
 _FIRST_RECORD_WAIT = 0.1
 _MOST_FETCHED_KB = 64 * 1024
 """Of records that wait in the client for all partitions together; then nothing more is fetched."""
+_TOPIC, _PARTITION = methodcaller("topic"), methodcaller("partition")
 
 
 class OffsetLostError(KafkaError):
@@ -110,17 +113,13 @@ class Fetcher:
     def _batches(self, ownership: Ownership, messages: list[ClientMessage]) -> list[Batch]:
         grouped: dict[tuple[str, int], list[ClientMessage]] = {}
         ends: dict[tuple[str, int], int] = {}
-        for message in messages:
-            where = (message.topic() or "", message.partition() or 0)
-            error = message.error()
-            if error is None:
-                if (message.offset() or 0) >= self._ends.get(where, 0):
-                    grouped.setdefault(where, []).append(message)
-                    ends[where] = (message.offset() or 0) + 1
-            elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                ends[where] = message.offset() or 0
-            else:
-                _raise(error, message)
+        for topic, of_topic in groupby(messages, _TOPIC):
+            for partition, run in groupby(of_topic, _PARTITION):
+                where = (topic, partition)
+                records, end = self._fresh(list(run), self._ends.get(where, 0))
+                if records:
+                    grouped.setdefault(where, []).extend(records)
+                ends[where] = max(end, ends.get(where, end))
         batches: list[Batch] = []
         for where, end in ends.items():
             owned = ownership.get(where[1])
@@ -133,6 +132,25 @@ class Fetcher:
                 Batch(owned, self._generation, number, where[0], grouped.get(where, []), end)
             )
         return batches
+
+    @staticmethod
+    def _fresh(run: list[ClientMessage], start: int) -> tuple[list[ClientMessage], int]:
+        """Of what one partition gave, the records from offset ``start`` on, and where they end."""
+        records = [message for message in run if message.error() is None]
+        end = start
+        if len(records) < len(run):
+            for message in run:
+                error = message.error()
+                if error is None:
+                    continue
+                if error.code() != ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    _raise(error, message)
+                end = message.offset() or 0
+        if records:
+            end = max(end, (records[-1].offset() or 0) + 1)
+            if (records[0].offset() or 0) < start:
+                records = [record for record in records if (record.offset() or 0) >= start]
+        return records, end
 
 
 def _raise(error: ClientError, message: ClientMessage) -> None:

@@ -6,7 +6,7 @@ The engine knows nothing of ticks or orders; an operator knows nothing of Faust 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 Headers = Sequence[tuple[str, bytes | None]]
 MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
@@ -52,6 +52,11 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+_NewOutput = Callable[[type[Output], tuple[str, bytes | None, bytes | None, Headers]], Output]
+new_output = cast("_NewOutput", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""``Output(...)`` in a third of its time."""
 
 
 class StateRecord(NamedTuple):

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 
 from app.domain.errors import KafkaError
 from app.observability.health import Health
+from app.streaming.collector import collect_seldom
 from app.streaming.engine import StreamEngine
 from app.streaming.faust_app import BatchConsumer, StreamApp, build_app
 from app.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
@@ -48,6 +49,7 @@ async def run_worker(
         PandaError: the broker refuses something for good, or state and topics do not fit.
         Exception: a defect; the state on the broker is that of the last checkpoint.
     """
+    collect_seldom()
     stop = asyncio.Event()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-faust-"))

@@ -12,6 +12,7 @@ from app.domain.trading import RejectionCode, Violation
 Check = Callable[[SignalResult, MarketTick], Violation | None]
 """What is wrong with a signal at a tick, or None."""
 
+_HOLD = SignalType.HOLD
 _MAX_QUANTITY = 2**63 - 1  # as records hold it
 _MICROS_PER_SECOND = 1_000_000
 
@@ -41,7 +42,7 @@ def confidence_in_range(signal: SignalResult, _tick: MarketTick) -> Violation | 
 def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The quantity is a whole number above 0; 0 will do for HOLD, which is never an order."""
     quantity = signal.quantity
-    least = 0 if signal.signal_type is SignalType.HOLD else 1
+    least = 0 if signal.signal_type is _HOLD else 1
     if type(quantity) is int and least <= quantity <= _MAX_QUANTITY:
         return None
     return Violation(
@@ -55,13 +56,13 @@ def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     price = signal.price
     if type(price) is not Decimal:
         return _bad_price(f"price {price!r} is no Decimal")
-    if not (price.is_finite() and price > 0):
-        return _bad_price(f"price {price} is not above 0")
     try:
-        _raw(price)
+        raw = _raw(price)
     except PriceError as error:
         return _bad_price(str(error))
-    return None
+    except TypeError:  # a signalling NaN cannot even be looked up
+        return _bad_price(f"price {price} is not a finite number")
+    return None if raw > 0 else _bad_price(f"price {price} is not above 0")
 
 
 def price_near_tick(max_deviation: Decimal) -> Check:

@@ -16,11 +16,14 @@ from app.wire.edge import compiled, write_record
 from app.wire.framing import header
 from app.wire.reader import bare
 from app.wire.records import RecordCodec
-from app.wire.values import EARLIEST_US, LATEST_US, RAW_LIMIT, raw_to_bytes
-from app.wire.varint import encode_long
+from app.wire.values import EARLIEST_US, RAW_LIMIT, raw_to_bytes
+from app.wire.varint import CHUNK_BITS, LAST, MASK, MORE, encode_long
 
 LEAD_FIELDS = 8
 """Of the schema, in its order: what one strategy's signals of one instrument have in common."""
+
+_FAR_US = 1 << 4 * CHUNK_BITS - 1
+"""In the year 3111."""
 
 _KEPT = 65_536
 _double = struct.Struct("<d").pack
@@ -58,30 +61,34 @@ class SignalCodec:
         """
         try:
             return self._encode(signal)
-        except (_UnusualError, ArithmeticError, AttributeError, TypeError, ValueError):
+        except (_UnusualError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return self._records.encode(signal)
 
     def _encode(self, signal: TradingSignal) -> bytes:
         *_, offset, signal_id, kind, confidence, quantity, price, said, time, tick_price = signal
-        if not EARLIEST_US <= time <= LATEST_US:
+        if not EARLIEST_US <= time < _FAR_US:
             raise _UnusualError
         if type(confidence) is not float or type(quantity) is not int:
             raise _UnusualError  # 1, 1.0 and True are one key, and not one record
-        identity, reasoning = signal_id.encode(), b"\0"
-        if said is not None:
-            text = said.encode()
-            reasoning = b"\2" + encode_long(len(text)) + text
+        identity = signal_id.encode()
+        text = b"" if said is None else said.encode()
+        at_price = self._price(price)
+        moment = time << 1  # zigzag of what is not negative; four chunks hold it
         return b"".join(
             (
                 self._lead(signal[:LEAD_FIELDS]),
                 encode_long(offset),
-                encode_long(len(identity)),
+                LAST[len(identity) << 1],
                 identity,
                 self._kind(kind, confidence, quantity),
-                self._price(price),
-                reasoning,
-                encode_long(time),
-                self._price(tick_price),
+                at_price,
+                b"\0" if said is None else b"\2" + LAST[len(text) << 1],
+                text,
+                MORE[moment & MASK],
+                MORE[moment >> CHUNK_BITS & MASK],
+                MORE[moment >> 2 * CHUNK_BITS & MASK],
+                LAST[moment >> 3 * CHUNK_BITS],
+                at_price if tick_price == price else self._price(tick_price),
             )
         )
 

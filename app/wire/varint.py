@@ -4,15 +4,15 @@ https://avro.apache.org/docs/1.11.1/specification/#primitive-types-1. Two bytes 
 time; the tables hold 16,384 entries each.
 """
 
-_CHUNK_BITS = 14
-_CHUNK = 1 << _CHUNK_BITS
-_MASK = _CHUNK - 1
+CHUNK_BITS = 14
+CHUNK = 1 << CHUNK_BITS
+MASK = CHUNK - 1
 
-_MORE = [bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(_CHUNK)]
+MORE = [bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(CHUNK)]
 """Fourteen bits with more to follow."""
 
-_LAST = [
-    bytes((low,)) if low < 0x80 else bytes((low & 0x7F | 0x80, low >> 7)) for low in range(_CHUNK)
+LAST = [
+    bytes((low,)) if low < 0x80 else bytes((low & 0x7F | 0x80, low >> 7)) for low in range(CHUNK)
 ]
 """The last fourteen bits, or fewer."""
 
@@ -24,14 +24,16 @@ def encode_long(number: int) -> bytes:
         OverflowError: it does not fit 64 bits.
     """
     rest = number << 1 if number >= 0 else ~(number << 1)
-    if rest < _CHUNK:
-        return _LAST[rest]
+    if rest < CHUNK:
+        return LAST[rest]
+    if not rest >> 2 * CHUNK_BITS:
+        return MORE[rest & MASK] + LAST[rest >> CHUNK_BITS]
     if rest >> 64:
         raise OverflowError(f"{number} does not fit 64 bits")
-    parts = [_MORE[rest & _MASK]]
-    rest >>= _CHUNK_BITS
-    while rest >= _CHUNK:
-        parts.append(_MORE[rest & _MASK])
-        rest >>= _CHUNK_BITS
-    parts.append(_LAST[rest])
+    parts = [MORE[rest & MASK]]
+    rest >>= CHUNK_BITS
+    while rest >= CHUNK:
+        parts.append(MORE[rest & MASK])
+        rest >>= CHUNK_BITS
+    parts.append(LAST[rest])
     return b"".join(parts)

@@ -7,7 +7,15 @@ from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Activation, Rejection, RejectionCode, Stage, Violation
 from app.runner.partition import PartitionRunner
-from app.streaming.operator import Beginning, Message, Output, Replay, Start, StateRecord
+from app.streaming.operator import (
+    Beginning,
+    Message,
+    Output,
+    Replay,
+    Start,
+    StateRecord,
+    new_output,
+)
 from app.streaming.operators.dead_letters import DeadLetterWriter, KeyMismatchError
 from app.streaming.operators.ports import Encoder, StageTelemetry, TickDecoder
 from app.streaming.operators.versions import (
@@ -72,7 +80,8 @@ class RunnerOperator:
         self._topic_id = topic_id
         self._versions = versions
         self._ticks = ticks
-        self._signals = signals
+        self._encode = signals.encode
+        self._signals_topic = topics.signals
         self._rejections = rejections
         self._activations = activations
         self._states = states
@@ -184,7 +193,7 @@ class RunnerOperator:
     def _output(self, said: TradingSignal | Rejection, key: bytes) -> Output:
         if isinstance(said, TradingSignal):
             try:
-                return Output(self._topics.signals, key, self._signals.encode(said))
+                return new_output(Output, (self._signals_topic, key, self._encode(said), ()))
             except WireError as error:
                 said = _refused(said, error)
                 self._telemetry.signal_refused(said)
