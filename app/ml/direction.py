@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
+from struct import Struct
+from weakref import WeakValueDictionary
 
 from app.ml.features import FEATURE_NAMES, FEATURES_VERSION
 from app.ml.session import ModelError, ModelSession, open_session
@@ -20,6 +22,7 @@ INPUT_NAME = "features"
 OUTPUT_NAME = "probabilities"
 
 _PROBABILITY_PLACES = 4
+_row = Struct(f"{len(FEATURE_NAMES)}d").pack
 
 
 class Direction(StrEnum):
@@ -46,33 +49,79 @@ class Outlook:
         return f"model expects {self.direction} with {self.probability:.4f}"
 
 
+class _Answers:
+    """What a session says, for all who ask it: several strategies ask of the same tick."""
+
+    __slots__ = ("__weakref__", "_last", "problem", "session")
+
+    def __init__(self, session: ModelSession) -> None:
+        """See whether ``session`` is a direction model.
+
+        Raises:
+            ModelError: it cannot be run.
+        """
+        self.session = session
+        self.problem = _misfit(session)
+        """Why it is none, or None."""
+        self._last: tuple[bytes, Outlook | None] = (b"", None)
+
+    def outlook(self, features: Sequence[float]) -> Outlook | None:
+        asked = _row(*features)  # 0.0 and -0.0 are equal, and not the same
+        last, outlook = self._last
+        if asked != last:
+            outlook = self._ask(features)
+            self._last = asked, outlook
+        return outlook
+
+    def _ask(self, features: Sequence[float]) -> Outlook | None:
+        if not isfinite(sum(features)):
+            return None
+        down, flat, up = probabilities = self.session.run(INPUT_NAME, features, OUTPUT_NAME)
+        if not isfinite(sum(probabilities)):
+            return None
+        if up > max(down, flat):
+            return _outlook(Direction.UP, up)
+        if down > max(up, flat):
+            return _outlook(Direction.DOWN, down)
+        return _outlook(Direction.FLAT, flat)
+
+
+_answers: WeakValueDictionary[str, _Answers] = WeakValueDictionary()
+
+
+def _answers_of(session: ModelSession) -> _Answers:
+    answers = _answers.get(session.digest)
+    if answers is None:
+        answers = _answers[session.digest] = _Answers(session)
+    return answers
+
+
 class DirectionModel:
     """The model in one file. Loading it is a call of its own and may fail without raising."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._session: ModelSession | None = None
+        self._answers: _Answers | None = None
         self.failure_reason: str | None = None
         """Why the last ``load`` gave False."""
 
     @property
     def digest(self) -> str | None:
         """SHA-256 of the model file in hex; None before it is loaded."""
-        return None if self._session is None else self._session.digest
+        return None if self._answers is None else self._answers.session.digest
 
     def load(self) -> bool:
         """Load the model; False, with the reason kept and logged, where it cannot be used."""
-        self._session = self.failure_reason = None
+        self._answers = self.failure_reason = None
         try:
-            session = open_session(self._path)
-            problem = _misfit(session)
+            answers = _answers_of(open_session(self._path))
         except ModelError as error:
             self.failure_reason = f"model not loaded: {error}"
         else:
-            if problem is None:
-                self._session = session
+            if answers.problem is None:
+                self._answers = answers
                 return True
-            self.failure_reason = f"model not loaded: {self._path} {problem}"
+            self.failure_reason = f"model not loaded: {self._path} {answers.problem}"
         logger.error("%s", self.failure_reason)
         return False
 
@@ -82,18 +131,9 @@ class DirectionModel:
         Raises:
             ModelError: it is not loaded, or fails.
         """
-        if self._session is None:
+        if self._answers is None:
             raise ModelError(f"the model {self._path} is not loaded")
-        if not isfinite(sum(features)):
-            return None
-        down, flat, up = probabilities = self._session.run(INPUT_NAME, features, OUTPUT_NAME)
-        if not isfinite(sum(probabilities)):
-            return None
-        if up > max(down, flat):
-            return _outlook(Direction.UP, up)
-        if down > max(up, flat):
-            return _outlook(Direction.DOWN, down)
-        return _outlook(Direction.FLAT, flat)
+        return self._answers.outlook(features)
 
 
 def _outlook(direction: Direction, probability: float) -> Outlook:

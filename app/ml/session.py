@@ -80,6 +80,11 @@ class ModelSession:
 _shared: WeakValueDictionary[str, ModelSession] = WeakValueDictionary()
 _sharing = threading.Lock()
 
+_Version = tuple[Path, int, int, int]
+
+_digests: dict[_Version, str] = {}
+"""What was read of which version of which file: thousands of processors ask for the same."""
+
 
 def open_session(path: Path) -> ModelSession:
     """The model in the file ``path``; one session per content in this process, while in use.
@@ -88,9 +93,13 @@ def open_session(path: Path) -> ModelSession:
         ModelError: there is no such file, it is too large, no ONNX model, one that refers to
             other files or to foreign operators, or one that onnxruntime cannot run.
     """
-    model = _read(path)
-    digest = hashlib.sha256(model).hexdigest()
     with _sharing:
+        version = _version(path)
+        session = _shared.get(_digests.get(version, ""))
+        if session is not None:
+            return session
+        model = _read(path)
+        digest = _digests[version] = hashlib.sha256(model).hexdigest()
         session = _shared.get(digest)
         if session is None:
             try:
@@ -105,6 +114,15 @@ def open_session(path: Path) -> ModelSession:
                 raise ModelError(f"{path} cannot be loaded: {error}") from error
             _shared[digest] = session
         return session
+
+
+def _version(path: Path) -> _Version:
+    """What is another one as soon as the file at ``path`` is."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path, 0, 0, 0  # to read it will say what is wrong
+    return path, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _read(path: Path) -> bytes:
