@@ -2,7 +2,8 @@
 
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import ClassVar, Self
 
 from app.domain.indicators import CutlerRsi
@@ -126,11 +127,21 @@ class MomentumFeatures:
         if features_version != FEATURES_VERSION or count > WINDOW + 1:
             raise ValueError("feature state is of another version of the features")
         features = cls()
-        # The quantity of the oldest of 101 ticks has left the window: any number does for it.
-        quantities = (0, *values[count:])[WINDOW + 1 - count :]
-        for price, quantity in zip(values[:count], quantities, strict=True):
-            features._push(price, quantity)
+        features._fill(values[:count], values[count:])
         return features
+
+    def _fill(self, prices: Sequence[int], quantities: Sequence[int]) -> None:
+        """Stand as after these prices, at most 101, and with these 100 quantities."""
+        moves = [abs(after - before) for before, after in pairwise(prices)]
+        self._count = len(prices)
+        self._prices.extend(prices)
+        self._moves.extend(moves)
+        self._quantities.extend(quantities)
+        for price in prices[-_RSI_PERIOD - 1 :]:
+            self._rsi.update(price)
+        self._prices_sum = sum(prices[-_SHORT:])
+        self._activity, self._short_activity = sum(moves), sum(moves[-_SHORT:])
+        self._volume, self._short_volume = sum(quantities), sum(quantities[-_SHORT:])
 
     def _push(self, price: int, quantity: int) -> None:
         prices, moves, quantities = self._prices, self._moves, self._quantities
