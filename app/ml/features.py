@@ -1,7 +1,8 @@
 """The features of the momentum model, computed tick by tick; training and serving both use this."""
 
 import struct
-from collections import deque
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import ClassVar, Self
@@ -28,6 +29,9 @@ WINDOW = 100
 _SHORT = 20
 _RATIO = WINDOW // _SHORT
 _RSI_PERIOD = 14
+_RING = 128
+_MASK = _RING - 1
+_ZEROS = bytes(8 * _RING)
 
 
 class MomentumFeatures:
@@ -51,6 +55,7 @@ class MomentumFeatures:
 
     __slots__ = (
         "_activity",
+        "_at",
         "_count",
         "_moves",
         "_prices",
@@ -66,11 +71,14 @@ class MomentumFeatures:
     _VERSION: ClassVar = 1
 
     def __init__(self) -> None:
-        # What was before the first tick is taken for zeros, which add nothing to the sums.
-        self._count = 0
-        self._prices = deque([0] * (WINDOW + 1), WINDOW + 1)
-        self._moves = deque([0] * WINDOW, WINDOW)
-        self._quantities = deque([0] * WINDOW, WINDOW)
+        # Rings of plain 64-bit numbers: there may be tens of thousands of these, and lists of
+        # numbers would be scattered all over the memory. What was before the first tick is taken
+        # for zeros, which add nothing to the sums.
+        self._prices = array("q", _ZEROS)
+        self._moves = array("q", _ZEROS)
+        self._quantities = array("q", _ZEROS)
+        self._at = 0  # where the next tick goes
+        self._count = 0  # of ticks so far, as far as they matter
         self._rsi = CutlerRsi(period=_RSI_PERIOD)
         self._prices_sum = 0  # of the newest 20
         self._activity = 0  # sum of the moves, and of the newest 20
@@ -86,13 +94,13 @@ class MomentumFeatures:
         """The features in the order of ``FEATURE_NAMES``; None before the 101st tick."""
         if self._count <= WINDOW:
             return None
-        prices = self._prices
-        price = prices[-1]
+        prices, at = self._prices, self._at
+        price = prices[at - 1 & _MASK]
         moved = self._short_activity or 1  # where it is 0, so are all that are divided by it
         return (
-            _SHORT * (price - prices[-2]) / moved,
-            _SHORT * (price - prices[-6]) / moved,
-            _SHORT * (price - prices[-1 - _SHORT]) / moved,
+            _SHORT * (price - prices[at - 2 & _MASK]) / moved,
+            _SHORT * (price - prices[at - 6 & _MASK]) / moved,
+            _SHORT * (price - prices[at - 1 - _SHORT & _MASK]) / moved,
             (_SHORT * price - self._prices_sum) / moved,
             self._rsi.value,
             _RATIO * self._short_activity / self._activity if self._activity else 1.0,
@@ -106,9 +114,9 @@ class MomentumFeatures:
 
     def snapshot(self) -> bytes:
         """The ticks of the window; equal for equal windows."""
-        known = list(self._prices)[WINDOW + 1 - self._count :]
         head = self._HEAD.pack(self._VERSION, FEATURES_VERSION, self._count)
-        return head + struct.pack(f"<{self._count + WINDOW}q", *known, *self._quantities)
+        prices = self._newest(self._prices, self._count)
+        return head + _packed(prices) + _packed(self._newest(self._quantities, WINDOW))
 
     @classmethod
     def restored(cls, state: bytes) -> Self:
@@ -132,11 +140,16 @@ class MomentumFeatures:
 
     def _fill(self, prices: Sequence[int], quantities: Sequence[int]) -> None:
         """Stand as after these prices, at most 101, and with these 100 quantities."""
+        count = len(prices)
         moves = [abs(after - before) for before, after in pairwise(prices)]
-        self._count = len(prices)
-        self._prices.extend(prices)
-        self._moves.extend(moves)
-        self._quantities.extend(quantities)
+        quantities = quantities[-min(count, WINDOW) :] if count else ()
+        self._count = self._at = count  # which is less than the ring holds
+        for ring, values in (
+            (self._prices, prices),
+            (self._moves, moves),
+            (self._quantities, quantities),
+        ):
+            ring[count - len(values) : count] = array("q", values)
         for price in prices[-_RSI_PERIOD - 1 :]:
             self._rsi.update(price)
         self._prices_sum = sum(prices[-_SHORT:])
@@ -144,20 +157,35 @@ class MomentumFeatures:
         self._volume, self._short_volume = sum(quantities), sum(quantities[-_SHORT:])
 
     def _push(self, price: int, quantity: int) -> None:
-        prices, moves, quantities = self._prices, self._moves, self._quantities
+        at, prices, moves, quantities = self._at, self._prices, self._moves, self._quantities
+        long_ago, short_ago = at - WINDOW & _MASK, at - _SHORT & _MASK
         if self._count:
-            move = abs(price - prices[-1])
-            self._activity += move - moves[0]
-            self._short_activity += move - moves[-_SHORT]
-            moves.append(move)
+            move = abs(price - prices[at - 1 & _MASK])
+            self._activity += move - moves[long_ago]
+            self._short_activity += move - moves[short_ago]
+            moves[at] = move
         if self._count <= WINDOW:
             self._count += 1
-        self._prices_sum += price - prices[-_SHORT]
-        prices.append(price)
-        self._volume += quantity - quantities[0]
-        self._short_volume += quantity - quantities[-_SHORT]
-        quantities.append(quantity)
+        self._prices_sum += price - prices[short_ago]
+        prices[at] = price
+        self._volume += quantity - quantities[long_ago]
+        self._short_volume += quantity - quantities[short_ago]
+        quantities[at] = quantity
+        self._at = at + 1 & _MASK
         self._rsi.update(price)
+
+    def _newest(self, ring: "array[int]", count: int) -> "array[int]":
+        begin = self._at - count & _MASK
+        if begin < self._at or not count:
+            return ring[begin : self._at]
+        return ring[begin:] + ring[: self._at]
+
+
+def _packed(numbers: "array[int]") -> bytes:
+    """Little-endian."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def features_at(ticks: Iterable[MarketTick]) -> tuple[float, ...] | None:
