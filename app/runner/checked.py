@@ -31,7 +31,6 @@ def snapshot_of(processor: Snapshots) -> bytes:
     return state
 
 
-
 def model_digest_of(executor: StrategyExecutor) -> str | None:
     """The digest of its model, where it has one and can say so."""
     processor = executor.processor
