@@ -69,6 +69,7 @@ def strategies() -> list[StrategyConfig]:
         make(6, "chaos_bars", TOKENS, bar_seconds=2),
         make(7, "chaos_past", TOKENS[8:], size=25),
         make(8, "chaos_unbounded", TOKENS[:6], bar_seconds=3),
+        make(10, "chaos_slow", TOKENS[:1], seconds=SESSION_SECONDS + 1, every=700),
         make(9, "chaos_recent", TOKENS[4:10], size=20, bar_seconds=5),
     ]
 

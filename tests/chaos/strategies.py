@@ -1,6 +1,7 @@
 """Strategies of kinds that the built-in ones are not. All are pure functions of the ticks."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from decimal import Decimal
@@ -109,20 +110,26 @@ class OnPast:
         return None
 
 
+SLOW = "CHAOS_SLOW"
+"""Set in the workers' environment: the same strategy in the oracle does not dawdle."""
+
+
 class Slow:
-    """Takes its time."""
+    """Blocks its worker now and then, for longer than a session may be silent."""
 
     history_size = 0
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, every: int) -> None:
+        self._seconds = seconds if SLOW in os.environ else 0.0
+        self._every = every
         self._seen = 0
 
     def process_tick(
         self, tick: MarketTick, _history: Sequence[MarketTick], /
     ) -> SignalResult | None:
         self._seen += 1
-        time.sleep(self._seconds)
+        if self._seen % self._every == 0:
+            time.sleep(self._seconds)
         return _signal(SignalType.BUY, tick, str(self._seen)) if self._seen % 7 == 0 else None
 
     def snapshot(self) -> bytes:

@@ -18,6 +18,7 @@ from app.domain.trading import ExecutionReport, Stage
 from app.kafka.partitioner import producer_config
 from app.streaming.operator import Output
 from tests.chaos.oracle import Oracle
+from tests.chaos.strategies import SLOW
 from tests.support.system import System, WorkerProcess
 
 SESSION_SECONDS = 3.0
@@ -100,6 +101,7 @@ class ChaosSystem(System):
             {
                 "PANDA_DELIVERY": self.delivery,
                 "PANDA_LOG_FORMAT": "json",
+                SLOW: "1",
                 "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
                 **env,
             },
