@@ -52,6 +52,8 @@ class OwnedPartition:
         self.is_outdated = is_outdated
         self._sends_ahead = sends_ahead
         self._bounds: Mapping[str, int] = positions.horizons
+        self._inherited = positions.horizons
+        """A former owner, or a zombie of it, may have sent outputs of records up to here."""
         self._due: dict[str, int] = {}
 
     @property
@@ -112,10 +114,11 @@ class OwnedPartition:
             self.operator.close()
 
     def _horizon(self, topic: str, last: bool) -> int:
+        return max(self._own_horizon(topic, last), self._inherited[topic])
+
+    def _own_horizon(self, topic: str, last: bool) -> int:
         at = self.next_offsets[topic]
-        if self.is_outdated:
-            return max(at, self.durable.horizons[topic])
-        if last or not self._sends_ahead:
+        if last or not self._sends_ahead or self.is_outdated:
             return at
         processed = at - self.durable.offsets[topic]
         return at + max(_SMALLEST_WINDOW, _WINDOW_GROWTH * processed)

@@ -1,0 +1,61 @@
+"""A horizon holds for whoever may have sent outputs, former owners included."""
+
+import pytest
+
+from app.streaming.changelog import Positions
+from app.streaming.owned import OwnedPartition
+
+TOPIC = "ticks"
+
+
+def owned(
+    at: int, horizon: int, *, sends_ahead: bool = True, is_outdated: bool = False
+) -> OwnedPartition:
+    return OwnedPartition(
+        partition=0,
+        operator=None,  # type: ignore[arg-type]
+        changelog=None,  # type: ignore[arg-type]
+        positions=Positions(
+            offsets={TOPIC: at}, horizons={TOPIC: horizon}, topic_ids={TOPIC: "an-id"}
+        ),
+        sends_ahead=sends_ahead,
+        is_outdated=is_outdated,
+    )
+
+
+def moved(partition: OwnedPartition, at: int, *, last: bool) -> Positions:
+    partition.next_offsets[TOPIC] = at
+    positions = partition.next_positions(last=last)
+    partition.made_durable(positions)
+    return positions
+
+
+def test_a_last_checkpoint_settles_what_its_owner_began_with_settled() -> None:
+    assert moved(owned(100, 100), 150, last=True).is_settled
+
+
+@pytest.mark.parametrize("sends_ahead", [True, False])
+@pytest.mark.parametrize("at", [100, 600])
+def test_where_a_former_owner_may_have_gone_nothing_is_settled(at: int, sends_ahead: bool) -> None:
+    last = moved(owned(100, 700, sends_ahead=sends_ahead), at, last=True)
+    assert last.horizons == {TOPIC: 700}
+    assert not last.is_settled
+
+
+def test_it_is_settled_once_the_owner_has_gone_that_far_itself() -> None:
+    partition = owned(100, 700)
+    assert moved(partition, 700, last=True).is_settled
+    assert partition.is_settled
+
+
+def test_no_checkpoint_comes_back_from_an_inherited_horizon() -> None:
+    partition = owned(100, 50_000)
+    assert moved(partition, 110, last=False).horizons == {TOPIC: 50_000}
+    assert partition.bound(TOPIC) == 50_000
+    assert moved(partition, 49_900, last=False).horizons[TOPIC] > 50_000
+
+
+def test_an_outdated_one_keeps_the_horizon_that_it_is_to_reach() -> None:
+    partition = owned(100, 700, is_outdated=True)
+    assert moved(partition, 300, last=False).horizons == {TOPIC: 700}
+    assert moved(partition, 700, last=True).is_settled
