@@ -66,8 +66,9 @@ class WarmsUp(Protocol):
     """Wants the recorded ticks before its first one."""
 
     def warmup(self, history: Sequence[MarketTick], /) -> None:
-        """Take what ``process_tick`` would be handed as ``history``.
+        """Take the newest ``warmup_ticks`` ticks; where there is no such number, the history.
 
+        The history is what ``process_tick`` would be handed.
         Called once, before the first tick, unless ``restore`` has given the state back. Empty
         where the strategy is new on the instrument. An exception here is a warning, no more.
         """

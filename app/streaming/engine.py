@@ -160,6 +160,7 @@ class StreamEngine:
     async def stop(self) -> Mapping[tuple[str, int], int]:
         """Hand over everything, and open nothing any more."""
         self._stopping = True
+        self._opener.stop()
         return await self.hand_over(self.ownership.numbers())
 
     async def checkpoint_all(self) -> None:
@@ -206,6 +207,7 @@ class StreamEngine:
     def close(self) -> None:
         """Let go of everything, without a checkpoint."""
         self._stopping = True
+        self._opener.stop()
         self._close(self.ownership.take(self.ownership.numbers()))
         self._fetcher.close()
         self._pool.shutdown(wait=True)

@@ -1,5 +1,6 @@
 """Opens a partition: fences its former owner, reads its state back, sees where it goes on."""
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 
@@ -44,9 +45,10 @@ class PartitionOpener:
         self._topic_ids = topic_ids
         self._telemetry = telemetry
         self._probe = probe
+        self._stopped = threading.Event()
 
     def open(self, number: int) -> OwnedPartition | None:
-        """Open a partition; None where another worker opens it at the same time. Blocks.
+        """Open a partition; None where another worker does so, or ``stop`` was called. Blocks.
 
         Raises:
             TopicRecreatedError: the state is of another topic of the same name.
@@ -68,8 +70,9 @@ class PartitionOpener:
         beginning = operator.restore(
             restored.state, Start(offsets=positions.offsets, is_settled=positions.is_settled)
         )
-        if beginning.replay is not None:
-            self._run(beginning.replay, number)
+        if beginning.replay is not None and not self._run(beginning.replay, number):
+            operator.close()
+            return None
         owned = OwnedPartition(
             partition=number,
             operator=operator,
@@ -89,14 +92,21 @@ class PartitionOpener:
         self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
         return owned
 
-    def _run(self, replay: Replay, number: int) -> None:
+    def stop(self) -> None:
+        """Nothing that is being opened is wanted any more. From any thread."""
+        self._stopped.set()
+
+    def _run(self, replay: Replay, number: int) -> bool:
+        """Whether it came to its end."""
         where = TopicPartition(replay.topic, number, replay.first)
-        for messages in reread(
-            self._connection.bootstrap_servers, where, replay.end, BROKER_TIMEOUT
-        ):
+        servers = self._connection.bootstrap_servers
+        for messages in reread(servers, where, replay.end, BROKER_TIMEOUT):
+            if self._stopped.is_set():
+                return False
             replay.take(messages)
         replay.finish()
         self._probe("restore: ticks replayed")
+        return True
 
     def _positions(self, number: int, checkpoint: Positions | None) -> Positions:
         known = checkpoint or Positions(offsets={}, horizons={}, topic_ids={})

@@ -129,6 +129,9 @@ class Rig:
         self.engine._opener = self  # type: ignore[assignment]
         self._numbers: dict[int, int] = {}
 
+    def stop(self) -> None:
+        """There is no replay to break off."""
+
     def open(self, number: int) -> OwnedPartition:
         operator = FakeOperator(self.durable, is_outdated=self.is_outdated)
         self.operators.append(operator)
