@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from app.domain.offers import offers
 from app.domain.protocols import (
     ConsumesBars,
     DeclaresHistory,
@@ -46,22 +47,20 @@ class Capabilities:
         if not callable(getattr(processor, "process_tick", None)):
             raise ValueError(f"{type(processor).__name__} has no method process_tick")
         size = (
-            processor.history_size
-            if isinstance(processor, DeclaresHistory)
-            else DEFAULT_HISTORY_SIZE
+            processor.history_size if offers(processor, DeclaresHistory) else DEFAULT_HISTORY_SIZE
         )
-        warmup = processor.warmup_ticks if isinstance(processor, DeclaresWarmup) else None
+        warmup = processor.warmup_ticks if offers(processor, DeclaresWarmup) else None
         _check_count(processor, "history_size", size)
         if warmup is not None:
             _check_count(processor, "warmup_ticks", warmup)
         return cls(
-            load_model=isinstance(processor, LoadsModel),
-            warmup=isinstance(processor, WarmsUp),
-            on_bar=isinstance(processor, ConsumesBars),
-            shutdown=isinstance(processor, ShutsDown),
-            extract_features=isinstance(processor, ExtractsFeatures),
-            predict_signal=isinstance(processor, PredictsSignal),
-            snapshot=isinstance(processor, Snapshots),
+            load_model=offers(processor, LoadsModel),
+            warmup=offers(processor, WarmsUp),
+            on_bar=offers(processor, ConsumesBars),
+            shutdown=offers(processor, ShutsDown),
+            extract_features=offers(processor, ExtractsFeatures),
+            predict_signal=offers(processor, PredictsSignal),
+            snapshot=offers(processor, Snapshots),
             history_size=size,
             warmup_ticks=warmup,
         )

@@ -3,6 +3,7 @@
 import logging
 
 from app.domain.executor import StrategyExecutor
+from app.domain.offers import offers
 from app.domain.protocols import HasModelDigest, Snapshots
 from app.runner.explain import described, shown
 
@@ -35,7 +36,7 @@ def model_digest_of(executor: StrategyExecutor) -> str | None:
     """The digest of its model, where it has one and can say so."""
     processor = executor.processor
     try:
-        digest = processor.model_digest if isinstance(processor, HasModelDigest) else None
+        digest = processor.model_digest if offers(processor, HasModelDigest) else None
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
         logger.warning("strategy %s: model_digest failed: %s", executor.config.id, described(error))
         return None

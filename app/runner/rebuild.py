@@ -11,6 +11,7 @@ from app.domain.capabilities import Capabilities
 from app.domain.executor import StrategyExecutor
 from app.domain.history import HistoryBuffer
 from app.domain.market import MarketTick
+from app.domain.offers import offers
 from app.domain.protocols import ConsumesBars, WarmsUp
 from app.runner.arrival import ArrivalPolicy, irregularities
 from app.runner.state import Mark
@@ -109,7 +110,7 @@ class Replay:
         self._came = 0
         self._bars_are_whole = True
         processor = executor.processor
-        self._consumer = processor if isinstance(processor, ConsumesBars) else None
+        self._consumer = processor if offers(processor, ConsumesBars) else None
         self.bars = BarBuilder(executor.context.instrument_token, executor.config.bar_seconds)
         self.given = 0
         """Ticks that the processor was given."""
@@ -136,7 +137,7 @@ class Replay:
     def finish(self) -> str | None:
         """Give it what it has not got yet; what is missing, in words, or None."""
         processor = self._executor.processor
-        if isinstance(processor, WarmsUp):
+        if offers(processor, WarmsUp):
             self._warm_up(processor)
         else:
             for _ in range(len(self._waiting) - (self._executor.capabilities.warmup_ticks or 0)):

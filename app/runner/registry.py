@@ -8,6 +8,7 @@ from app.domain.capabilities import Capabilities
 from app.domain.config import StrategyConfig
 from app.domain.executor import StrategyExecutor
 from app.domain.factory import StrategyFactory
+from app.domain.offers import offers
 from app.domain.protocols import ExplainsFailure, LoadsModel, ShutsDown
 from app.domain.status import StrategyState, StrategyStatus
 from app.runner.explain import described, shown
@@ -79,7 +80,7 @@ class StrategyRegistry:
     def shut_down(self, executor: StrategyExecutor) -> None:
         """Call the processor's ``shutdown``, where it has one; an exception is a warning."""
         processor = executor.processor
-        if isinstance(processor, ShutsDown):
+        if offers(processor, ShutsDown):
             try:
                 processor.shutdown()
             except Exception as error:  # noqa: BLE001 - a strategy may raise anything
@@ -142,13 +143,13 @@ class StrategyRegistry:
 def _load_model(executor: StrategyExecutor) -> str | None:
     """Load the model; why it could not be, or None."""
     processor = executor.processor
-    if not isinstance(processor, LoadsModel):
+    if not offers(processor, LoadsModel):
         return None
     try:
         loaded = processor.load_model()
         if loaded:
             return None
-        reason = processor.failure_reason if isinstance(processor, ExplainsFailure) else None
+        reason = processor.failure_reason if offers(processor, ExplainsFailure) else None
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
         return f"loading the model failed: {_reason(error)}"
     return shown(reason) if reason else f"load_model returned {shown(loaded)}"

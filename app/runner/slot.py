@@ -9,6 +9,7 @@ from app.domain.executor import Emitted, Refused, StrategyExecutor
 from app.domain.history import EMPTY_HISTORY, HistoryBuffer
 from app.domain.market import MarketTick
 from app.domain.money import PriceError
+from app.domain.offers import offers
 from app.domain.protocols import ConsumesBars, Snapshots, WarmsUp
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection, RejectionCode, Violation
@@ -42,7 +43,7 @@ class StrategySlot:
         )
         processor = executor.processor
         self._consumer: ConsumesBars | None = None
-        if isinstance(processor, ConsumesBars):
+        if offers(processor, ConsumesBars):
             self._consumer = processor
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
         self._bars_are_known = False
@@ -206,7 +207,7 @@ class StrategySlot:
 
     def _restore_processor(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
         processor = self._executor.processor
-        if isinstance(processor, Snapshots) and record.processor is not None:
+        if offers(processor, Snapshots) and record.processor is not None:
             try:
                 processor.restore(record.processor)
             except Exception as error:
@@ -219,7 +220,7 @@ class StrategySlot:
                 self.restored = Restored(Origin.COLD, missing=STILL_COLD)
                 self._condition.stays_cold()
             return
-        if isinstance(processor, WarmsUp) and self._executor.capabilities.warmup_ticks is None:
+        if offers(processor, WarmsUp) and self._executor.capabilities.warmup_ticks is None:
             own = min(self._history_size, record.ticks_seen)
             self._warm_up(past[-own:] if own else ())
             self.restored = Restored(Origin.WARMED_UP, own)
@@ -232,7 +233,7 @@ class StrategySlot:
 
     def _rebuilt_by(self, replay: Replay) -> None:
         missing = replay.finish()
-        warmed_up = isinstance(self._executor.processor, WarmsUp)
+        warmed_up = offers(self._executor.processor, WarmsUp)
         if not self._bars_are_known and not warmed_up:
             self._bars = replay.bars
         if missing is not None:
@@ -278,7 +279,7 @@ class StrategySlot:
         """The processor's state; None where it gives none, or is quarantined, be it for that."""
         processor = self._executor.processor
         condition = self._condition
-        if condition.quarantine_reason is not None or not isinstance(processor, Snapshots):
+        if condition.quarantine_reason is not None or not offers(processor, Snapshots):
             return None
         try:
             return snapshot_of(processor)
@@ -289,7 +290,7 @@ class StrategySlot:
 
     def _warm_up(self, history: Sequence[MarketTick]) -> None:
         processor = self._executor.processor
-        if not isinstance(processor, WarmsUp):
+        if not offers(processor, WarmsUp):
             return
         try:
             processor.warmup(history)
