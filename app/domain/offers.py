@@ -3,8 +3,6 @@
 A worker asks ten times for each of its tens of thousands of processors.
 """
 
-from collections.abc import Hashable
-from functools import lru_cache
 from typing import TypeGuard, TypeVar
 
 C = TypeVar("C")
@@ -18,10 +16,15 @@ def offers(processor: object, capability: type[C]) -> TypeGuard[C]:
     )
 
 
-@lru_cache
-def _members(capability: Hashable) -> tuple[tuple[str, bool], ...]:
-    return tuple(
-        (name, callable(member))
-        for name, member in vars(capability).items()
-        if not name.startswith("_")
-    )
+def _members(capability: object) -> tuple[tuple[str, bool], ...]:
+    members = _known.get(capability)
+    if members is None:
+        members = _known[capability] = tuple(
+            (name, callable(member))
+            for name, member in vars(capability).items()
+            if not name.startswith("_")
+        )
+    return members
+
+
+_known: dict[object, tuple[tuple[str, bool], ...]] = {}

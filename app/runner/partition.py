@@ -1,7 +1,7 @@
 """All instruments of one partition of ``ticks``: the unit that moves between workers."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain.config import StrategyConfig
 from app.domain.history import HistoryBuffer
@@ -23,6 +23,7 @@ class _Instrument:
 
     __slots__ = (
         "changed",
+        "due",
         "history",
         "last",
         "last_offset",
@@ -30,6 +31,7 @@ class _Instrument:
         "outdated",
         "slots",
         "token",
+        "written",
     )
 
     def __init__(
@@ -46,12 +48,27 @@ class _Instrument:
         self.last = record.last_tick if record else None
         self.newest_us = record.newest_event_time_us if record else 0
         self.changed = False
-        """Whether it had a tick since its last record."""
+        """Whether it had a tick since the last cut."""
+        self.due = False
+        """Whether it had one before, and its state then is still to be written down."""
+        self.written: InstrumentRecord | None = None
+        """Its state at the last cut, where it was written down before somebody asked for it."""
         self.outdated = False
         """Whether its record knows strategies, and none is here any more."""
 
+    def cut(self) -> None:
+        self.changed, self.due = False, True
+
+    def write_ahead(self) -> None:
+        """Write the state down before it changes."""
+        self.written = self.record()
+
     def record(self) -> InstrumentRecord:
-        self.changed = False
+        """The state at the last cut; call once for each."""
+        written, self.written = self.written, None
+        if written is not None:
+            return written
+        self.due = False
         return InstrumentRecord(
             instrument_token=self.token,
             last_offset=self.last_offset,
@@ -85,11 +102,10 @@ class PartitionRunner:
             if instrument.outdated:
                 self._forget(instrument, offset)
             return ()
+        if not instrument.changed:
+            self._changes(instrument)
         before, instrument.last = instrument.last, tick
         instrument.last_offset = offset
-        if not instrument.changed:
-            instrument.changed = True
-            self._changed.append(instrument)
         at, newest = tick.event_time_us, instrument.newest_us
         if at > newest:
             instrument.newest_us = at
@@ -109,11 +125,17 @@ class PartitionRunner:
             history.append(tick)
         return said
 
-    def changed_records(self) -> Iterable[InstrumentRecord]:
-        """The state of every instrument that had a tick since the last call."""
+    def changed_records(self) -> Iterator[InstrumentRecord]:
+        """The state of every instrument that had a tick since the last call, as it is now.
+
+        It may be taken bit by bit, with ticks in between: an instrument's state is written down
+        before its next tick. Take all of it before the next call.
+        """
         changed, self._changed = self._changed, []
         changed.sort(key=lambda instrument: instrument.token)
-        return [instrument.record() for instrument in changed]
+        for instrument in changed:
+            instrument.cut()
+        return (instrument.record() for instrument in changed)
 
     def restore(self, records: Iterable[InstrumentRecord]) -> None:
         """Go on from ``records``; call before the first tick.
@@ -150,6 +172,13 @@ class PartitionRunner:
                 self._registry.shut_down(slot.executor)
         self._instruments.clear()
 
+    def _changes(self, instrument: _Instrument) -> None:
+        """Take note that its state is about to change."""
+        if instrument.due:
+            instrument.write_ahead()
+        instrument.changed = True
+        self._changed.append(instrument)
+
     def _drops(self, tick: MarketTick, before: MarketTick | None, newest_us: int) -> bool:
         """Count what is odd about ``tick``; whether that is a reason to drop it."""
         kinds = irregularities(tick, before, newest_us)
@@ -160,11 +189,11 @@ class PartitionRunner:
 
     def _forget(self, instrument: _Instrument, offset: int) -> None:
         """Have the record written over: who comes back later missed the tick at ``offset``."""
+        if not instrument.changed:
+            self._changes(instrument)
         instrument.outdated = False
         instrument.last_offset = offset
         instrument.last, instrument.newest_us = None, 0
-        instrument.changed = True
-        self._changed.append(instrument)
 
     def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
         known = {state.strategy_id: state for state in record.strategies} if record else {}

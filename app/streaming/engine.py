@@ -17,6 +17,7 @@ from app.streaming.operator import (
     Delivery,
     Message,
     Probe,
+    StateRecord,
     StreamSpec,
     no_probe,
 )
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 _OUTPUTS_HELD = 50_000
 """Outputs of a partition that wait for a checkpoint; then one is taken."""
 _ORPHANED_SESSIONS = 3
+_SLICE_SECONDS = 0.005
+"""How long state is written down before ticks have their turn."""
 
 
 class OrphanedError(KafkaError):
@@ -77,6 +80,7 @@ class StreamEngine:
         self._opening = asyncio.Lock()
         self._fenced_at: float | None = None
         self._stopping = False
+        self._collecting_seconds = 0.0
         self.is_open = False
         """Whether what the group gave was opened, be it nothing, at least once."""
         self.opening_since: float | None = clock()
@@ -163,13 +167,17 @@ class StreamEngine:
         self._opener.stop()
         return await self.hand_over(self.ownership.numbers())
 
-    async def checkpoint_all(self) -> None:
+    async def checkpoint_all(self) -> float:
         """Checkpoint every partition that moved, and see that all is as it should be.
+
+        Returns:
+            Seconds of this thread's time that writing the state down took.
 
         Raises:
             TopicRecreatedError: an input topic was deleted and created anew.
             OrphanedError: a partition is nobody's, and it stays so.
         """
+        self._collecting_seconds = 0.0
         await asyncio.gather(*(self.checkpoint(one) for one in self.ownership.partitions()))
         try:
             await self._inputs.verify_all()
@@ -177,6 +185,7 @@ class StreamEngine:
         except KafkaError as error:
             self.fail(error)
             raise
+        return self._collecting_seconds
 
     async def checkpoint(self, owned: OwnedPartition, *, last: bool = False) -> None:
         """Make everything processed so far durable.
@@ -278,7 +287,7 @@ class StreamEngine:
             if not is_needed():
                 return True
             try:
-                await self._checkpoint(owned, last=last)
+                return await self._checkpoint(owned, last=last)
             except FencedError as error:
                 logger.warning("%s belongs to another worker now; letting go of it", error)
                 if self.ownership.discard(owned):
@@ -288,15 +297,18 @@ class StreamEngine:
             except Exception as error:
                 self.fail(error)
                 raise
-            return True
 
-    async def _checkpoint(self, owned: OwnedPartition, *, last: bool) -> None:
+    async def _checkpoint(self, owned: OwnedPartition, *, last: bool) -> bool:
+        """Whether it was written; not where the partition was let go of meanwhile."""
         started = time.perf_counter()
         taken_at = self._clock()
-        # State, positions and outputs are taken at one moment; processing goes on meanwhile.
+        # State, positions and outputs are those of one moment; processing goes on meanwhile.
         positions = owned.next_positions(last=last)
-        records = owned.operator.changed()
+        changed = owned.operator.changed()
         outputs, owned.outputs = owned.outputs, []
+        records = await self._collect(owned, changed)
+        if records is None:
+            return False
         self._probe("checkpoint: state taken")
         await self._outbox.confirmed()
         self._probe("checkpoint: outputs confirmed")
@@ -306,6 +318,26 @@ class StreamEngine:
         )
         owned.made_durable(positions)
         self._telemetry.checkpointed(owned.partition, time.perf_counter() - started, len(records))
+        return True
+
+    async def _collect(
+        self, owned: OwnedPartition, changed: Iterable[StateRecord]
+    ) -> list[StateRecord] | None:
+        """Write state down, slice by slice: signals do not wait for all of it."""
+        records: list[StateRecord] = []
+        clock = time.perf_counter
+        began = clock()
+        for record in changed:
+            records.append(record)
+            now = clock()
+            if now - began > _SLICE_SECONDS:
+                self._collecting_seconds += now - began
+                await asyncio.sleep(0)
+                if owned.closed:
+                    return None
+                began = clock()
+        self._collecting_seconds += clock() - began
+        return records
 
     async def _open(self, partitions: Iterable[int]) -> list[OwnedPartition]:
         loop = asyncio.get_running_loop()

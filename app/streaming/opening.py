@@ -84,7 +84,9 @@ class PartitionOpener:
         if beginning.announcements:
             first = owned.next_positions(last=False)
             try:
-                changelog.commit(operator.changed(), first, beginning.announcements, BROKER_TIMEOUT)
+                changelog.commit(
+                    list(operator.changed()), first, beginning.announcements, BROKER_TIMEOUT
+                )
             except FencedError:
                 owned.close()
                 return None

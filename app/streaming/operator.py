@@ -122,8 +122,12 @@ class PartitionOperator(Protocol):
         """
         ...
 
-    def changed(self) -> Sequence[StateRecord]:
-        """The state that changed since the last call, as it is now."""
+    def changed(self) -> Iterable[StateRecord]:
+        """The state that changed since the last call, as it is now.
+
+        It may be taken bit by bit, with records processed in between; all of it before the next
+        call.
+        """
         ...
 
     def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:

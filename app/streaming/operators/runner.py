@@ -1,7 +1,8 @@
 """Ticks in; signals, rejections, dead letters and activations out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
@@ -121,7 +122,7 @@ class RunnerOperator:
             [message.timestamp()[1] for message in messages],
         )
 
-    def changed(self) -> Sequence[StateRecord]:
+    def changed(self) -> Iterator[StateRecord]:
         """The instruments that had ticks since the last call, and versions not recorded yet."""
         chosen, self._unrecorded = self._unrecorded, None
         versions = (
@@ -129,7 +130,7 @@ class RunnerOperator:
         )
         states = self._states
         instruments = self._runner.changed_records()
-        return [*versions, *(StateRecord(states.key(r), states.encode(r)) for r in instruments)]
+        return chain(versions, (StateRecord(states.key(r), states.encode(r)) for r in instruments))
 
     def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
         """Go on from a checkpoint, with the strategy versions that may run from there on."""

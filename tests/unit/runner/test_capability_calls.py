@@ -43,7 +43,7 @@ def a_life(make: Any) -> Rig:
     """Start, a few ticks, a checkpoint, a restart from it, a few more, stop."""
     rig = start(config("mine"), processors={"mine": make})
     rig.feed(*A_DAY)
-    records = rig.partition.changed_records()
+    records = list(rig.partition.changed_records())
     rig.runner.stop()
     rig = start(config("mine"), processors={"mine": make})
     rig.partition.restore(records)

@@ -107,7 +107,7 @@ def test_a_strategy_that_was_away_while_no_tick_passed_goes_on():
     processors = {"reader": lambda: HistoryReader(3)}
     old = start(config("reader"), processors=processors)
     old.feed(tick(1), tick(2))
-    records = old.partition.changed_records()
+    records = list(old.partition.changed_records())
     away = start(processors=processors)
     away.partition.restore(records)
     assert list(away.partition.changed_records()) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,7 +95,25 @@ def test_a_restored_partition_gives_the_records_it_was_restored_from(life):
     final = {one.instrument_token: tick(50, token=one.instrument_token) for one in records}
     rig.feed(*final.values(), first_offset=len(life))
     again.feed(*final.values(), first_offset=len(life))
-    assert again.partition.changed_records() == rig.partition.changed_records()
+    assert list(again.partition.changed_records()) == list(rig.partition.changed_records())
+
+
+@given(st.lists(steps, max_size=20), st.lists(steps, max_size=20))
+def test_records_taken_while_ticks_go_on_are_those_of_the_moment_they_were_asked_for(life, later):
+    at_once = start(*ALL, processors=PROCESSORS, quarantine_after=3)
+    meanwhile = start(*ALL, processors=PROCESSORS, quarantine_after=3)
+    for rig in (at_once, meanwhile):
+        rig.feed(*(step.tick for step in life))
+    expected = list(at_once.partition.changed_records())
+    at_once.feed(*(step.tick for step in later), first_offset=len(life))
+    due, taken = meanwhile.partition.changed_records(), []
+    for offset, step in enumerate(later, start=len(life)):
+        meanwhile.feed(step.tick, first_offset=offset)
+        if step.checkpoint:
+            taken.extend(islice(due, 1))
+    taken.extend(due)
+    assert taken == expected
+    assert list(meanwhile.partition.changed_records()) == list(at_once.partition.changed_records())
 
 
 def test_only_instruments_that_had_a_tick_are_written_down_and_once():
