@@ -66,7 +66,7 @@ class Capabilities:
         )
 
 
-def _check_count(processor: StrategyProcessor, name: str, count: object) -> None:
+def _check_count(processor: object, name: str, count: object) -> None:
     if type(count) is not int or count < 0:
         raise ValueError(
             f"{type(processor).__name__}.{name} is {count!r}, not a whole number from 0 on"
