@@ -86,7 +86,8 @@ class Settings(BaseSettings):
         default=2.0,
         gt=0,
         allow_inf_nan=False,
-        description="How often the runner makes its state durable.",
+        description="How often the runner makes its state durable; less often where writing it"
+        " down would take more than a tenth of its time.",
     )
     kafka_session_timeout_seconds: float = Field(
         default=6.0,
