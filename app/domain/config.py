@@ -33,6 +33,8 @@ class StrategyConfig:
     enabled: bool = True
     zerodha_trading_enabled: bool = False
     version: int = 1
+    digest: str = field(init=False, repr=False, compare=False)
+    """SHA-256, in hex, over all that decides what the strategy says and where it goes."""
 
     def __post_init__(self) -> None:
         if not self.instruments:
@@ -43,6 +45,7 @@ class StrategyConfig:
             raise ValueError(f"bar_seconds is {seconds!r}, not a whole number of seconds")
         if not isinstance(self.parameters.get("validation", {}), Mapping):
             raise ValueError("validation is not an object of validator parameters")
+        object.__setattr__(self, "digest", self._digest())
 
     @property
     def brokers(self) -> tuple[str, ...]:
@@ -73,9 +76,7 @@ class StrategyConfig:
         """Parameters of the processor: all but those of runner and validator."""
         return {k: v for k, v in self.parameters.items() if k not in RUNNER_PARAMETERS}
 
-    @property
-    def digest(self) -> str:
-        """SHA-256, in hex, over all that decides what the strategy says and where it goes."""
+    def _digest(self) -> str:
         decides = {
             "type": self.strategy_type,
             "parameters": dict(self.parameters),
