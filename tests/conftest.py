@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from sqlalchemy import make_url
 from app.kafka.admin import connect, delete_topics, topics_with_prefix
 from app.kafka.embedded import EmbeddedKafka
 from app.kafka.ports import free_ports
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell has it for what it starts in the background. Programs under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("panda", deadline=None)

@@ -218,12 +218,15 @@ def test_tail_follows_the_topic_until_it_is_interrupted(broker: Broker):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as tail:
-        assert tail.stdout is not None
-        for number in range(3):
-            assert json.loads(tail.stdout.readline())["signal_id"] == f"s-{number}"
-            broker.send("signals", CODECS.signals.encode(signal(number + 1)))
-        tail.send_signal(signal_numbers.SIGINT)
-        _, notices = tail.communicate(timeout=30)
+        try:
+            assert tail.stdout is not None
+            for number in range(3):
+                assert json.loads(tail.stdout.readline())["signal_id"] == f"s-{number}"
+                broker.send("signals", CODECS.signals.encode(signal(number + 1)))
+            tail.send_signal(signal_numbers.SIGINT)
+            _, notices = tail.communicate(timeout=30)
+        finally:
+            tail.kill()
     assert tail.returncode == 130
     assert "Traceback" not in notices
 
