@@ -20,7 +20,7 @@ class Emitted(NamedTuple):
 
 _NewEmitted = Callable[[type[Emitted], tuple[SignalResult]], Emitted]
 _emitted = cast("_NewEmitted", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
-"""``Emitted(...)`` in a third of its time: one is made for every signal."""
+"""``Emitted(...)`` in half its time: one is made for every signal."""
 
 
 class Refused(NamedTuple):

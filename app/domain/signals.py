@@ -1,10 +1,9 @@
 """What a strategy says, and the same with where it came from."""
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
 from app.domain.money import from_raw, to_raw
 from app.domain.timestamps import from_micros, to_micros
@@ -31,11 +30,6 @@ class _ResultFields(NamedTuple):
     reasoning: str | None = None
 
 
-_NewResult = Callable[[type["SignalResult"], tuple[object, ...]], "SignalResult"]
-_new_result = cast("_NewResult", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
-"""Past the one of the named tuple, which takes as long again: one is made for every signal."""
-
-
 class SignalResult(_ResultFields):
     """What ``process_tick`` returns.
 
@@ -56,13 +50,13 @@ class SignalResult(_ResultFields):
         quantity: int,
         price: Decimal,
         reasoning: str | None = None,
-    ) -> "SignalResult":
+    ) -> Self:
         """Normalise and make."""
         if type(signal_type) is not SignalType:
             signal_type = SignalType(str(signal_type).upper())
         if 1 < confidence <= 100:
             confidence = confidence / 100
-        return _new_result(cls, (signal_type, confidence, quantity, price, reasoning))
+        return super().__new__(cls, signal_type, confidence, quantity, price, reasoning)
 
 
 class TradingSignal(NamedTuple):

@@ -45,6 +45,9 @@ class StrategySlot:
         self._consumer: ConsumesBars | None = None
         if offers(processor, ConsumesBars):
             self._consumer = processor
+        self._snapshots: Snapshots | None = None
+        if offers(processor, Snapshots):
+            self._snapshots = processor
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
         self._bars_are_known = False
         self._history_size = executor.capabilities.history_size
@@ -207,9 +210,9 @@ class StrategySlot:
 
     def _restore_processor(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
         processor = self._executor.processor
-        if offers(processor, Snapshots) and record.processor is not None:
+        if self._snapshots is not None and record.processor is not None:
             try:
-                processor.restore(record.processor)
+                self._snapshots.restore(record.processor)
             except Exception as error:
                 raise StateDoesNotFitError(
                     f"its snapshot does not fit: {shown(error)}; it is rebuilt",
@@ -277,12 +280,11 @@ class StrategySlot:
 
     def _snapshot(self) -> bytes | None:
         """The processor's state; None where it gives none, or is quarantined, be it for that."""
-        processor = self._executor.processor
         condition = self._condition
-        if condition.quarantine_reason is not None or not offers(processor, Snapshots):
+        if condition.quarantine_reason is not None or self._snapshots is None:
             return None
         try:
-            return snapshot_of(processor)
+            return snapshot_of(self._snapshots)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
             condition.quarantine(f"snapshot failed on instrument {self._token}: {described(error)}")
             self._is_quarantined = True
