@@ -1,6 +1,6 @@
 """A runner that checkpoints, dies, and comes back, as a worker program does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.domain.config import StrategyConfig
@@ -70,6 +70,28 @@ class Worker:
         self.rig = self._start()
         restore(self.rig.partition, self._kept.values(), self._log)
         return self._kept_offset
+
+    def live(
+        self, life: Sequence[tuple[MarketTick, bool, bool]]
+    ) -> Iterator[tuple[int, Sequence[TradingSignal | Rejection]]]:
+        """Offsets, redelivered ones again, and what is said there.
+
+        Args:
+            life: ticks, and whether a checkpoint, then whether a crash comes behind each; it
+                crashes there once.
+        """
+        crashes = {offset for offset, (_, _, crash) in enumerate(life) if crash}
+        offset = 0
+        while offset < len(life):
+            one, checkpoint, _ = life[offset]
+            (said,) = self.feed(one, first_offset=offset)
+            yield offset, said
+            offset += 1
+            if checkpoint:
+                self.checkpoint(offset)
+            if offset - 1 in crashes:
+                crashes.remove(offset - 1)
+                offset = self.crash()
 
     def _start(self) -> Rig:
         return start(*self._configs, processors=self._processors, **self._options)

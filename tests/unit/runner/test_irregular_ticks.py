@@ -137,18 +137,8 @@ def test_a_restart_and_a_redelivery_decide_as_was_decided(policy, life):
     whole = start(*configs, processors=PROCESSORS, arrival=policy)
     expected = whole.feed(*(one for one, _, _ in life))
     worker = Worker(*configs, processors=PROCESSORS, arrival=policy)
-    crashes = {offset for offset, (_, _, crash) in enumerate(life) if crash}
-    offset = 0
-    while offset < len(life):
-        one, checkpoint, _ = life[offset]
-        (said,) = worker.feed(one, first_offset=offset)
+    for offset, said in worker.live(life):
         assert list(said) == list(expected[offset])
-        offset += 1
-        if checkpoint:
-            worker.checkpoint(offset)
-        if offset - 1 in crashes:
-            crashes.remove(offset - 1)
-            offset = worker.crash()
 
 
 @given(st.lists(ticks, max_size=40))

@@ -148,19 +148,10 @@ def live(
     whole = start(*configs, processors=PROCESSORS, **options)
     expected = whole.feed(*(one for one, _, _ in life))
     worker = Worker(*configs, processors=PROCESSORS, **options)
-    crashes = {offset for offset, (_, _, crash) in enumerate(life) if crash}
-    offset = 0
-    while offset < len(life):
-        one, checkpoint, _ = life[offset]
-        (outcomes,) = worker.feed(one, first_offset=offset)
+    for offset, outcomes in worker.live(life):
         assert list(outcomes) == list(expected[offset])
-        offset += 1
-        if checkpoint:
-            worker.checkpoint(offset)
-        if offset - 1 in crashes:
-            crashes.remove(offset - 1)
-            offset = worker.crash()
-            assert worker.rig.status.in_state(StrategyState.COLD) == []
+        assert worker.rig.status.in_state(StrategyState.COLD) == []
+    assert worker.rig.status.in_state(StrategyState.COLD) == []
     assert worker.everything() == {
         one.instrument_token: one for one in whole.partition.changed_records()
     }

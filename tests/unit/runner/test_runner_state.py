@@ -70,18 +70,8 @@ def test_whatever_is_checkpointed_and_lost_every_tick_gives_what_it_gave_without
         *(step.tick for step in life)
     )
     worker = Worker(*configs, processors=PROCESSORS)
-    crashes = {offset for offset, step in enumerate(life) if step.crash}
-    offset = 0
-    while offset < len(life):
-        step = life[offset]
-        (said,) = worker.feed(step.tick, first_offset=offset)
+    for offset, said in worker.live([(s.tick, s.checkpoint, s.crash) for s in life]):
         assert list(said) == list(expected[offset])
-        offset += 1
-        if step.checkpoint:
-            worker.checkpoint(offset)
-        if offset - 1 in crashes:
-            crashes.remove(offset - 1)
-            offset = worker.crash()
 
 
 @given(st.lists(steps, max_size=30))
