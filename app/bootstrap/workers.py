@@ -62,9 +62,9 @@ async def run_program(
                 session_timeout=settings.kafka_session_timeout_seconds,
                 instance_id=instance_id,
             ),
-            producer_config=producer_config(
-                wiring.bootstrap_servers, linger_ms=2, compression_type="lz4"
-            ),
+            # A signal does not wait for others to come, and a broker that has to unpack what is
+            # packed one by one pauses longer.
+            producer_config=producer_config(wiring.bootstrap_servers, linger_ms=0),
             read_topic_ids=wiring.read_topic_ids,
             read_ends=EndReader(wiring.bootstrap_servers),
             telemetry=telemetry,

@@ -117,6 +117,7 @@ class PartitionChangelog:
                 "transaction.timeout.ms": 60_000,
                 "message.max.bytes": _LARGEST_RECORD,
                 "linger.ms": 1,
+                "compression.type": "lz4",
             }
         )
 

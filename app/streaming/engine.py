@@ -78,6 +78,7 @@ class StreamEngine:
         self._slice = SliceSize(connection.max_batch)
         self._pool = ThreadPoolExecutor(spec.partitions + 1, thread_name_prefix="changelog")
         self._opening = asyncio.Lock()
+        self._writing_down = asyncio.Lock()
         self._fenced_at: float | None = None
         self._stopping = False
         self._collecting_seconds = 0.0
@@ -167,8 +168,12 @@ class StreamEngine:
         self._opener.stop()
         return await self.hand_over(self.ownership.numbers())
 
-    async def checkpoint_all(self) -> float:
+    async def checkpoint_all(self, spread: float = 0.0) -> float:
         """Checkpoint every partition that moved, and see that all is as it should be.
+
+        Args:
+            spread: seconds over which they begin, one after the other: all at once would hold up
+                signals.
 
         Returns:
             Seconds of this thread's time that writing the state down took.
@@ -178,7 +183,11 @@ class StreamEngine:
             OrphanedError: a partition is nobody's, and it stays so.
         """
         self._collecting_seconds = 0.0
-        await asyncio.gather(*(self.checkpoint(one) for one in self.ownership.partitions()))
+        partitions = self.ownership.partitions()
+        pause = spread / max(1, len(partitions))
+        await asyncio.gather(
+            *(self._checkpoint_in(pause * number, one) for number, one in enumerate(partitions))
+        )
         try:
             await self._inputs.verify_all()
             self._refuse_to_be_orphaned()
@@ -199,6 +208,10 @@ class StreamEngine:
         await self._write_if(
             owned, lambda: owned.has_moved or (last and not owned.is_settled), last=last
         )
+
+    async def _checkpoint_in(self, seconds: float, owned: OwnedPartition) -> None:
+        await asyncio.sleep(seconds)
+        await self.checkpoint(owned)
 
     def durable_offsets(self) -> Mapping[tuple[str, int], int]:
         """The next offset after the last checkpoint, by topic and partition. From any thread."""
@@ -301,12 +314,16 @@ class StreamEngine:
     async def _checkpoint(self, owned: OwnedPartition, *, last: bool) -> bool:
         """Whether it was written; not where the partition was let go of meanwhile."""
         started = time.perf_counter()
-        taken_at = self._clock()
-        # State, positions and outputs are those of one moment; processing goes on meanwhile.
-        positions = owned.next_positions(last=last)
-        changed = owned.operator.changed()
-        outputs, owned.outputs = owned.outputs, []
-        records = await self._collect(owned, changed)
+        # One at a time: ticks would have to wait for a slice of each.
+        async with self._writing_down:
+            if owned.closed:
+                return False
+            taken_at = self._clock()
+            # State, positions and outputs are those of one moment; processing goes on meanwhile.
+            positions = owned.next_positions(last=last)
+            changed = owned.operator.changed()
+            outputs, owned.outputs = owned.outputs, []
+            records = await self._collect(owned, changed)
         if records is None:
             return False
         self._probe("checkpoint: state taken")

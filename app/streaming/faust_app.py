@@ -2,10 +2,11 @@
 # mypy: disable-error-code="arg-type"
 """The edge to Faust: membership, assignment, agents and tables are Faust's; batches are ours.
 
-Faust forms an event per record, at a cost of some 70 microseconds. Here an event is a batch:
-``BatchConsumer`` stands in for Faust's own consumer and yields one message per topic partition
-whose value is a ``Batch``. The table's store keeps nothing of its own: it opens the partitions
-that Faust assigns in the engine, and tells Faust that there is nothing left to recover.
+Faust forms an event per record, at a cost of some 70 microseconds. Here an event is all that one
+fetch gave: ``BatchConsumer`` stands in for Faust's own consumer and yields one message whose value
+is a list of ``Batch``es, one per topic partition. The table's store keeps nothing of its own: it
+opens the partitions that Faust assigns in the engine, and tells Faust that there is nothing left
+to recover.
 Each hook says which behaviour of Faust 0.15.3 it counts on (``docs/adr/0007-faust-hooks.md``).
 """
 
@@ -32,7 +33,7 @@ _IDLE_WAIT = 0.02
 _COMMIT_SECONDS = 5.0
 _NEVER_SECONDS = 1_000_000.0
 _STORE_SCHEME = "checkpoint"
-_BATCHES_QUEUED = 4
+_FETCHES_QUEUED = 2
 
 
 class StreamApp(faust.App):
@@ -53,16 +54,17 @@ class BatchConsumer(driver.Consumer):
         return GroupThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ARG002 - Faust's signature
-        """One message per topic partition that has records."""
+        """One message for all that a fetch gave, under the name of its first batch."""
         engine = self.app.engine
         if not self.flow_active or not engine.ownership.partitions():
             await asyncio.sleep(_IDLE_WAIT)
             return
-        for batch in await engine.fetch():
-            tp = TP(batch.topic, batch.owned.partition)
+        batches = await engine.fetch()
+        if batches:
+            tp = TP(batches[0].topic, batches[0].owned.partition)
             # Faust silently drops what lies below its read offset; the engine sees to that itself.
             self._read_offset[tp] = None
-            yield tp, self._message(tp, batch)
+            yield tp, self._message(tp, batches)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Checkpoint before Faust's own revocation, which waits for acks and so would deadlock."""
@@ -74,16 +76,16 @@ class BatchConsumer(driver.Consumer):
         """Asked by Faust's table recovery alone: nothing to recover, the engine has done it."""
         return dict.fromkeys(partitions, 0)
 
-    def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+    def _message(self, tp: TP, batches: list[Batch]) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            batch.next_offset,
+            batches[0].next_offset,
             0.0,
             0,
             (),
             None,
-            batch,
+            batches,
             None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
@@ -188,7 +190,7 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
         topic_disable_leader=True,
         table_standby_replicas=0,
         recovery_consistency_check=False,
-        stream_buffer_maxsize=_BATCHES_QUEUED,
+        stream_buffer_maxsize=_FETCHES_QUEUED,
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=connection.instance_id,
@@ -219,6 +221,7 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
     async def route(stream: Any) -> None:
         """Hand each batch to the engine."""
         async for event in stream.events():
-            await app.engine.process(event.value)
+            for batch in event.value:
+                await app.engine.process(batch)
 
     return app

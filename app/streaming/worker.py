@@ -5,6 +5,7 @@ import contextlib
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,9 @@ async def _checkpoint_regularly(app: StreamApp, interval: float) -> None:
     pause = interval
     while True:
         await asyncio.sleep(pause)
-        pause = max(interval, _TICKS_SHARE * await app.engine.checkpoint_all())
+        started = time.monotonic()
+        writing = await app.engine.checkpoint_all(spread=interval / 2)
+        pause = max(interval - (time.monotonic() - started), _TICKS_SHARE * writing)
 
 
 async def _tell_group_regularly(app: StreamApp, interval: float) -> None:

@@ -26,6 +26,8 @@ def run(session: Session) -> Outcome:
     measures: dict[str, Measure] = {_OURS: partial(_measure, session, None)}
     if python is not None:
         measures[RAW.name] = partial(_measure, session, python)
+    session.say("  first a round that does not count, until the broker's JVM has compiled itself")
+    interleaved(session, 1, measures)
     runs = interleaved(session, options.runs, measures)
     shown = table(
         f"Produce to signal received, ms, at {options.latency_rate:,} ticks/s for"
@@ -44,6 +46,12 @@ def run(session: Session) -> Outcome:
         if {_OURS, RAW.name} <= runs.keys()
     ]
     return Outcome(tables=(shown,), targets=tuple(targets), data={"runs": runs})
+
+
+def _warm_up(session: Session, measure: Measure) -> None:
+    """Run once and forget: a broker's JVM is slow until it has compiled what it does often."""
+    session.say("  a run that does not count, until the broker is warm")
+    measure()
 
 
 def _measure(session: Session, python: Path | None) -> dict[str, float]:
