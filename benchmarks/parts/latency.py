@@ -48,12 +48,6 @@ def run(session: Session) -> Outcome:
     return Outcome(tables=(shown,), targets=tuple(targets), data={"runs": runs})
 
 
-def _warm_up(session: Session, measure: Measure) -> None:
-    """Run once and forget: a broker's JVM is slow until it has compiled what it does often."""
-    session.say("  a run that does not count, until the broker is warm")
-    measure()
-
-
 def _measure(session: Session, python: Path | None) -> dict[str, float]:
     """Ours, where ``python`` is None; else the raw loop."""
     cluster, options = session.cluster, session.options
