@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -190,6 +192,30 @@ def test_batches_are_processed_in_order_and_checkpointed() -> None:
         assert rig.operators[0].processed == list(range(15))
         assert rig.engine.durable_offsets() == {(TOPIC, 0): 15}
         await rig.engine.checkpoint_all()  # nothing moved
+
+    on_rig(test)
+
+
+def test_the_state_of_one_partition_is_written_down_before_that_of_the_next() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.open([0, 1], 2)
+        written: list[int] = []
+
+        def records(number: int) -> Iterator[StateRecord]:
+            for _ in range(3):
+                began = time.perf_counter()
+                while time.perf_counter() < began + 0.01:  # more than a slice
+                    pass
+                written.append(number)
+                yield StateRecord(b"seen", b"")
+
+        for owned in rig.engine.ownership.partitions():
+            owned.changelog._epoch = rig.durable.epoch  # they share what is durable
+            owned.operator.changed = partial(records, owned.partition)  # type: ignore[method-assign]
+            owned.next_offsets[TOPIC] = 5
+        await rig.engine.checkpoint_all()
+        assert written in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
+        assert len(rig.durable.commits) == 2
 
     on_rig(test)
 
