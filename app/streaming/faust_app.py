@@ -34,6 +34,9 @@ _COMMIT_SECONDS = 5.0
 _NEVER_SECONDS = 1_000_000.0
 _STORE_SCHEME = "checkpoint"
 _FETCHES_QUEUED = 2
+_METADATA_MAX_AGE_MS = 5_000
+"""A broker that has just started may not know of the topics yet; whoever joins the group at that
+moment is given nothing, and learns of the partitions when it asks the next time."""
 
 
 class StreamApp(faust.App):
@@ -196,6 +199,7 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
         consumer_group_instance_id=connection.instance_id,
         broker_session_timeout=connection.session_timeout,
         broker_heartbeat_interval=connection.session_timeout / 3,
+        consumer_metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         # aiokafka leaves the group where nobody reads through it for so long, and nobody does.
         broker_max_poll_interval=_NEVER_SECONDS,
         broker_commit_interval=_NEVER_SECONDS,
