@@ -209,10 +209,6 @@ class StreamEngine:
             owned, lambda: owned.has_moved or (last and not owned.is_settled), last=last
         )
 
-    async def _checkpoint_in(self, seconds: float, owned: OwnedPartition) -> None:
-        await asyncio.sleep(seconds)
-        await self.checkpoint(owned)
-
     def durable_offsets(self) -> Mapping[tuple[str, int], int]:
         """The next offset after the last checkpoint, by topic and partition. From any thread."""
         return _durable(self.ownership.partitions())
@@ -289,6 +285,10 @@ class StreamEngine:
             self._opening_begins()
             self.ownership.add(await self._open([owned.partition]))
             self.opening_since = None
+
+    async def _checkpoint_in(self, seconds: float, owned: OwnedPartition) -> None:
+        await asyncio.sleep(seconds)
+        await self.checkpoint(owned)
 
     async def _write_if(
         self, owned: OwnedPartition, is_needed: Callable[[], bool], *, last: bool
