@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.market import Bar, MarketTick
 from app.domain.protocols import StrategyProcessor, StrategyValidator
+from app.domain.sharing import IndicatorPool, SharedIndicator
 from app.domain.signals import SignalResult, SignalType, TradingSignal
 from app.domain.trading import RejectionCode, Violation
 
@@ -28,8 +29,10 @@ else:
 __all__ = [
     "Bar",
     "ExecutionContext",
+    "IndicatorPool",
     "MarketTick",
     "RejectionCode",
+    "SharedIndicator",
     "SignalConsumer",
     "SignalResult",
     "SignalType",

@@ -36,7 +36,7 @@ from benchmarks.options import RECORDED
 from benchmarks.ours import rsi_strategy
 from benchmarks.tables import shown
 from benchmarks.ticks import load_trades, spread
-from benchmarks.work import TickWork, encode_tick
+from benchmarks.work import STRATEGY_TYPE, TickWork, encode_tick
 
 _TOPIC = "ticks"
 _TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -90,7 +90,7 @@ def make_operator(configs: Sequence[StrategyConfig]) -> PartitionOperator:
     """An operator as the worker has it."""
     settings = Settings(
         _env_file=None,
-        processors={configs[0].strategy_type: "app.strategies.rules_rsi.create_processor"},
+        processors={STRATEGY_TYPE: "app.strategies.rules_rsi.create_processor"},
     )
     telemetry = PrometheusTelemetry(Catalogue(CollectorRegistry()))
     runner = StrategyRunner(configs=configs, factory=build_factory(settings), telemetry=telemetry)

@@ -62,9 +62,7 @@ async def run_program(
                 session_timeout=settings.kafka_session_timeout_seconds,
                 instance_id=instance_id,
             ),
-            # A signal does not wait for others to come. Nor is it compressed: with one or two to a
-            # batch that saves little, and the latest ones came twice as late.
-            producer_config=producer_config(wiring.bootstrap_servers, linger_ms=0),
+            producer_config=producer_config(wiring.bootstrap_servers),
             read_topic_ids=wiring.read_topic_ids,
             read_ends=EndReader(wiring.bootstrap_servers),
             telemetry=telemetry,

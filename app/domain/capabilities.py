@@ -11,6 +11,7 @@ from app.domain.protocols import (
     ExtractsFeatures,
     LoadsModel,
     PredictsSignal,
+    SharesIndicators,
     ShutsDown,
     Snapshots,
     StrategyProcessor,
@@ -31,6 +32,7 @@ class Capabilities:
     extract_features: bool
     predict_signal: bool
     snapshot: bool
+    share_indicators: bool
     history_size: int
     """Ticks before the present one that ``process_tick`` is handed."""
     warmup_ticks: int | None = None
@@ -61,6 +63,7 @@ class Capabilities:
             extract_features=offers(processor, ExtractsFeatures),
             predict_signal=offers(processor, PredictsSignal),
             snapshot=offers(processor, Snapshots),
+            share_indicators=offers(processor, SharesIndicators),
             history_size=size,
             warmup_ticks=warmup,
         )

@@ -13,7 +13,7 @@ ProcessorFactory = Callable[[StrategyConfig, ExecutionContext], StrategyProcesso
 """``create_processor(config, context)``: a new processor for one instrument."""
 
 ValidatorFactory = Callable[[StrategyConfig], StrategyValidator]
-"""``create_validator(config)``: the validator of one strategy."""
+"""``create_validator(config)``: the validator of one strategy, on all its instruments."""
 
 
 class StrategyFactory:
@@ -26,6 +26,8 @@ class StrategyFactory:
     def __init__(self) -> None:
         self._processors: dict[str, str | ProcessorFactory] = {}
         self._validators: dict[str, str | ValidatorFactory] = {}
+        self._made: dict[object, tuple[StrategyConfig, StrategyValidator]] = {}
+        """By strategy id."""
 
     def register_processor(self, strategy_type: str, create: str | ProcessorFactory) -> Self:
         """Let ``strategy_type`` be made by ``create``: a callable, or its dotted path."""
@@ -59,22 +61,30 @@ class StrategyFactory:
         create_processor: ProcessorFactory = self._resolve(
             "strategy type", config.strategy_type, self._processors
         )
-        create_validator: ValidatorFactory = self._resolve(
-            "validator type", config.validator, self._validators
-        )
         context = ExecutionContext(instrument_token=instrument_token, brokers=config.brokers)
         processor = create_processor(config, context)
-        validator = create_validator(config)
-        problems = validator.validate_configuration(config)
-        if problems:
-            raise ValueError("; ".join(problems))
         return StrategyExecutor(
             processor=processor,
-            validator=validator,
+            validator=self._validator(config),
             config=config,
             context=context,
             capabilities=Capabilities.of(processor),
         )
+
+    def _validator(self, config: StrategyConfig) -> StrategyValidator:
+        """The validator of a strategy: a pure function, so one does for all its instruments."""
+        made_for, validator = self._made.get(config.id, (None, None))
+        if made_for is config and validator is not None:
+            return validator
+        create: ValidatorFactory = self._resolve(
+            "validator type", config.validator, self._validators
+        )
+        validator = create(config)
+        problems = validator.validate_configuration(config)
+        if problems:
+            raise ValueError("; ".join(problems))
+        self._made[config.id] = config, validator
+        return validator
 
     @staticmethod
     def _resolve(kind: str, name: str, known: dict[str, Any]) -> Any:  # noqa: ANN401 - one of two callables

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from app.domain.config import StrategyConfig
 from app.domain.market import Bar, MarketTick
+from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
 from app.domain.trading import Violation
 
@@ -129,6 +130,19 @@ class Snapshots(Protocol):
 
         Raises:
             ValueError: ``state`` is of another version or other parameters; nothing was changed.
+        """
+        ...
+
+
+@runtime_checkable
+class SharesIndicators(Protocol):
+    """Keeps indicators that other strategies on the instrument can use as well."""
+
+    def share_indicators(self, pool: IndicatorPool, /) -> None:
+        """Replace each by what ``pool.shared`` gives for it.
+
+        Called once, before the first live tick: after ``restore``, and after the ticks that a
+        processor without a snapshot is rebuilt by. An exception here is a warning, no more.
         """
         ...
 

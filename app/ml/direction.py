@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from struct import Struct
 from weakref import WeakValueDictionary
 
 from app.ml.features import FEATURE_NAMES, FEATURES_VERSION
@@ -22,7 +21,6 @@ INPUT_NAME = "features"
 OUTPUT_NAME = "probabilities"
 
 _PROBABILITY_PLACES = 4
-_row = Struct(f"{len(FEATURE_NAMES)}d").pack
 
 
 class Direction(StrEnum):
@@ -63,14 +61,13 @@ class _Answers:
         self.session = session
         self.problem = _misfit(session)
         """Why it is none, or None."""
-        self._last: tuple[bytes, Outlook | None] = (b"", None)
+        self._last: tuple[Sequence[float], Outlook | None] = ((), None)
 
     def outlook(self, features: Sequence[float]) -> Outlook | None:
-        asked = _row(*features)  # 0.0 and -0.0 are equal, and not the same
         last, outlook = self._last
-        if asked != last:
+        if features is not last or type(features) is not tuple:  # others may have changed since
             outlook = self._ask(features)
-            self._last = asked, outlook
+            self._last = features, outlook
         return outlook
 
     def _ask(self, features: Sequence[float]) -> Outlook | None:

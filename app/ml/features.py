@@ -4,11 +4,13 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import Self
 
 from app.domain.indicators import CutlerRsi
 from app.domain.market import MarketTick
+from app.domain.sharing import SharedIndicator
 
 FEATURES_VERSION = 1
 """Goes up when a feature changes its meaning: a model of another version is refused."""
@@ -32,9 +34,11 @@ _RSI_PERIOD = 14
 _RING = 128
 _MASK = _RING - 1
 _ZEROS = bytes(8 * _RING)
+_HEAD = struct.Struct("<BHH")
+_VERSION = 1
 
 
-class MomentumFeatures:
+class MomentumFeatures(SharedIndicator):
     """Seven ratios over the last 100 price changes of one instrument.
 
     With ``unit`` the mean absolute change over the last 20 ticks:
@@ -61,16 +65,16 @@ class MomentumFeatures:
         "_prices",
         "_prices_sum",
         "_quantities",
+        "_row",
         "_rsi",
         "_short_activity",
         "_short_volume",
+        "_snapshot",
         "_volume",
     )
 
-    _HEAD: ClassVar = struct.Struct("<BHH")
-    _VERSION: ClassVar = 1
-
     def __init__(self) -> None:
+        super().__init__()
         # Rings of plain 64-bit numbers: there may be tens of thousands of these, and lists of
         # numbers would be scattered all over the memory. What was before the first tick is taken
         # for zeros, which add nothing to the sums.
@@ -85,15 +89,54 @@ class MomentumFeatures:
         self._short_activity = 0
         self._volume = 0  # sum of the quantities, and of the newest 20
         self._short_volume = 0
+        # What is asked for more than once between two ticks.
+        self._row: tuple[float, ...] | None = None
+        self._snapshot: bytes | None = None
 
-    def update(self, tick: MarketTick) -> None:
+    def take(self, tick: MarketTick) -> None:
         """Take the next tick of the instrument."""
         self._push(tick.price_raw, tick.last_traded_quantity)
 
+    def held(self) -> tuple[int, int, bytes, bytes]:
+        """The ticks of the window, and where in the rings they stand."""
+        return self._count, self._at, self._prices.tobytes(), self._quantities.tobytes()
+
     def row(self) -> tuple[float, ...] | None:
-        """The features in the order of ``FEATURE_NAMES``; None before the 101st tick."""
-        if self._count <= WINDOW:
-            return None
+        """The features in the order of ``FEATURE_NAMES``; None before the 101st tick.
+
+        Asked again before the next tick, it gives the same tuple.
+        """
+        if self._row is None and self._count > WINDOW:
+            self._row = self._computed()
+        return self._row
+
+    @property
+    def mean_move(self) -> float:
+        """The mean absolute change over the last 20 ticks, in raw price units."""
+        return self._short_activity / _SHORT
+
+    def snapshot(self) -> bytes:
+        """The ticks of the window; equal for equal windows."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            head = _HEAD.pack(_VERSION, FEATURES_VERSION, self._count)
+            prices = self._newest(self._prices, self._count)
+            snapshot = head + _packed(prices) + _packed(self._newest(self._quantities, WINDOW))
+            self._snapshot = snapshot
+        return snapshot
+
+    @classmethod
+    def restored(cls, state: bytes) -> Self:
+        """The features that gave ``state`` as their snapshot.
+
+        Raises:
+            ValueError: it is of another version, or damaged.
+        """
+        features = cls()
+        features._fill(*_unpacked(state))
+        return features
+
+    def _computed(self) -> tuple[float, ...]:
         prices, at = self._prices, self._at
         price = prices[at - 1 & _MASK]
         moved = self._short_activity or 1  # where it is 0, so are all that are divided by it
@@ -107,42 +150,9 @@ class MomentumFeatures:
             _RATIO * self._short_volume / self._volume if self._volume else 1.0,
         )
 
-    @property
-    def mean_move(self) -> float:
-        """The mean absolute change over the last 20 ticks, in raw price units."""
-        return self._short_activity / _SHORT
-
-    def snapshot(self) -> bytes:
-        """The ticks of the window; equal for equal windows."""
-        head = self._HEAD.pack(self._VERSION, FEATURES_VERSION, self._count)
-        prices = self._newest(self._prices, self._count)
-        return head + _packed(prices) + _packed(self._newest(self._quantities, WINDOW))
-
-    @classmethod
-    def restored(cls, state: bytes) -> Self:
-        """The features that gave ``state`` as their snapshot.
-
-        Raises:
-            ValueError: it is of another version, or damaged.
-        """
-        if state[:1] != bytes([cls._VERSION]):
-            raise ValueError("feature state is of another version")
-        try:
-            _, features_version, count = cls._HEAD.unpack_from(state)
-            values = struct.unpack(f"<{count + WINDOW}q", state[cls._HEAD.size :])
-        except struct.error as error:
-            raise ValueError("feature state is damaged") from error
-        if features_version != FEATURES_VERSION or count > WINDOW + 1:
-            raise ValueError("feature state is of another version of the features")
-        features = cls()
-        features._fill(values[:count], values[count:])
-        return features
-
-    def _fill(self, prices: Sequence[int], quantities: Sequence[int]) -> None:
-        """Stand as after these prices, at most 101, and with these 100 quantities."""
+    def _fill(self, prices: Sequence[int], moves: Sequence[int], quantities: Sequence[int]) -> None:
+        """Stand as after these prices, at most 101, with the moves and quantities that they had."""
         count = len(prices)
-        moves = [abs(after - before) for before, after in pairwise(prices)]
-        quantities = quantities[-min(count, WINDOW) :] if count else ()
         self._count = self._at = count  # which is less than the ring holds
         for ring, values in (
             (self._prices, prices),
@@ -157,6 +167,7 @@ class MomentumFeatures:
         self._volume, self._short_volume = sum(quantities), sum(quantities[-_SHORT:])
 
     def _push(self, price: int, quantity: int) -> None:
+        self._row = self._snapshot = None
         at, prices, moves, quantities = self._at, self._prices, self._moves, self._quantities
         long_ago, short_ago = at - WINDOW & _MASK, at - _SHORT & _MASK
         if self._count:
@@ -179,6 +190,26 @@ class MomentumFeatures:
         if begin < self._at or not count:
             return ring[begin : self._at]
         return ring[begin:] + ring[: self._at]
+
+
+@lru_cache(maxsize=1)
+def _unpacked(state: bytes) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """Prices, moves and quantities of a window.
+
+    The strategies on an instrument come back one after the other, and most with equal windows.
+    """
+    if state[:1] != bytes([_VERSION]):
+        raise ValueError("feature state is of another version")
+    try:
+        _, features_version, count = _HEAD.unpack_from(state)
+        values = struct.unpack(f"<{count + WINDOW}q", state[_HEAD.size :])
+    except struct.error as error:
+        raise ValueError("feature state is damaged") from error
+    if features_version != FEATURES_VERSION or count > WINDOW + 1:
+        raise ValueError("feature state is of another version of the features")
+    prices, quantities = values[:count], values[count:]
+    moves = [abs(after - before) for before, after in pairwise(prices)]
+    return prices, moves, quantities[-min(count, WINDOW) :] if count else ()
 
 
 def _packed(numbers: "array[int]") -> bytes:

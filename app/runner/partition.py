@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from app.domain.config import StrategyConfig
 from app.domain.history import HistoryBuffer
 from app.domain.market import MarketTick
+from app.domain.sharing import IndicatorPool, SharedIndicator
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection
 from app.runner.arrival import ArrivalPolicy, irregularities
@@ -25,6 +26,7 @@ class _Instrument:
         "changed",
         "due",
         "history",
+        "indicators",
         "last",
         "last_offset",
         "newest_us",
@@ -44,6 +46,8 @@ class _Instrument:
         self.token = token
         self.slots = slots
         self.history = history
+        self.indicators: tuple[SharedIndicator, ...] = ()
+        """Those that its strategies have in common."""
         self.last_offset = record.last_offset if record else -1
         self.last = record.last_tick if record else None
         self.newest_us = record.newest_event_time_us if record else 0
@@ -55,6 +59,13 @@ class _Instrument:
         """Its state at the last cut, where it was written down before somebody asked for it."""
         self.outdated = False
         """Whether its record knows strategies, and none is here any more."""
+
+    def share_indicators(self) -> None:
+        """Find out which indicators its strategies can have in common; before live ticks."""
+        pool = IndicatorPool()
+        for slot in self.slots:
+            slot.share_indicators(pool)
+        self.indicators = tuple(pool)
 
     def cut(self) -> None:
         self.changed, self.due = False, True
@@ -95,9 +106,7 @@ class PartitionRunner:
     def process(self, tick: MarketTick, offset: int) -> Sequence[TradingSignal | Rejection]:
         """What the strategies say about ``tick``, in the order they are configured in."""
         token = tick.instrument_token
-        instrument = self._instruments.get(token)
-        if instrument is None:
-            instrument = self._instruments[token] = self._open(token)
+        instrument = self._instruments.get(token) or self._begin(token)
         if not instrument.slots:
             if instrument.outdated:
                 self._forget(instrument, offset)
@@ -115,6 +124,8 @@ class PartitionRunner:
             and self._drops(tick, before, newest)
         ):
             return ()
+        for indicator in instrument.indicators:
+            indicator.advance(tick)
         history = instrument.history
         said: list[TradingSignal | Rejection] = []
         for slot in instrument.slots:
@@ -164,6 +175,8 @@ class PartitionRunner:
     def rebuilt(self) -> None:
         """That was all. Strategies that got fewer ticks than they need are reported as cold."""
         self._restoration.finish(self._environment.partition)
+        for instrument in self._instruments.values():
+            instrument.share_indicators()
 
     def shutdown(self) -> None:
         """Let every processor put away what it holds."""
@@ -194,6 +207,12 @@ class PartitionRunner:
         instrument.outdated = False
         instrument.last_offset = offset
         instrument.last, instrument.newest_us = None, 0
+
+    def _begin(self, token: int) -> _Instrument:
+        """Make what there is to an instrument that has its first tick."""
+        instrument = self._instruments[token] = self._open(token)
+        instrument.share_indicators()
+        return instrument
 
     def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
         known = {state.strategy_id: state for state in record.strategies} if record else {}

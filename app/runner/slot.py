@@ -10,7 +10,8 @@ from app.domain.history import EMPTY_HISTORY, HistoryBuffer
 from app.domain.market import MarketTick
 from app.domain.money import PriceError
 from app.domain.offers import offers
-from app.domain.protocols import ConsumesBars, Snapshots, WarmsUp
+from app.domain.protocols import ConsumesBars, SharesIndicators, Snapshots, WarmsUp
+from app.domain.sharing import IndicatorPool
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection, RejectionCode, Violation
 from app.runner.checked import LONGEST_REASONING, model_digest_of, snapshot_of
@@ -189,6 +190,16 @@ class StrategySlot:
             return
         self._restore_bars(record)
         self._restore_processor(record, past)
+
+    def share_indicators(self, pool: IndicatorPool) -> None:
+        """Let the processor use indicators of ``pool``, where it can; call before live ticks."""
+        processor = self._executor.processor
+        if self._is_quarantined or not offers(processor, SharesIndicators):
+            return
+        try:
+            processor.share_indicators(pool)
+        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+            logger.warning("strategy %s: share_indicators failed: %s", self.name, described(error))
 
     def finish_replay(self) -> None:
         """End the replay, if one waits: it was given all ticks there are."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
 from app.domain.market import MarketTick
+from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
 from app.ml.features import MomentumFeatures, features_at
 from app.parameters import parse_parameters
@@ -85,6 +86,10 @@ class HybridMlRsi:
             price=tick.last_price,
             reasoning=f"{self._parameters.reason(self._rsi, self._zone())}; {outlook}",
         )
+
+    def share_indicators(self, pool: IndicatorPool, /) -> None:
+        """Use the features that other strategies on the instrument use."""
+        self._features = pool.shared(self._features)
 
     def snapshot(self) -> bytes:
         """The windows of the RSI and of the features."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.market import MarketTick
+from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
 from app.ml.features import MomentumFeatures, features_at
 from app.parameters import parse_parameters
@@ -70,6 +71,10 @@ class MlMomentum:
             price=tick.last_price,
             reasoning=str(outlook),
         )
+
+    def share_indicators(self, pool: IndicatorPool, /) -> None:
+        """Use the features that other strategies on the instrument use."""
+        self._features = pool.shared(self._features)
 
     def snapshot(self) -> bytes:
         """The window of the features."""

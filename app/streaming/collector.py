@@ -6,6 +6,8 @@ time that ticks take.
 """
 
 import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 
 _THRESHOLDS = (100_000, 20, 20)
 """Objects made and not freed before a young collection; young ones before a middle one; middle
@@ -17,11 +19,19 @@ def collect_seldom() -> None:
     gc.set_threshold(*_THRESHOLDS)
 
 
-def leave_alone_what_stays() -> None:
-    """Take what there is now out of collections to come: modules, strategies, restored state.
+@contextmanager
+def making_what_stays() -> Generator[None]:
+    """Within it, strategies and their state are made, which later collections leave alone.
 
-    Call it again when much of that was replaced: what has become garbage since goes then.
+    What has become garbage before goes first, while there is little to look through: to look
+    through tens of thousands of strategies takes seconds in which no other thread runs, not even
+    the one that tells the group that the worker is alive.
     """
     gc.unfreeze()
     gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.domain.errors import KafkaError
 from app.streaming.changelog import FencedError
-from app.streaming.collector import leave_alone_what_stays
+from app.streaming.collector import making_what_stays
 from app.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from app.streaming.inputs import InputTopics
 from app.streaming.opening import BROKER_TIMEOUT, PartitionOpener
@@ -138,9 +138,9 @@ class StreamEngine:
             self._fenced_at = None
             if self._stopping:
                 return
-            opened = await self._open(partitions)
+            with making_what_stays():
+                opened = await self._open(partitions)
             self.ownership.add(opened)
-            leave_alone_what_stays()
             self.is_open, self.opening_since = True, None
             self._telemetry.assigned(len(opened))
             logger.info(

@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-unty
 from aiokafka.structs import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]
 from faust.stores import STORES
 from faust.stores.base import Store
+from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, EventT
 
@@ -122,6 +123,15 @@ class BatchTransport(driver.Transport):
     Consumer = BatchConsumer
 
 
+class PromptTableManager(TableManager):
+    """Faust's own waits a second for tables; ours is there before the app starts."""
+
+    async def on_start(self) -> None:
+        """Go on at once."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class CheckpointStore(Store[Any, Any]):
     """The table's store: opens the engine's partitions where Faust would begin recovery."""
 
@@ -186,6 +196,7 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
         broker=[f"kafka://{server}" for server in connection.bootstrap_servers.split(",")],
         store="memory://",
         datadir=data_dir,
+        TableManager=PromptTableManager,
         web_enabled=False,
         topic_partitions=spec.partitions,
         topic_replication_factor=1,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from random import Random
 
 import pytest
 from confluent_kafka import Producer
@@ -135,14 +136,43 @@ def test_outputs_count_as_sent_once_the_broker_says_so(kafka, make_topic) -> Non
     topic = make_topic("signals")
 
     async def run() -> None:
-        outbox = Outbox(producer_config(kafka.bootstrap_servers, linger_ms=2))
+        outbox = Outbox(producer_config(kafka.bootstrap_servers))
         for _ in range(3):
-            outbox.send(Output(topic, b"1", b"%d" % n) for n in range(500))
+            outbox.send([Output(topic, b"1", b"%d" % n) for n in range(500)])
             await outbox.confirmed()
             assert len(outbox._producer) == 0
         await outbox.room()
 
     asyncio.run(run())
+
+
+def test_few_and_many_at_a_time_arrive_in_the_order_in_which_they_were_sent(
+    kafka, make_topic
+) -> None:
+    topic = make_topic("signals")
+    random = Random(7)
+    sizes = [random.choice((1, 3, 63, 64, 400)) for _ in range(300)]
+    used = set[int]()
+
+    async def run() -> None:
+        outbox = Outbox(producer_config(kafka.bootstrap_servers))
+        first = 0
+        for size in sizes:
+            outbox.send([Output(topic, b"1", b"%d" % n) for n in range(first, first + size)])
+            used.add(id(outbox._producer))
+            first += size
+            if random.random() < 0.3:
+                await outbox.confirmed()
+        await outbox.confirmed()
+
+    asyncio.run(run())
+    assert len(used) == 2
+    owned = [FakeOwned(n, {topic: 0}) for n in range(2)]
+    seen: list[int] = []
+    for one in owned:
+        batches = asyncio.run(fetch(kafka.bootstrap_servers, one, bool_or_empty(kafka, topic, one)))
+        seen += [int(m.value() or b"") for b in batches for m in b.messages]
+    assert seen == list(range(sum(sizes)))
 
 
 def test_a_refused_output_is_an_error_from_then_on_and_nothing_follows_it(
@@ -152,7 +182,7 @@ def test_a_refused_output_is_an_error_from_then_on_and_nothing_follows_it(
     seen: list[bytes | None] = []
 
     async def run() -> None:
-        outbox = Outbox(producer_config(kafka.bootstrap_servers, linger_ms=0))
+        outbox = Outbox(producer_config(kafka.bootstrap_servers))
         outbox.send([Output(topic, b"1", b"small")])
         await outbox.confirmed()
         with pytest.raises(DeliveryError, match="too large"):

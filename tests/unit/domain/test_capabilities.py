@@ -16,6 +16,7 @@ NONE = {
     "extract_features": False,
     "predict_signal": False,
     "snapshot": False,
+    "share_indicators": False,
     "history_size": 100,
     "warmup_ticks": None,
 }
@@ -35,7 +36,15 @@ def test_a_processor_with_the_required_method_alone_can_do_nothing_else():
 
 @pytest.mark.parametrize(
     "name",
-    ["load_model", "warmup", "on_bar", "shutdown", "extract_features", "predict_signal"],
+    [
+        "load_model",
+        "warmup",
+        "on_bar",
+        "shutdown",
+        "extract_features",
+        "predict_signal",
+        "share_indicators",
+    ],
 )
 def test_each_optional_method_is_a_capability_of_its_own(name):
     assert asdict(Capabilities.of(processor(**{name: method}))) == {**NONE, name: True}

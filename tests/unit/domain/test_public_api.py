@@ -11,8 +11,10 @@ import app
 EXPORTED = {
     "Bar",
     "ExecutionContext",
+    "IndicatorPool",
     "MarketTick",
     "RejectionCode",
+    "SharedIndicator",
     "SignalConsumer",
     "SignalResult",
     "SignalType",

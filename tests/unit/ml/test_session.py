@@ -3,6 +3,9 @@
 import gc
 import hashlib
 import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import numpy as np
 import onnx
@@ -43,6 +46,30 @@ def test_a_row_gives_the_same_bits_every_time(tmp_path):
     assert all(session.run(INPUT_NAME, ROW, OUTPUT_NAME) == first for _ in range(50))
     assert abs(sum(first) - 1) < 1e-5
     assert np.float32(first[0]) == first[0]
+
+
+def test_a_row_gives_the_bits_that_the_runtime_gives_by_itself():
+    session = open_session(SHIPPED_MODEL)
+    random = Random(5)
+    for _ in range(200):
+        row = tuple(random.uniform(-20, 20) for _ in ROW)
+        values = np.array((row,), dtype=np.float32)
+        (expected,) = session._session.run((OUTPUT_NAME,), {INPUT_NAME: values})[0].tolist()
+        assert session.run(INPUT_NAME, row, OUTPUT_NAME) == expected
+
+
+def test_threads_that_share_a_session_do_not_get_each_others_answers():
+    session = open_session(SHIPPED_MODEL)
+    rows = [tuple(scale * number for number in ROW) for scale in (0.5, 1.0, 2.0, 4.0)]
+    expected = [session.run(INPUT_NAME, row, OUTPUT_NAME) for row in rows]
+
+    def ask(row: tuple[float, ...]) -> list[Sequence[float]]:
+        return [session.run(INPUT_NAME, row, OUTPUT_NAME) for _ in range(500)]
+
+    with ThreadPoolExecutor(len(rows)) as pool:
+        answers = list(pool.map(ask, rows))
+    assert answers == [[one] * 500 for one in expected]
+    assert len({tuple(one) for one in expected}) == len(rows)
 
 
 def test_a_row_of_another_length_is_a_model_error():

@@ -21,7 +21,7 @@ def outbox() -> Outbox:
 def test_more_than_the_client_holds_is_waited_for_and_given_up_in_the_end() -> None:
     sending = outbox()
     with pytest.raises(DeliveryError, match="the broker: not confirmed in 120 s"):
-        sending.send(Output("signals", b"1", b"value") for _ in range(100_001))
+        sending.send([Output("signals", b"1", b"value")] * 100_001)
 
 
 def test_what_is_unconfirmed_for_long_is_given_up() -> None:
