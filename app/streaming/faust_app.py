@@ -49,10 +49,25 @@ class StreamApp(faust.App):
         return BatchTransport(self.conf.broker_consumer, self)
 
 
+class BeatingListener(driver.ConsumerRebalanceListener):
+    """Has the worker heard of while it reads its state back, which may take minutes.
+
+    aiokafka sends the first heartbeat of a generation after this callback. By then the broker may
+    have given the partitions away, and what was read back is thrown away and read anew, and again.
+    """
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Send heartbeats from now on."""
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001 - as the base class does
+        consumer._coordinator._start_heartbeat_task()  # noqa: SLF001 - nothing if it runs
+        await super().on_partitions_assigned(assigned)
+
+
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, as far as the group goes; the records come from the engine."""
 
     app: StreamApp
+    RebalanceListener = BeatingListener
 
     def _new_consumer_thread(self) -> GroupThread:
         return GroupThread(self, loop=self.loop, beacon=self.beacon)

@@ -51,6 +51,28 @@ def create_processor(config, context):
 """
 
 
+SLOW_TO_RESTORE = """\
+import time
+
+
+class Slow:
+    history_size = 0
+
+    def process_tick(self, tick, history):
+        return None
+
+    def snapshot(self):
+        return b"state"
+
+    def restore(self, state):
+        time.sleep(0.5)
+
+
+def create_processor(config, context):
+    return Slow()
+"""
+
+
 @pytest.fixture
 def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
     running = System(tmp_path, kafka.bootstrap_servers, topic_prefix)
@@ -319,3 +341,23 @@ def generations(worker: WorkerProcess) -> list[str]:
         for line in worker.log.read_text().splitlines()
         if "generation" in line
     ]
+
+
+def test_a_restore_that_takes_longer_than_a_session_is_done_once(system: System) -> None:
+    (system.folder / "slow.py").write_text(SLOW_TO_RESTORE)
+    mine = {
+        "PANDA_PROCESSORS": '{"slow": "slow.create_processor"}',
+        "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": "2",
+    }
+    tokens = ",".join(map(str, TOKENS[:8]))
+    added = system.panda("strategies", "add", "slow", "--instruments", tokens, env=mine)
+    assert added.returncode == 0, added.stderr
+    (worker,) = system.start("runner", env=mine)
+    run_until_durable(system, system.publish(ticks(0, 2)))
+    assert worker.stop() == 0
+
+    (again,) = system.start("runner", env=mine)
+    for second in range(2, 5):
+        system.publish(ticks(second, 1))
+        run_until_durable(system, (second + 1) * len(TOKENS))
+    assert again.log.read_text().count("are ours") == 1
