@@ -7,6 +7,7 @@ stays as it is from version to version.
 from typing import TYPE_CHECKING
 
 from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.inference import InferenceRequest
 from app.domain.market import Bar, MarketTick
 from app.domain.protocols import StrategyProcessor, StrategyValidator
 from app.domain.sharing import IndicatorPool, SharedIndicator
@@ -30,6 +31,7 @@ __all__ = [
     "Bar",
     "ExecutionContext",
     "IndicatorPool",
+    "InferenceRequest",
     "MarketTick",
     "RejectionCode",
     "SharedIndicator",

@@ -5,6 +5,7 @@ from typing import Self
 
 from app.domain.offers import offers
 from app.domain.protocols import (
+    BatchesInference,
     ConsumesBars,
     DeclaresHistory,
     DeclaresWarmup,
@@ -33,6 +34,7 @@ class Capabilities:
     predict_signal: bool
     snapshot: bool
     share_indicators: bool
+    batch_inference: bool
     history_size: int
     """Ticks before the present one that ``process_tick`` is handed."""
     warmup_ticks: int | None = None
@@ -64,6 +66,7 @@ class Capabilities:
             predict_signal=offers(processor, PredictsSignal),
             snapshot=offers(processor, Snapshots),
             share_indicators=offers(processor, SharesIndicators),
+            batch_inference=offers(processor, BatchesInference),
             history_size=size,
             warmup_ticks=warmup,
         )

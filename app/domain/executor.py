@@ -6,8 +6,9 @@ from typing import NamedTuple, cast
 
 from app.domain.capabilities import Capabilities
 from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
-from app.domain.protocols import StrategyProcessor, StrategyValidator
+from app.domain.protocols import BatchesInference, StrategyProcessor, StrategyValidator
 from app.domain.signals import SignalResult
 from app.domain.trading import RejectionCode, Violation
 
@@ -63,8 +64,35 @@ class StrategyExecutor:
             Exception: whatever either raises.
         """
         result = self.processor.process_tick(tick, history)
-        if result is None:
-            return None
+        return None if result is None else self._judged(result, tick)
+
+    def prepare_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick]
+    ) -> InferenceRequest | Emitted | Refused | None:
+        """Ask the processor, which has to offer it, up to its question to a model.
+
+        Raises:
+            Exception: as ``process_tick``.
+        """
+        processor = cast("BatchesInference", self.processor)
+        result = processor.prepare_tick(tick, history)
+        if result is None or type(result) is InferenceRequest:
+            return result
+        return self._judged(cast("SignalResult", result), tick)
+
+    def conclude_tick(
+        self, tick: MarketTick, request: InferenceRequest, answer: object
+    ) -> Emitted | Refused | None:
+        """Tell the processor the answer; what it says is what ``process_tick`` would have.
+
+        Raises:
+            Exception: as ``process_tick``.
+        """
+        processor = cast("BatchesInference", self.processor)
+        result = processor.conclude_tick(tick, request, answer)
+        return None if result is None else self._judged(result, tick)
+
+    def _judged(self, result: SignalResult, tick: MarketTick) -> Emitted | Refused:
         if not isinstance(result, SignalResult):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"

@@ -5,9 +5,10 @@ processor is made, which of them it offers; nothing else looks.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from app.domain.config import StrategyConfig
+from app.domain.inference import InferenceRequest
 from app.domain.market import Bar, MarketTick
 from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
@@ -114,6 +115,31 @@ class PredictsSignal(Protocol):
 
     def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
         """What the model makes of ``features``."""
+        ...
+
+
+@runtime_checkable
+class BatchesInference(Protocol):
+    """Can say what it asks a model, and what it makes of the answer, at different times.
+
+    The runner may hand it further ticks in between, and asks about all of them at once. Both
+    together are ``process_tick``: which of them is called must not make a difference.
+    """
+
+    def prepare_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick], /
+    ) -> InferenceRequest | SignalResult | None:
+        """Take ``tick`` as ``process_tick`` does, up to the question to the model."""
+        ...
+
+    def conclude_tick(
+        self,
+        tick: MarketTick,
+        request: InferenceRequest,
+        answer: Any,  # noqa: ANN401 - it is between the strategy and its model
+        /,
+    ) -> SignalResult | None:
+        """What ``process_tick`` says where the model answers so. Changes nothing in ``self``."""
         ...
 
 

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from app.domain.inference import InferenceRequest
 from app.ml.features import FEATURE_NAMES, FEATURES_VERSION
 from app.ml.session import ModelError, ModelSession, open_session
 
@@ -70,17 +71,32 @@ class _Answers:
             self._last = features, outlook
         return outlook
 
+    def infer(self, rows: Sequence[Sequence[float]], /) -> Sequence[Outlook | None]:
+        """What ``outlook`` gives for each row."""
+        finite = [row for row in rows if isfinite(sum(row))]
+        if not finite:
+            return [None] * len(rows)
+        found = map(_read, self.session.run_all(INPUT_NAME, finite, OUTPUT_NAME))
+        if len(finite) == len(rows):
+            return list(found)
+        return [next(found) if isfinite(sum(row)) else None for row in rows]
+
     def _ask(self, features: Sequence[float]) -> Outlook | None:
         if not isfinite(sum(features)):
             return None
-        down, flat, up = probabilities = self.session.run(INPUT_NAME, features, OUTPUT_NAME)
-        if not isfinite(sum(probabilities)):
-            return None
-        if up > max(down, flat):
-            return _outlook(Direction.UP, up)
-        if down > max(up, flat):
-            return _outlook(Direction.DOWN, down)
-        return _outlook(Direction.FLAT, flat)
+        return _read(self.session.run(INPUT_NAME, features, OUTPUT_NAME))
+
+
+def _read(probabilities: Sequence[float]) -> Outlook | None:
+    """What the probabilities of a row mean."""
+    down, flat, up = probabilities
+    if not isfinite(sum(probabilities)):
+        return None
+    if up > max(down, flat):
+        return _outlook(Direction.UP, up)
+    if down > max(up, flat):
+        return _outlook(Direction.DOWN, down)
+    return _outlook(Direction.FLAT, flat)
 
 
 _answers: WeakValueDictionary[str, _Answers] = WeakValueDictionary()
@@ -128,9 +144,20 @@ class DirectionModel:
         Raises:
             ModelError: it is not loaded, or fails.
         """
+        return self._loaded().outlook(features)
+
+    def request(self, features: Sequence[float], about: object = None) -> InferenceRequest:
+        """The question what the model expects after ``features``; answered by ``outlook``'s value.
+
+        Raises:
+            ModelError: it is not loaded.
+        """
+        return InferenceRequest(self._loaded(), features, about)
+
+    def _loaded(self) -> _Answers:
         if self._answers is None:
             raise ModelError(f"the model {self._path} is not loaded")
-        return self._answers.outlook(features)
+        return self._answers
 
 
 def _outlook(direction: Direction, probability: float) -> Outlook:

@@ -1,4 +1,4 @@
-"""ONNX models through onnxruntime: read with care, shared by digest, run one row at a time."""
+"""ONNX models through onnxruntime: read with care, shared by digest."""
 
 import hashlib
 import threading
@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from app.domain.errors import ConfigurationError
 from app.ml.inspection import NotOnnxError, problem_in
+
+_BLOCK = 8
+"""Rows that are run together; a single one takes half as long again as it would alone."""
+_TRIED_ROWS = 64
+_SEED = 1
 
 MAX_MODEL_BYTES = 16 * 1024 * 1024
 """A larger file is refused: a row of seven numbers needs no such model."""
@@ -25,9 +30,10 @@ class ModelError(ConfigurationError):
 class ModelSession:
     """A loaded model, ready to run. Make one with ``open_session``; threads may share it.
 
-    Rows are run one at a time: the runtime may add in another order for a batch, and a row's
-    result must not depend on its neighbours. Input and output lie where the runtime looks for
-    them, which halves the time that a row takes.
+    The runtime may compute in another order for a batch than for a row, so rows are run in blocks
+    of one size, a single row, too. A row's result must not depend on the rows beside it: whether
+    that is so is tried out, and where it is not, each row is run by itself. Input and output lie
+    where the runtime looks for them, which halves the time of a run.
     """
 
     def __init__(self, model: bytes, digest: str) -> None:
@@ -71,39 +77,82 @@ class ModelSession:
         Raises:
             ModelError: the model does not take such a row, or does not give one back.
         """
+        return self.run_all(input_name, (row,), output_name)[0]
+
+    def run_all(
+        self, input_name: str, rows: Sequence[Sequence[float]], output_name: str
+    ) -> Sequence[Sequence[float]]:
+        """What ``run`` gives for each of ``rows``, to the bit.
+
+        Raises:
+            ModelError: the model does not take such rows, or does not give any back.
+        """
         try:
             with self._turn:
                 bound = self._bound.get((input_name, output_name))
-                if bound is None or bound.width != len(row):
-                    bound = self._bind(input_name, row, output_name)
-                bound.row[:] = row
-                self._session.run_with_iobinding(bound.binding)
-                result: list[float] = bound.result.tolist()
+                if bound is None or bound.width != len(rows[0]):
+                    bound = self._bind(input_name, rows[0], output_name)
+                return bound.run(rows)
         except Exception as error:
             raise ModelError(f"it cannot be run: {_first_line(error)}") from error
-        return result
 
     def _bind(self, input_name: str, row: Sequence[float], output_name: str) -> "_Bound":
-        values = np.array((row,), dtype=np.float32)
-        output = self._session.run((output_name,), {input_name: values})[0]
-        (_,) = output.tolist()
-        output = np.ascontiguousarray(output)
-        binding = self._session.io_binding()
-        binding.bind_input(input_name, "cpu", 0, np.float32, values.shape, values.ctypes.data)
-        binding.bind_output(output_name, "cpu", 0, output.dtype, output.shape, output.ctypes.data)
-        bound = _Bound(binding, values[0], output[0], len(row))
+        single = _Bound(self._session, input_name, output_name, rows=1, width=len(row))
+        single.run((row,))
+        bound = self._block(input_name, output_name, len(row)) or single
         self._bound[input_name, output_name] = bound
         return bound
 
+    def _block(self, input_name: str, output_name: str, width: int) -> "_Bound | None":
+        """A block that rows can be run in; None where their results are not their own."""
+        try:
+            block = _Bound(self._session, input_name, output_name, rows=_BLOCK, width=width)
+        except Exception:  # noqa: BLE001 - the runtime's own; a model may take single rows only
+            return None
+        numbers = np.random.default_rng(_SEED).normal(0, 10, (_TRIED_ROWS, width))
+        rows: list[list[float]] = numbers.tolist()
+        together = block.run(rows)
+        alone = [block.run((row,))[0] for row in rows]
+        elsewhere = block.run(rows[1:])
+        return block if together == alone and together[1:] == elsewhere else None
 
-class _Bound(NamedTuple):
-    """Where a model reads one row, and where it writes what it says of it."""
 
-    binding: Any
-    row: Any
-    """A view, of 32-bit floats; it keeps the memory."""
-    result: Any
-    width: int
+class _Bound:
+    """Where a model reads rows, and where it writes what it says of them."""
+
+    def __init__(
+        self,
+        session: Any,  # noqa: ANN401 - the runtime has no types
+        input_name: str,
+        output_name: str,
+        *,
+        rows: int,
+        width: int,
+    ) -> None:
+        self.width = width
+        self._rows = rows
+        self._session = session
+        self._in = np.zeros((rows, width), np.float32)
+        first = session.run((output_name,), {input_name: self._in})[0]
+        if len(first) != rows:
+            raise ModelError(f"{rows} rows in, {len(first)} out")
+        self._out = np.ascontiguousarray(first)
+        self._binding = session.io_binding()
+        self._binding.bind_input(
+            input_name, "cpu", 0, np.float32, self._in.shape, self._in.ctypes.data
+        )
+        self._binding.bind_output(
+            output_name, "cpu", 0, self._out.dtype, self._out.shape, self._out.ctypes.data
+        )
+
+    def run(self, rows: Sequence[Sequence[float]]) -> list[list[float]]:
+        results: list[list[float]] = []
+        for start in range(0, len(rows), self._rows):
+            chunk = rows[start : start + self._rows]
+            self._in[: len(chunk)] = chunk
+            self._session.run_with_iobinding(self._binding)
+            results += self._out[: len(chunk)].tolist()
+        return results
 
 
 _shared: WeakValueDictionary[str, ModelSession] = WeakValueDictionary()

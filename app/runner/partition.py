@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from app.domain.config import StrategyConfig
 from app.domain.history import HistoryBuffer
@@ -11,6 +12,7 @@ from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection
 from app.runner.arrival import ArrivalPolicy, irregularities
 from app.runner.environment import SlotEnvironment
+from app.runner.inference import InferenceBatch, Said
 from app.runner.registry import StrategyRegistry
 from app.runner.restoration import Restoration, TickSpan
 from app.runner.slot import StrategySlot
@@ -105,6 +107,27 @@ class PartitionRunner:
 
     def process(self, tick: MarketTick, offset: int) -> Sequence[TradingSignal | Rejection]:
         """What the strategies say about ``tick``, in the order they are configured in."""
+        return cast("Sequence[TradingSignal | Rejection]", self._process(tick, offset, None))
+
+    def process_batch(
+        self, ticks: Sequence[tuple[MarketTick, int]]
+    ) -> Sequence[Sequence[TradingSignal | Rejection]]:
+        """What ``process`` gives for each tick and offset, one after the other.
+
+        Strategies that ask a model, and can put off what they make of its answer, have it asked
+        for all ticks at once.
+        """
+        process = self._process
+        if len(ticks) == 1:  # nothing to ask together
+            (only,) = ticks
+            return (self.process(*only),)
+        batch = InferenceBatch()
+        said = [process(tick, offset, batch) for tick, offset in ticks]
+        return batch.settle(said)
+
+    def _process(
+        self, tick: MarketTick, offset: int, batch: InferenceBatch | None
+    ) -> Sequence[Said]:
         token = tick.instrument_token
         instrument = self._instruments.get(token) or self._begin(token)
         if not instrument.slots:
@@ -127,9 +150,9 @@ class PartitionRunner:
         for indicator in instrument.indicators:
             indicator.advance(tick)
         history = instrument.history
-        said: list[TradingSignal | Rejection] = []
+        said: list[Said] = []
         for slot in instrument.slots:
-            outcome = slot.process(tick, offset, history)
+            outcome = slot.process(tick, offset, history, batch)
             if outcome is not None:
                 said.append(outcome)
         if history.capacity:

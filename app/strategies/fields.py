@@ -43,10 +43,10 @@ class RsiParameters(Parameters):
         """Both ends of the neutral zone; they belong to it."""
         return Level.of(self.lower), Level.of(self.upper)
 
-    def reason(self, rsi: CutlerRsi, zone: Zone) -> str:
-        """What ``rsi`` says outside the neutral zone, such as ``RSI 23.41 below 30``."""
+    def reason(self, rsi: float, zone: Zone) -> str:
+        """What an RSI outside the neutral zone says, such as ``RSI 23.41 below 30``."""
         below, above = self._beyond
-        return f"RSI {rsi.value:.2f}{below if zone is _BELOW else above}"
+        return f"RSI {rsi:.2f}{below if zone is _BELOW else above}"
 
     @cached_property
     def _beyond(self) -> tuple[str, str]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
+from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
 from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
+from app.ml.direction import Outlook
 from app.ml.features import MomentumFeatures, features_at
 from app.parameters import parse_parameters
 from app.strategies.fields import ModelParameters, RsiParameters
@@ -59,13 +61,21 @@ class HybridMlRsi:
         self, tick: MarketTick, _history: Sequence[MarketTick], /
     ) -> SignalResult | None:
         """Take ``tick``; a signal where the gate is open and the model sure of a direction."""
-        self._features.update(tick)
-        if not self._rsi.update(tick.price_raw):
-            return None
-        if self._zone() is Zone.WITHIN:
-            return None
-        features = self._features.row()
+        features = self._gated(tick)
         return None if features is None else self.predict_signal(tick, features)
+
+    def prepare_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> InferenceRequest | None:
+        """Take ``tick``, and ask the model where the gate is open."""
+        features = self._gated(tick)
+        return None if features is None else self._model.request(features, self._gate())
+
+    def conclude_tick(
+        self, tick: MarketTick, request: InferenceRequest, answer: Outlook | None, /
+    ) -> SignalResult | None:
+        """What the model's answer means; the request is about what the gate was opened by."""
+        return self._decided(tick, answer, request.about)
 
     def extract_features(
         self, tick: MarketTick, history: Sequence[MarketTick], /
@@ -75,17 +85,7 @@ class HybridMlRsi:
 
     def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
         """What the model makes of ``features``, the gate being open."""
-        outlook = self._model.outlook(features)
-        signal_type = self._parameters.decide(outlook)
-        if outlook is None or signal_type is None:
-            return None
-        return SignalResult(
-            signal_type=signal_type,
-            confidence=outlook.probability,
-            quantity=self._parameters.quantity,
-            price=tick.last_price,
-            reasoning=f"{self._parameters.reason(self._rsi, self._zone())}; {outlook}",
-        )
+        return self._decided(tick, self._model.outlook(features), self._gate())
 
     def share_indicators(self, pool: IndicatorPool, /) -> None:
         """Use the features that other strategies on the instrument use."""
@@ -107,8 +107,33 @@ class HybridMlRsi:
         self._rsi.restore(window)
         self._features = restored
 
+    def _gated(self, tick: MarketTick) -> Sequence[float] | None:
+        """The features at ``tick``; None where the gate is shut, or there are none yet."""
+        self._features.update(tick)
+        if not self._rsi.update(tick.price_raw) or self._zone() is Zone.WITHIN:
+            return None
+        return self._features.row()
+
     def _zone(self) -> Zone:
         return self._rsi.zone(self._lower, self._upper)
+
+    def _gate(self) -> tuple[float, Zone]:
+        """What the gate stands open by."""
+        return self._rsi.value, self._zone()
+
+    def _decided(
+        self, tick: MarketTick, outlook: Outlook | None, gate: tuple[float, Zone]
+    ) -> SignalResult | None:
+        signal_type = self._parameters.decide(outlook)
+        if outlook is None or signal_type is None:
+            return None
+        return SignalResult(
+            signal_type=signal_type,
+            confidence=outlook.probability,
+            quantity=self._parameters.quantity,
+            price=tick.last_price,
+            reasoning=f"{self._parameters.reason(*gate)}; {outlook}",
+        )
 
 
 def create_processor(config: StrategyConfig, _context: ExecutionContext) -> HybridMlRsi:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
 from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
+from app.ml.direction import Outlook
 from app.ml.features import MomentumFeatures, features_at
 from app.parameters import parse_parameters
 from app.strategies.fields import ModelParameters
@@ -52,6 +54,20 @@ class MlMomentum:
         features = self._features.row()
         return None if features is None else self.predict_signal(tick, features)
 
+    def prepare_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> InferenceRequest | None:
+        """Take ``tick``, and ask the model; None while the window is not full."""
+        self._features.update(tick)
+        features = self._features.row()
+        return None if features is None else self._model.request(features)
+
+    def conclude_tick(
+        self, tick: MarketTick, _request: InferenceRequest, answer: Outlook | None, /
+    ) -> SignalResult | None:
+        """What the model's answer means."""
+        return self._decided(tick, answer)
+
     def extract_features(
         self, tick: MarketTick, history: Sequence[MarketTick], /
     ) -> Sequence[float] | None:
@@ -60,17 +76,7 @@ class MlMomentum:
 
     def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
         """What the model makes of ``features``."""
-        outlook = self._model.outlook(features)
-        signal_type = self._parameters.decide(outlook)
-        if outlook is None or signal_type is None:
-            return None
-        return SignalResult(
-            signal_type=signal_type,
-            confidence=outlook.probability,
-            quantity=self._parameters.quantity,
-            price=tick.last_price,
-            reasoning=str(outlook),
-        )
+        return self._decided(tick, self._model.outlook(features))
 
     def share_indicators(self, pool: IndicatorPool, /) -> None:
         """Use the features that other strategies on the instrument use."""
@@ -89,6 +95,18 @@ class MlMomentum:
         """
         (features,) = self._codec.unpack(state, 1)
         self._features = MomentumFeatures.restored(features)
+
+    def _decided(self, tick: MarketTick, outlook: Outlook | None) -> SignalResult | None:
+        signal_type = self._parameters.decide(outlook)
+        if outlook is None or signal_type is None:
+            return None
+        return SignalResult(
+            signal_type=signal_type,
+            confidence=outlook.probability,
+            quantity=self._parameters.quantity,
+            price=tick.last_price,
+            reasoning=str(outlook),
+        )
 
 
 def create_processor(config: StrategyConfig, _context: ExecutionContext) -> MlMomentum:

@@ -65,7 +65,7 @@ class RulesRsi:
             self._parameters.confidence,
             self._parameters.quantity,
             tick.last_price,
-            self._parameters.reason(rsi, zone),
+            self._parameters.reason(rsi.value, zone),
         )
 
     def snapshot(self) -> bytes:

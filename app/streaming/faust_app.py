@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from aiokafka.consumer.group_coordinator import GroupCoordinator  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
 from aiokafka.structs import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]
 from faust.stores import STORES
@@ -58,8 +59,9 @@ class BeatingListener(driver.ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """Send heartbeats from now on."""
-        consumer = self._thread._ensure_consumer()  # noqa: SLF001 - as the base class does
-        consumer._coordinator._start_heartbeat_task()  # noqa: SLF001 - nothing if it runs
+        coordinator = self._thread._ensure_consumer()._coordinator  # noqa: SLF001 - as its base
+        if isinstance(coordinator, GroupCoordinator):
+            coordinator._start_heartbeat_task()  # noqa: SLF001 - does nothing where it runs
         await super().on_partitions_assigned(assigned)
 
 

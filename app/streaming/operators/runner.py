@@ -102,7 +102,8 @@ class RunnerOperator:
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Hand every tick to the strategies on its instrument."""
         outputs: list[Output] = []
-        process, output, keys = self._runner.process, self._output, self._keys
+        ticks: list[tuple[MarketTick, int]] = []
+        keys = self._keys
         for message, tick in zip(messages, self._decoded(messages), strict=True):
             if isinstance(tick, WireError):
                 outputs.append(self._dead_letters.write(topic, message, tick))
@@ -112,8 +113,11 @@ class RunnerOperator:
                 error = KeyMismatchError(message.key(), key)
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
-            for said in process(tick, message.offset() or 0):
-                outputs.append(output(said, key))  # noqa: PERF401 - quicker than a generator
+            ticks.append((tick, message.offset() or 0))
+        output = self._output
+        for (tick, _), said in zip(ticks, self._runner.process_batch(ticks), strict=True):
+            for one in said:
+                outputs.append(output(one, keys[tick.instrument_token]))  # noqa: PERF401 - quicker than a generator
         return outputs
 
     def _decoded(self, messages: Sequence[Message]) -> Sequence[MarketTick | WireError]:

@@ -17,6 +17,7 @@ NONE = {
     "predict_signal": False,
     "snapshot": False,
     "share_indicators": False,
+    "batch_inference": False,
     "history_size": 100,
     "warmup_ticks": None,
 }

@@ -12,6 +12,7 @@ EXPORTED = {
     "Bar",
     "ExecutionContext",
     "IndicatorPool",
+    "InferenceRequest",
     "MarketTick",
     "RejectionCode",
     "SharedIndicator",

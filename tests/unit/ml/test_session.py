@@ -10,10 +10,14 @@ from random import Random
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from app.ml import session as sessions
 from app.ml.direction import INPUT_NAME, OUTPUT_NAME, SHIPPED_MODEL
-from app.ml.session import ModelError, open_session
+from app.ml.session import ModelError, ModelSession, open_session
+from tests.unit.ml.conftest import WIDTH, finished
 
 ROW = (0.5, -1.25, 3.0, 0.75, 61.5, 1.5, 2.0)
 
@@ -48,14 +52,49 @@ def test_a_row_gives_the_same_bits_every_time(tmp_path):
     assert np.float32(first[0]) == first[0]
 
 
-def test_a_row_gives_the_bits_that_the_runtime_gives_by_itself():
+@given(st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * len(ROW)), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_a_row_gives_the_same_bits_whatever_is_asked_with_it(rows):
+    session = open_session(SHIPPED_MODEL)
+    together = session.run_all(INPUT_NAME, rows, OUTPUT_NAME)
+    assert together == [session.run(INPUT_NAME, row, OUTPUT_NAME) for row in rows]
+    bound = session._bound[INPUT_NAME, OUTPUT_NAME]
+    assert bound._rows == sessions._BLOCK
+
+
+def test_what_a_model_says_agrees_with_the_runtime_alone():
     session = open_session(SHIPPED_MODEL)
     random = Random(5)
     for _ in range(200):
         row = tuple(random.uniform(-20, 20) for _ in ROW)
         values = np.array((row,), dtype=np.float32)
         (expected,) = session._session.run((OUTPUT_NAME,), {INPUT_NAME: values})[0].tolist()
-        assert session.run(INPUT_NAME, row, OUTPUT_NAME) == expected
+        assert session.run(INPUT_NAME, row, OUTPUT_NAME) == pytest.approx(expected, abs=1e-6)
+
+
+def test_where_rows_lean_on_each_other_each_is_run_by_itself(metadata):
+    """Softmax over the rows instead of over the classes."""
+    graph = helper.make_graph(
+        [helper.make_node("Softmax", [INPUT_NAME], [OUTPUT_NAME], axis=0)],
+        "leaning",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [None, WIDTH])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [None, WIDTH])],
+    )
+    session = ModelSession(finished(graph, metadata).SerializeToString(), "leaning")
+    rows = [ROW, tuple(2 * number for number in ROW), (0.0,) * len(ROW)]
+    assert session.run_all(INPUT_NAME, rows, OUTPUT_NAME) == [[1.0] * WIDTH] * 3
+    assert session.run(INPUT_NAME, ROW, OUTPUT_NAME) == [1.0] * WIDTH
+
+
+def test_a_model_for_single_rows_is_run_row_by_row(metadata):
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [INPUT_NAME], [OUTPUT_NAME])],
+        "single",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [1, WIDTH])],
+        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [1, WIDTH])],
+    )
+    session = ModelSession(finished(graph, metadata).SerializeToString(), "single")
+    assert session.run_all(INPUT_NAME, [ROW, ROW], OUTPUT_NAME) == [list(ROW)] * 2
 
 
 def test_threads_that_share_a_session_do_not_get_each_others_answers():
