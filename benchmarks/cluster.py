@@ -18,6 +18,8 @@ from app.kafka.ports import free_ports
 from app.kafka.topic_apply import apply_differences
 from app.kafka.topic_diff import find_differences
 from app.settings import Settings
+from app.streaming.changelog import CHECKPOINT_KEY
+from app.streaming.state_codec import RUNNER_CHANGELOG
 from benchmarks.ticks import Row
 from benchmarks.work import encode_tick
 
@@ -116,21 +118,16 @@ class Cluster:
         """End offsets, summed: of a topic never cut, the records and the transaction markers."""
         return sum(end_offsets(connect(self.bootstrap_servers), [topic]).values())
 
-    @contextlib.contextmanager
-    def watching_commits(self, group: str) -> Iterator[Callable[[], list[int]]]:
-        """Ask for the offsets that a group has committed on the ticks, without joining it."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "group.id": group,
-                "enable.auto.commit": False,
-            }
-        )
-        wanted = [TopicPartition(self.ticks, number) for number in range(self.partitions)]
-        try:
-            yield lambda: [found.offset for found in consumer.committed(wanted, timeout=30)]
-        finally:
-            consumer.close()
+    def checkpoint_times_ms(self) -> list[int]:
+        """When checkpoints of the runner were written that are still there, partition by partition.
+
+        Compaction may have taken the oldest.
+        """
+        return [
+            record.timestamp()[1]
+            for record in self.read(f"{PREFIX}{RUNNER_CHANGELOG}")
+            if record.key() == CHECKPOINT_KEY
+        ]
 
     def _declared(self) -> dict[str, TopicDeclaration]:
         return declared_topics(self.settings())

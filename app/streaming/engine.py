@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from app.domain.errors import KafkaError
-from app.streaming.changelog import FencedError
+from app.streaming.checkpointing import Checkpointer
 from app.streaming.collector import making_what_stays
 from app.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from app.streaming.inputs import InputTopics
-from app.streaming.opening import BROKER_TIMEOUT, PartitionOpener
+from app.streaming.opening import PartitionOpener
 from app.streaming.operator import (
     ConnectionSettings,
     Delivery,
     Message,
     Probe,
-    StateRecord,
     StreamSpec,
     no_probe,
 )
@@ -31,8 +30,6 @@ logger = logging.getLogger(__name__)
 _OUTPUTS_HELD = 50_000
 """Outputs of a partition that wait for a checkpoint; then one is taken."""
 _ORPHANED_SESSIONS = 3
-_SLICE_SECONDS = 0.005
-"""How long state is written down before ticks have their turn."""
 
 
 class OrphanedError(KafkaError):
@@ -78,10 +75,18 @@ class StreamEngine:
         self._slice = SliceSize(connection.max_batch)
         self._pool = ThreadPoolExecutor(spec.partitions + 1, thread_name_prefix="changelog")
         self._opening = asyncio.Lock()
-        self._writing_down = asyncio.Lock()
         self._fenced_at: float | None = None
         self._stopping = False
-        self._collecting_seconds = 0.0
+        self._checkpoints = Checkpointer(
+            outbox=self._outbox,
+            inputs=self._inputs,
+            pool=self._pool,
+            telemetry=telemetry,
+            fenced=self._fenced,
+            failed=self.fail,
+            probe=probe,
+            clock=clock,
+        )
         self.is_open = False
         """Whether what the group gave was opened, be it nothing, at least once."""
         self.opening_since: float | None = clock()
@@ -182,7 +187,7 @@ class StreamEngine:
             TopicRecreatedError: an input topic was deleted and created anew.
             OrphanedError: a partition is nobody's, and it stays so.
         """
-        self._collecting_seconds = 0.0
+        before = self._checkpoints.writing_seconds
         partitions = self.ownership.partitions()
         pause = spread / max(1, len(partitions))
         await asyncio.gather(
@@ -194,7 +199,7 @@ class StreamEngine:
         except KafkaError as error:
             self.fail(error)
             raise
-        return self._collecting_seconds
+        return self._checkpoints.writing_seconds - before
 
     async def checkpoint(self, owned: OwnedPartition, *, last: bool = False) -> None:
         """Make everything processed so far durable.
@@ -205,7 +210,7 @@ class StreamEngine:
             owned: the partition.
             last: whether nothing of it is processed here any more, or not before this is done.
         """
-        await self._write_if(
+        await self._checkpoints.write_if(
             owned, lambda: owned.has_moved or (last and not owned.is_settled), last=last
         )
 
@@ -272,13 +277,13 @@ class StreamEngine:
 
     async def _move_horizon(self, owned: OwnedPartition) -> None:
         if not owned.is_outdated:
-            await self._write_if(owned, lambda: owned.is_at_horizon, last=False)
+            await self._checkpoints.write_if(owned, lambda: owned.is_at_horizon, last=False)
             return
         # It has processed all that it has to as it was: now it is made anew.
         async with self._opening:
             if not self.ownership.discard(owned):
                 return
-            if not await self._write_if(owned, lambda: not owned.is_settled, last=True):
+            if not await self._checkpoints.write_if(owned, lambda: not owned.is_settled, last=True):
                 self._fenced_at = self._clock()
                 return
             owned.close()
@@ -290,71 +295,11 @@ class StreamEngine:
         await asyncio.sleep(seconds)
         await self.checkpoint(owned)
 
-    async def _write_if(
-        self, owned: OwnedPartition, is_needed: Callable[[], bool], *, last: bool
-    ) -> bool:
-        """Whether the partition still is ours, be it that there was nothing to write."""
-        async with owned.lock:
-            if owned.closed:
-                return False
-            if not is_needed():
-                return True
-            try:
-                return await self._checkpoint(owned, last=last)
-            except FencedError as error:
-                logger.warning("%s belongs to another worker now; letting go of it", error)
-                if self.ownership.discard(owned):
-                    self._fenced_at = self._clock()
-                owned.close()
-                return False
-            except Exception as error:
-                self.fail(error)
-                raise
-
-    async def _checkpoint(self, owned: OwnedPartition, *, last: bool) -> bool:
-        """Whether it was written; not where the partition was let go of meanwhile."""
-        started = time.perf_counter()
-        # One at a time: ticks would have to wait for a slice of each.
-        async with self._writing_down:
-            if owned.closed:
-                return False
-            taken_at = self._clock()
-            # State, positions and outputs are those of one moment; processing goes on meanwhile.
-            positions = owned.next_positions(last=last)
-            changed = owned.operator.changed()
-            outputs, owned.outputs = owned.outputs, []
-            records = await self._collect(owned, changed)
-        if records is None:
-            return False
-        self._probe("checkpoint: state taken")
-        await self._outbox.confirmed()
-        self._probe("checkpoint: outputs confirmed")
-        await self._inputs.verify(positions, owned.partition, taken_at)
-        await asyncio.get_running_loop().run_in_executor(
-            self._pool, owned.changelog.commit, records, positions, outputs, BROKER_TIMEOUT
-        )
-        owned.made_durable(positions)
-        self._telemetry.checkpointed(owned.partition, time.perf_counter() - started, len(records))
-        return True
-
-    async def _collect(
-        self, owned: OwnedPartition, changed: Iterable[StateRecord]
-    ) -> list[StateRecord] | None:
-        """Write state down, slice by slice: signals do not wait for all of it."""
-        records: list[StateRecord] = []
-        clock = time.perf_counter
-        began = clock()
-        for record in changed:
-            records.append(record)
-            now = clock()
-            if now - began > _SLICE_SECONDS:
-                self._collecting_seconds += now - began
-                await asyncio.sleep(0)
-                if owned.closed:
-                    return None
-                began = clock()
-        self._collecting_seconds += clock() - began
-        return records
+    def _fenced(self, owned: OwnedPartition) -> None:
+        """Let go of a partition that belongs to another worker now."""
+        if self.ownership.discard(owned):
+            self._fenced_at = self._clock()
+        owned.close()
 
     async def _open(self, partitions: Iterable[int]) -> list[OwnedPartition]:
         loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
-from benchmarks.cluster import PREFIX, Cluster
+from benchmarks.cluster import Cluster
 from benchmarks.loaded import load, ready_file
 from benchmarks.options import Options
 from benchmarks.ours import (
@@ -26,7 +26,8 @@ from benchmarks.windows import Windows
 from benchmarks.work import decode_signal
 
 _MOST_WARM_SECONDS = 15.0
-_LOOK_EVERY = 0.1
+_LOOK_EVERY = 1.0
+_COMMIT_MS = 100.0
 _CATCH_UP_SECONDS = 60.0
 _MOST_OUTSIDE_MS, _MOST_INSIDE_MS = 10.0, 100.0
 _MOST_GROWTH_PERCENT = 5.0
@@ -37,12 +38,12 @@ _MOST_BEHIND_SECONDS = 1.0
 class _Seen:
     """What was seen of the worker while the load lasted."""
 
-    checkpoints: list[float] = field(default_factory=list[float])
-    """When one was seen to have ended, seconds since the epoch."""
     memory: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     """When, and MB resident."""
     behind: int = 0
     """Ticks sent and not handled when the load ended."""
+    checkpoints: int = 0
+    """Of single partitions."""
     checkpoint_seconds: float = 0.0
     """From the snapshot until durable, on average."""
     opening_cpu_s: float = 0.0
@@ -92,14 +93,14 @@ def _watch(session: Session, options: Options) -> tuple[_Seen, dict[str, Any]]:
         seen.opening_cpu_s = wait_until_all_opened(worker, options.many_instruments)
         ready_file(scratch).touch()
         cpu, started = worker.cpu_seconds(), time.monotonic()
-        _look_until_end(session.cluster, worker, pouring, seen)
+        _look_until_end(worker, pouring, seen)
         seen.cpu_share = (worker.cpu_seconds() - cpu) / (time.monotonic() - started)
         offered = pouring.result()
         metrics = worker.metrics()
         seen.behind = offered["sent"] - int(metrics["panda_records_processed_total"])
-        checkpoints = metrics["panda_checkpoint_seconds_count"]
-        if checkpoints:
-            seen.checkpoint_seconds = metrics["panda_checkpoint_seconds_sum"] / checkpoints
+        seen.checkpoints = int(metrics["panda_checkpoint_seconds_count"])
+        if seen.checkpoints:
+            seen.checkpoint_seconds = metrics["panda_checkpoint_seconds_sum"] / seen.checkpoints
         _let_catch_up(worker, offered["sent"], max(_CATCH_UP_SECONDS, options.market_seconds))
         time.sleep(1)  # the last signals are on their way
     return seen, offered
@@ -113,31 +114,21 @@ def _let_catch_up(worker: Worker, sent: int, patience: float) -> None:
         time.sleep(0.5)
 
 
-def _look_until_end(cluster: Cluster, worker: Worker, pouring: Child, seen: _Seen) -> None:
-    """From outside alone: the worker is not asked anything while it is measured.
-
-    The group's offsets are committed right after each checkpoint.
-    """
-    before: list[int] = []
-    with cluster.watching_commits(f"{PREFIX}panda-runner") as committed:
-        while pouring.running:
-            worker.check()
-            offsets, now = committed(), time.time()
-            if offsets != before:
-                before = offsets
-                seen.checkpoints.append(now)
-            if not seen.memory or now - seen.memory[-1][0] >= 1:
-                seen.memory.append((now, worker.rss_mb()))
-            time.sleep(_LOOK_EVERY)
+def _look_until_end(worker: Worker, pouring: Child, seen: _Seen) -> None:
+    """From outside alone: the worker is not asked anything while it is measured."""
+    while pouring.running:
+        worker.check()
+        seen.memory.append((time.time(), worker.rss_mb()))
+        time.sleep(_LOOK_EVERY)
 
 
 def _latencies(cluster: Cluster, seen: _Seen, measured_from_ms: float) -> _Latencies:
     appended = [array("q") for _ in range(cluster.partitions)]
     for tick in cluster.read(cluster.ticks):
         appended[tick.partition() or 0].append(tick.timestamp()[1])
-    # One may have taken twice the average, and ended since the look before.
-    length = 2 * seen.checkpoint_seconds + 2 * _LOOK_EVERY
-    windows = Windows((1000 * end for end in seen.checkpoints), 1000 * length)
+    # A checkpoint's last record stands shortly before its end; one may take twice the average.
+    ends = [written + _COMMIT_MS for written in cluster.checkpoint_times_ms()]
+    windows = Windows(ends, 2000 * seen.checkpoint_seconds + _COMMIT_MS)
     inside, outside = array("q"), array("q")
     for message in cluster.read(cluster.signals):
         signal = decode_signal(message.value() or b"")
@@ -179,7 +170,7 @@ def _outcome(
         [
             (
                 seen.opening_cpu_s,
-                str(len(seen.checkpoints)),
+                str(seen.checkpoints),
                 seen.checkpoint_seconds,
                 seen.cpu_share,
                 behind,
