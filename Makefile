@@ -26,8 +26,10 @@ $(STAMP): requirements/build.txt requirements/dev.txt pyproject.toml
 demo: $(STAMP)  ## See the whole system work, on a broker and a database of its own
 	@$(BIN)/panda demo $(ARGS)
 
+# All tests: two at a time, for most of them wait more than they compute (which ones take turns:
+# tests/support/scheduling.py). With ARGS: one at a time, so that -s shows what they print.
 test: $(STAMP) lint types  ## Everything: lint, types, unit tests, tests on a real broker, containers
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 2)
 
 unit: $(STAMP)  ## The fast tests alone
 	@$(BIN)/python -m pytest tests/unit tests/contracts -m "not broker and not docker" $(ARGS)

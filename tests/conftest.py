@@ -7,6 +7,7 @@ import signal
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy import make_url
 from app.kafka.admin import connect, delete_topics, topics_with_prefix
 from app.kafka.embedded import EmbeddedKafka
 from app.kafka.ports import free_ports
+from tests.support.scheduling import GroupsFirst
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell has it for what it starts in the background. Programs under test would inherit it.
@@ -25,6 +27,28 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("panda", deadline=None)
 settings.load_profile("panda")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupsFirst:
+    """Where several processes share the tests: who runs what."""
+    return GroupsFirst(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Make text that was captured valid: half a surrogate pair cannot be sent between processes."""
+    return _valid((yield))
+
+
+def _valid(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {key: _valid(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(map(_valid, data))
+    return data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +62,8 @@ class KafkaForTests:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaForTests]:
     """The broker of PANDA_TEST_KAFKA_BOOTSTRAP_SERVERS, or an embedded one on free ports.
 
-    The embedded one ends with this process, be it by SIGKILL: a guard process sees to that.
+    The embedded one ends with this process, be it by SIGKILL: a guard process sees to that. Where
+    several processes share the tests, each has one.
     """
     given = os.environ.get("PANDA_TEST_KAFKA_BOOTSTRAP_SERVERS")
     if given:

@@ -30,7 +30,13 @@ from app.kafka.connection import failure
 
 REQUEST_SECONDS = 15.0
 
-_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    # A broker that has just started names itself as leader before it has become that.
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+)
 
 Partition = tuple[str, int]
 """A topic, by its name on the broker, and the number of one of its partitions."""
@@ -105,7 +111,7 @@ def list_offsets(
         futures = admin.list_offsets(wanted, request_timeout=REQUEST_SECONDS)
         if time.monotonic() > deadline or not any(map(_has_no_leader, futures.values())):
             break
-        time.sleep(0.05)  # a topic that was made just now
+        time.sleep(0.05)  # a topic, or a broker, that is there only just now
     answers = _answers("read offsets of", futures)
     return {(tp.topic, tp.partition): info.offset for tp, info in answers.items()}
 

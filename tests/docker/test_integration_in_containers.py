@@ -24,7 +24,11 @@ WITH_SERVERS_OF_THEIR_OWN = (
 @pytest.mark.parametrize(
     "selection",
     [
-        ["tests/integration", *(f"--ignore={path}" for path in WITH_SERVERS_OF_THEIR_OWN)],
+        [
+            "tests/integration",
+            "--numprocesses=2",
+            *(f"--ignore={path}" for path in WITH_SERVERS_OF_THEIR_OWN),
+        ],
         ["tests/contracts", "-k", "postgresql"],
     ],
     ids=["integration", "contracts of the database"],
