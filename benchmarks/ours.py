@@ -215,7 +215,7 @@ def _start(variables: Mapping[str, str], scratch: Path, number: int) -> Worker:
         started = time.time()
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "worker", "runner"],
-            env={**os.environ, **variables, "PANDA_METRICS_PORT": str(port)},
+            env={**_environment(), **variables, "PANDA_METRICS_PORT": str(port)},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -223,6 +223,11 @@ def _start(variables: Mapping[str, str], scratch: Path, number: int) -> Worker:
             start_new_session=True,
         )
     return Worker(process=process, log=log, metrics_port=port, started=started)
+
+
+def _environment() -> dict[str, str]:
+    """As it is for people: what was imported once is not compiled again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _end(worker: Worker) -> None:

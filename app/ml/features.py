@@ -3,7 +3,7 @@
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Self
@@ -150,7 +150,7 @@ class MomentumFeatures(SharedIndicator):
             _RATIO * self._short_volume / self._volume if self._volume else 1.0,
         )
 
-    def _fill(self, prices: Sequence[int], moves: Sequence[int], quantities: Sequence[int]) -> None:
+    def _fill(self, prices: "array[int]", moves: "array[int]", quantities: "array[int]") -> None:
         """Stand as after these prices, at most 101, with the moves and quantities that they had."""
         count = len(prices)
         self._count = self._at = count  # which is less than the ring holds
@@ -159,7 +159,7 @@ class MomentumFeatures(SharedIndicator):
             (self._moves, moves),
             (self._quantities, quantities),
         ):
-            ring[count - len(values) : count] = array("q", values)
+            ring[count - len(values) : count] = values
         for price in prices[-_RSI_PERIOD - 1 :]:
             self._rsi.update(price)
         self._prices_sum = sum(prices[-_SHORT:])
@@ -193,7 +193,7 @@ class MomentumFeatures(SharedIndicator):
 
 
 @lru_cache(maxsize=1)
-def _unpacked(state: bytes) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+def _unpacked(state: bytes) -> tuple["array[int]", "array[int]", "array[int]"]:
     """Prices, moves and quantities of a window.
 
     The strategies on an instrument come back one after the other, and most with equal windows.
@@ -209,7 +209,8 @@ def _unpacked(state: bytes) -> tuple[Sequence[int], Sequence[int], Sequence[int]
         raise ValueError("feature state is of another version of the features")
     prices, quantities = values[:count], values[count:]
     moves = [abs(after - before) for before, after in pairwise(prices)]
-    return prices, moves, quantities[-min(count, WINDOW) :] if count else ()
+    quantities = quantities[-min(count, WINDOW) :] if count else ()
+    return array("q", prices), array("q", moves), array("q", quantities)
 
 
 def _packed(numbers: "array[int]") -> bytes:

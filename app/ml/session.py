@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -160,6 +161,11 @@ _sharing = threading.Lock()
 
 _Version = tuple[Path, int, int, int]
 
+_LOOK_AGAIN_SECONDS = 0.1
+"""A worker that comes back asks tens of thousands of times; and to ask the system takes turns with
+every other thread."""
+
+_looked_at: dict[Path, tuple[float, _Version]] = {}
 _digests: dict[_Version, str] = {}
 """What was read of which version of which file: thousands of processors ask for the same."""
 
@@ -196,12 +202,17 @@ def open_session(path: Path) -> ModelSession:
 
 
 def _version(path: Path) -> _Version:
-    """What is another one as soon as the file at ``path`` is."""
-    try:
-        found = path.stat()
-    except OSError:
-        return path, 0, 0, 0  # to read it will say what is wrong
-    return path, found.st_ino, found.st_mtime_ns, found.st_size
+    """What is another one soon after the file at ``path`` is."""
+    now = time.monotonic()
+    looked_at, version = _looked_at.get(path, (now - _LOOK_AGAIN_SECONDS, None))
+    if version is None or now - looked_at >= _LOOK_AGAIN_SECONDS:
+        try:
+            found = path.stat()
+        except OSError:
+            return path, 0, 0, 0  # to read it will say what is wrong
+        version = path, found.st_ino, found.st_mtime_ns, found.st_size
+        _looked_at[path] = now, version
+    return version
 
 
 def _read(path: Path) -> bytes:
