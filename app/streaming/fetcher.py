@@ -59,8 +59,6 @@ class Fetcher:
                 "queued.min.messages": 100_000,
                 "queued.max.messages.kbytes": _MOST_FETCHED_KB,
                 "fetch.wait.max.ms": 100,
-                # Of one partition at a time: the others need not wait for all of a backlog.
-                "fetch.message.max.bytes": 256 * 1024,
                 "logger": LIBRDKAFKA_LOG,
             }
         )
