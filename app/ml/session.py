@@ -182,7 +182,6 @@ def open_session(path: Path) -> ModelSession:
     if session is not None:
         return session
     with _sharing:
-        version = _version(path)
         model = _read(path)
         digest = _digests[version] = hashlib.sha256(model).hexdigest()
         session = _shared.get(digest)
@@ -204,7 +203,7 @@ def open_session(path: Path) -> ModelSession:
 def _version(path: Path) -> _Version:
     """What is another one soon after the file at ``path`` is."""
     now = time.monotonic()
-    looked_at, version = _looked_at.get(path, (now - _LOOK_AGAIN_SECONDS, None))
+    looked_at, version = _looked_at.get(path, (0.0, None))
     if version is None or now - looked_at >= _LOOK_AGAIN_SECONDS:
         try:
             found = path.stat()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 from app.domain.bars import BarBuilder
 from app.domain.executor import StrategyExecutor
@@ -127,11 +128,10 @@ class SlotState:
 
     def share_indicators(self, pool: IndicatorPool) -> None:
         """Let the processor use indicators of ``pool``, where it can; call before live ticks."""
-        processor = self._executor.processor
-        if self._is_quarantined or not offers(processor, SharesIndicators):
+        if self._is_quarantined or not self._executor.capabilities.share_indicators:
             return
         try:
-            processor.share_indicators(pool)
+            cast("SharesIndicators", self._executor.processor).share_indicators(pool)
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything
             logger.warning("strategy %s: share_indicators failed: %s", self.name, described(error))
 

@@ -8,8 +8,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from app.domain.indicators import MAX_PERIOD, CutlerRsi, Level, Zone
+from app.domain.market import MarketTick
 from app.domain.money import plain
-from app.domain.signals import SignalType
+from app.domain.signals import SignalResult, SignalType
 from app.ml.direction import SHIPPED_MODEL, Direction, DirectionModel, Outlook
 from app.parameters import Parameters
 
@@ -71,3 +72,16 @@ class ModelParameters(Parameters):
         if outlook is None or outlook.probability < self.min_probability:
             return None
         return _SIGNAL_TYPES.get(outlook.direction)
+
+    def signal(self, tick: MarketTick, outlook: Outlook | None) -> SignalResult | None:
+        """What to say at ``tick``, where ``outlook`` is a reason to do something."""
+        signal_type = self.decide(outlook)
+        if outlook is None or signal_type is None:
+            return None
+        return SignalResult(
+            signal_type=signal_type,
+            confidence=outlook.probability,
+            quantity=self.quantity,
+            price=tick.last_price,
+            reasoning=str(outlook),
+        )

@@ -124,16 +124,10 @@ class HybridMlRsi:
     def _decided(
         self, tick: MarketTick, outlook: Outlook | None, gate: tuple[float, Zone]
     ) -> SignalResult | None:
-        signal_type = self._parameters.decide(outlook)
-        if outlook is None or signal_type is None:
+        signal = self._parameters.signal(tick, outlook)
+        if signal is None:
             return None
-        return SignalResult(
-            signal_type=signal_type,
-            confidence=outlook.probability,
-            quantity=self._parameters.quantity,
-            price=tick.last_price,
-            reasoning=f"{self._parameters.reason(*gate)}; {outlook}",
-        )
+        return signal._replace(reasoning=f"{self._parameters.reason(*gate)}; {signal.reasoning}")
 
 
 def create_processor(config: StrategyConfig, _context: ExecutionContext) -> HybridMlRsi:

@@ -66,7 +66,7 @@ class MlMomentum:
         self, tick: MarketTick, _request: InferenceRequest, answer: Outlook | None, /
     ) -> SignalResult | None:
         """What the model's answer means."""
-        return self._decided(tick, answer)
+        return self._parameters.signal(tick, answer)
 
     def extract_features(
         self, tick: MarketTick, history: Sequence[MarketTick], /
@@ -76,7 +76,7 @@ class MlMomentum:
 
     def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
         """What the model makes of ``features``."""
-        return self._decided(tick, self._model.outlook(features))
+        return self._parameters.signal(tick, self._model.outlook(features))
 
     def share_indicators(self, pool: IndicatorPool, /) -> None:
         """Use the features that other strategies on the instrument use."""
@@ -95,18 +95,6 @@ class MlMomentum:
         """
         (features,) = self._codec.unpack(state, 1)
         self._features = MomentumFeatures.restored(features)
-
-    def _decided(self, tick: MarketTick, outlook: Outlook | None) -> SignalResult | None:
-        signal_type = self._parameters.decide(outlook)
-        if outlook is None or signal_type is None:
-            return None
-        return SignalResult(
-            signal_type=signal_type,
-            confidence=outlook.probability,
-            quantity=self._parameters.quantity,
-            price=tick.last_price,
-            reasoning=str(outlook),
-        )
 
 
 def create_processor(config: StrategyConfig, _context: ExecutionContext) -> MlMomentum:
