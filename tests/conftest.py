@@ -19,6 +19,7 @@ from app.kafka.admin import connect, delete_topics, topics_with_prefix
 from app.kafka.embedded import EmbeddedKafka
 from app.kafka.ports import free_ports
 from tests.support.scheduling import GroupsFirst
+from tools.compile import is_stale
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell has it for what it starts in the background. Programs under test would inherit it.
@@ -27,6 +28,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("panda", deadline=None)
 settings.load_profile("panda")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to test what was compiled of another source than the one here."""
+    if not hasattr(config, "workerinput") and is_stale():
+        raise pytest.UsageError(
+            "app has changed since it was compiled: `make compile` does it anew, and"
+            " `python tools/compile.py --remove` has the source itself run"
+        )
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from app.cli import control, db, demo, dev, dlq, publish, signals, strategies, topics, train, worker
 from app.cli.unknown_variables import warn_of_unknown_variables
 from app.domain.errors import PandaError
+from app.runner import partition
 
 app = typer.Typer(
     name="panda",
@@ -33,8 +34,10 @@ app.command()(demo.demo)
 
 @app.command()
 def version() -> None:
-    """Print the version."""
-    typer.echo(distribution_version("algo-panda"))
+    """Print the version, and whether the path of a tick is compiled."""
+    is_compiled = not str(partition.__file__).endswith(".py")
+    runs = "compiled" if is_compiled else "not compiled, so slower"
+    typer.echo(f"{distribution_version('algo-panda')} ({runs})")
 
 
 def main() -> None:

@@ -1,53 +1,55 @@
 """One strategy on one instrument: processor, validator, configuration, context."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 from app.domain.capabilities import Capabilities
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
-from app.domain.protocols import BatchesInference, StrategyProcessor, StrategyValidator
+from app.domain.outcome import (
+    Emitted,
+    NotASignalError,
+    NotAViolationError,
+    Refused,
+    emitted,
+)
+from app.domain.protocols import StrategyProcessor, StrategyValidator
 from app.domain.signals import SignalResult
 from app.domain.trading import RejectionCode, Violation
 
 
-class Emitted(NamedTuple):
-    """The signal stands."""
-
-    result: SignalResult
-
-
-_NewEmitted = Callable[[type[Emitted], tuple[SignalResult]], Emitted]
-_emitted = cast("_NewEmitted", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
-"""``Emitted(...)`` in half its time: one is made for every signal."""
-
-
-class Refused(NamedTuple):
-    """The validator refused the signal."""
-
-    result: SignalResult
-    violation: Violation
-
-
-class NotASignalError(TypeError):
-    """A processor returned something that is neither a ``SignalResult`` nor None."""
-
-
-class NotAViolationError(TypeError):
-    """A validator returned something that is neither a ``Violation`` nor None."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyExecutor:
     """Composes what one strategy needs on one instrument."""
 
-    processor: StrategyProcessor
-    validator: StrategyValidator
-    config: StrategyConfig
-    context: ExecutionContext
-    capabilities: Capabilities
+    __slots__ = (
+        "_processor",
+        "_validator",
+        "capabilities",
+        "config",
+        "context",
+        "processor",
+        "validator",
+    )
+
+    def __init__(
+        self,
+        *,
+        processor: StrategyProcessor,
+        validator: StrategyValidator,
+        config: StrategyConfig,
+        context: ExecutionContext,
+        capabilities: Capabilities,
+    ) -> None:
+        """Put together what belongs together."""
+        self.processor = processor
+        self.validator = validator
+        self.config = config
+        self.context = context
+        self.capabilities = capabilities
+        # Whatever they return is looked at, so nothing is taken for granted about its type.
+        self._processor: Any = processor
+        self._validator: Any = validator
 
     def supports(self, instrument_token: int) -> bool:
         """Whether ticks of this instrument are for this executor."""
@@ -63,7 +65,7 @@ class StrategyExecutor:
             NotAViolationError: the validator did.
             Exception: whatever either raises.
         """
-        result = self.processor.process_tick(tick, history)
+        result: object = self._processor.process_tick(tick, history)
         return None if result is None else self._judged(result, tick)
 
     def prepare_tick(
@@ -74,11 +76,10 @@ class StrategyExecutor:
         Raises:
             Exception: as ``process_tick``.
         """
-        processor = cast("BatchesInference", self.processor)
-        result = processor.prepare_tick(tick, history)
+        result: object = self._processor.prepare_tick(tick, history)
         if result is None or type(result) is InferenceRequest:
             return result
-        return self._judged(cast("SignalResult", result), tick)
+        return self._judged(result, tick)
 
     def conclude_tick(
         self, tick: MarketTick, request: InferenceRequest, answer: object
@@ -88,22 +89,22 @@ class StrategyExecutor:
         Raises:
             Exception: as ``process_tick``.
         """
-        processor = cast("BatchesInference", self.processor)
-        result = processor.conclude_tick(tick, request, answer)
+        result: object = self._processor.conclude_tick(tick, request, answer)
         return None if result is None else self._judged(result, tick)
 
-    def _judged(self, result: SignalResult, tick: MarketTick) -> Emitted | Refused:
-        if not isinstance(result, SignalResult):  # pyright: ignore[reportUnnecessaryIsInstance]
+    def _judged(self, result: object, tick: MarketTick) -> Emitted | Refused:
+        if not isinstance(result, SignalResult):
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"
             )
-        violation = self.validator.validate_signal(result, tick)
+        violation: object = self._validator.validate_signal(result, tick)
         if violation is None:
-            return _emitted(Emitted, (result,))
-        if not isinstance(violation, Violation):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return emitted(Emitted, (result,))
+        if not isinstance(violation, Violation):
             raise NotAViolationError(
                 f"validate_signal returned {type(violation).__name__}, not Violation or None"
             )
-        if not isinstance(violation.code, RejectionCode):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise NotAViolationError(f"{violation.code!r} is no RejectionCode")
+        code: object = cast("Any", violation).code
+        if not isinstance(code, RejectionCode):
+            raise NotAViolationError(f"{code!r} is no RejectionCode")
         return Refused(result=result, violation=violation)

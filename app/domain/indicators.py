@@ -6,6 +6,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import ClassVar, NamedTuple, Self
 
+from mypy_extensions import mypyc_attr
+
+from app.domain.quotient import quotient
+
 
 class Zone(Enum):
     """Where an indicator stands to a lower and an upper threshold."""
@@ -40,6 +44,7 @@ class Level(NamedTuple):
         return cls(*value.as_integer_ratio())
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class CutlerRsi:
     """Cutler's relative strength index over the last ``period`` price changes.
 
@@ -117,8 +122,8 @@ class CutlerRsi:
         """The RSI, rounded once to a float; for people and models. Ask only when ready."""
         total = self._gains + self._losses
         if total:
-            return 100 * self._gains / total
-        return self._flat.numerator / self._flat.denominator
+            return quotient(100 * self._gains, total)
+        return quotient(self._flat.numerator, self._flat.denominator)
 
     def snapshot(self) -> bytes:
         """The window and the last price; equal for equal windows."""

@@ -8,9 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TypeVar
 
+from mypy_extensions import mypyc_attr
+
 from app.domain.market import MarketTick
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SharedIndicator(ABC):
     """An indicator that takes every tick of an instrument.
 

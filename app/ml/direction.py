@@ -9,6 +9,8 @@ from math import isfinite
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from mypy_extensions import mypyc_attr
+
 from app.domain.inference import InferenceRequest
 from app.ml.features import FEATURE_NAMES, FEATURES_VERSION
 from app.ml.session import ModelError, ModelSession, open_session
@@ -48,6 +50,7 @@ class Outlook:
         return f"model expects {self.direction} with {self.probability:.4f}"
 
 
+@mypyc_attr(native_class=False)  # of others there are no weak references
 class _Answers:
     """What a session says, for all who ask it: several strategies ask of the same tick."""
 
@@ -109,6 +112,7 @@ def _answers_of(session: ModelSession) -> _Answers:
     return answers
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DirectionModel:
     """The model in one file. Loading it is a call of its own and may fail without raising."""
 

@@ -8,8 +8,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Self
 
+from mypy_extensions import mypyc_attr
+
 from app.domain.indicators import CutlerRsi
 from app.domain.market import MarketTick
+from app.domain.quotient import quotient
 from app.domain.sharing import SharedIndicator
 
 FEATURES_VERSION = 1
@@ -38,6 +41,7 @@ _HEAD = struct.Struct("<BHH")
 _VERSION = 1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MomentumFeatures(SharedIndicator):
     """Seven ratios over the last 100 price changes of one instrument.
 
@@ -113,7 +117,7 @@ class MomentumFeatures(SharedIndicator):
     @property
     def mean_move(self) -> float:
         """The mean absolute change over the last 20 ticks, in raw price units."""
-        return self._short_activity / _SHORT
+        return quotient(self._short_activity, _SHORT)
 
     def snapshot(self) -> bytes:
         """The ticks of the window; equal for equal windows."""
@@ -141,13 +145,13 @@ class MomentumFeatures(SharedIndicator):
         price = prices[at - 1 & _MASK]
         moved = self._short_activity or 1  # where it is 0, so are all that are divided by it
         return (
-            _SHORT * (price - prices[at - 2 & _MASK]) / moved,
-            _SHORT * (price - prices[at - 6 & _MASK]) / moved,
-            _SHORT * (price - prices[at - 1 - _SHORT & _MASK]) / moved,
-            (_SHORT * price - self._prices_sum) / moved,
+            quotient(_SHORT * (price - prices[at - 2 & _MASK]), moved),
+            quotient(_SHORT * (price - prices[at - 6 & _MASK]), moved),
+            quotient(_SHORT * (price - prices[at - 1 - _SHORT & _MASK]), moved),
+            quotient(_SHORT * price - self._prices_sum, moved),
             self._rsi.value,
-            _RATIO * self._short_activity / self._activity if self._activity else 1.0,
-            _RATIO * self._short_volume / self._volume if self._volume else 1.0,
+            quotient(_RATIO * self._short_activity, self._activity) if self._activity else 1.0,
+            quotient(_RATIO * self._short_volume, self._volume) if self._volume else 1.0,
         )
 
     def _fill(self, prices: "array[int]", moves: "array[int]", quantities: "array[int]") -> None:

@@ -5,6 +5,7 @@ import logging
 from app.domain.executor import StrategyExecutor
 from app.domain.offers import offers
 from app.domain.protocols import HasModelDigest, Snapshots
+from app.domain.signals import SignalResult
 from app.runner.explain import described, shown
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,14 @@ def snapshot_of(processor: Snapshots) -> bytes:
     if len(state) > LARGEST_SNAPSHOT:
         raise ValueError(f"it returned {len(state)} bytes, above the {LARGEST_SNAPSHOT} allowed")
     return state
+
+
+def problem_in_reasoning(result: SignalResult) -> str | None:
+    """What is wrong with its reasoning, or None."""
+    said: object = result.reasoning
+    if said is None or (type(said) is str and len(said) <= LONGEST_REASONING):
+        return None
+    return f"reasoning is not text of at most {LONGEST_REASONING} characters"
 
 
 def model_digest_of(executor: StrategyExecutor) -> str | None:

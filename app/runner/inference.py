@@ -1,23 +1,13 @@
 """The ticks of one batch for which models are still to be asked: all at once, and then in order."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
-from app.domain.executor import Emitted, Refused
 from app.domain.inference import InferenceModel, InferenceRequest
 from app.domain.market import MarketTick
+from app.domain.outcome import Failed, Outcome
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection
-
-
-class Failed(NamedTuple):
-    """It raised."""
-
-    error: BaseException
-
-
-Outcome = InferenceRequest | Emitted | Refused | Failed | None
-"""What a strategy has come to on a tick."""
 
 
 class Settles(Protocol):

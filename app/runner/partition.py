@@ -169,7 +169,12 @@ class PartitionRunner:
         changed.sort(key=lambda instrument: instrument.token)
         for instrument in changed:
             instrument.cut()
-        return (instrument.record() for instrument in changed)
+        return self._records(changed)
+
+    @staticmethod
+    def _records(instruments: Sequence[_Instrument]) -> Iterator[InstrumentRecord]:
+        for instrument in instruments:
+            yield instrument.record()
 
     def restore(self, records: Iterable[InstrumentRecord]) -> None:
         """Go on from ``records``; call before the first tick.

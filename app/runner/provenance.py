@@ -1,7 +1,7 @@
 """What a strategy says, with where it came from."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from app.domain.config import StrategyConfig
 from app.domain.ids import SignalIds, rejection_id
@@ -64,8 +64,10 @@ class Provenance:
         Raises:
             PriceError: the price cannot stand as one: too many decimals, too large, no number.
         """
-        signal_type, confidence, quantity, price, reasoning = result
-        said = (
+        # A validator of its own may have let pass values of any type.
+        fields = cast("tuple[Any, ...]", result)
+        signal_type, confidence, quantity, price, reasoning = fields
+        said: tuple[object, ...] = (
             offset,
             self._ids.at(offset),
             signal_type,

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from typing import cast
 
-from app.domain.executor import Emitted, Refused, StrategyExecutor
+from app.domain.executor import StrategyExecutor
 from app.domain.history import EMPTY_HISTORY, HistoryBuffer
 from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
 from app.domain.money import PriceError
+from app.domain.outcome import Emitted, Failed, Outcome, Refused
 from app.domain.protocols import ConsumesBars
 from app.domain.signals import TradingSignal
 from app.domain.trading import Rejection, RejectionCode, Violation
-from app.runner.checked import LONGEST_REASONING, model_digest_of
+from app.runner.checked import model_digest_of, problem_in_reasoning
 from app.runner.environment import SlotEnvironment
-from app.runner.inference import Failed, InferenceBatch, Outcome, Pending, Said
+from app.runner.inference import InferenceBatch, Pending, Said
 from app.runner.provenance import Provenance
 from app.runner.slot_state import SlotState
 from app.runner.state import Mark
@@ -124,10 +125,9 @@ class StrategySlot(SlotState):
         if isinstance(outcome, Refused):
             return self._refused(outcome.violation, tick, offset)
         result = cast("Emitted", outcome).result
-        said = result.reasoning
-        if said is not None and not (type(said) is str and len(said) <= LONGEST_REASONING):
-            reason = f"reasoning is not text of at most {LONGEST_REASONING} characters"
-            violation = Violation(code=RejectionCode.INVALID_SIGNAL, reason=reason)
+        problem = problem_in_reasoning(result)
+        if problem is not None:
+            violation = Violation(code=RejectionCode.INVALID_SIGNAL, reason=problem)
             return self._refused(violation, tick, offset)
         try:
             signal = self._provenance.signal(result, tick, offset)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from mypy_extensions import mypyc_attr
+
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
 from app.domain.inference import InferenceRequest
@@ -11,16 +13,13 @@ from app.domain.signals import SignalResult
 from app.ml.direction import Outlook
 from app.ml.features import MomentumFeatures, features_at
 from app.parameters import parse_parameters
-from app.strategies.fields import ModelParameters, RsiParameters
+from app.strategies.parameters import HybridParameters
 from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "hybrid_ml_rsi_filter"
 
 
-class HybridParameters(RsiParameters, ModelParameters):
-    """Parameters of ``hybrid_ml_rsi_filter``: those of the gate and those of the model."""
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HybridMlRsi:
     """The strategy on one instrument.
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from mypy_extensions import mypyc_attr
+
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
@@ -10,12 +12,13 @@ from app.domain.signals import SignalResult
 from app.ml.direction import Outlook
 from app.ml.features import MomentumFeatures, features_at
 from app.parameters import parse_parameters
-from app.strategies.fields import ModelParameters
+from app.strategies.parameters import ModelParameters
 from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "ml_momentum"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MlMomentum:
     """The strategy on one instrument: asks the model on every tick."""
 

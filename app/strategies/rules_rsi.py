@@ -1,14 +1,15 @@
 """``rules_rsi``: buys when Cutler's RSI is below a threshold, sells when it is above another."""
 
 from collections.abc import Sequence
-from typing import Literal
+
+from mypy_extensions import mypyc_attr
 
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
 from app.domain.market import MarketTick
 from app.domain.signals import SignalResult, SignalType
 from app.parameters import parse_parameters
-from app.strategies.fields import Fraction, Quantity, RsiParameters
+from app.strategies.parameters import RulesRsiParameters
 from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "rules_rsi"
@@ -17,15 +18,7 @@ _BELOW, _WITHIN = Zone.BELOW, Zone.WITHIN
 _BUY, _SELL = SignalType.BUY, SignalType.SELL
 
 
-class RulesRsiParameters(RsiParameters):
-    """Parameters of ``rules_rsi``."""
-
-    trigger: Literal["level", "cross"] = "level"
-    """``level``: on every tick beyond a threshold; ``cross``: only on entering."""
-    confidence: Fraction = 0.7
-    quantity: Quantity = 1
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RulesRsi:
     """The strategy on one instrument. This is the hot path: no history, no work without a signal.
 

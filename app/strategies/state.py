@@ -22,7 +22,7 @@ class StateCodec:
 
     def pack(self, *parts: bytes) -> bytes:
         """The parts behind version and fingerprint."""
-        return self._head + b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+        return self._head + b"".join([_LENGTH.pack(len(part)) + part for part in parts])
 
     def unpack(self, state: bytes, count: int) -> list[bytes]:
         """The ``count`` parts of ``state``.

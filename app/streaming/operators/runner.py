@@ -8,6 +8,7 @@ from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Activation, Rejection, RejectionCode, Stage, Violation
 from app.runner.partition import PartitionRunner
+from app.runner.state import InstrumentRecord
 from app.streaming.operator import (
     Beginning,
     Message,
@@ -132,9 +133,12 @@ class RunnerOperator:
         versions = (
             [] if chosen is None else [StateRecord(STRATEGIES_KEY, encode_configs(chosen.configs))]
         )
+        return chain(versions, self._encoded(self._runner.changed_records()))
+
+    def _encoded(self, records: Iterator[InstrumentRecord]) -> Iterator[StateRecord]:
         states = self._states
-        instruments = self._runner.changed_records()
-        return chain(versions, (StateRecord(states.key(r), states.encode(r)) for r in instruments))
+        for record in records:
+            yield StateRecord(states.key(record), states.encode(record))
 
     def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
         """Go on from a checkpoint, with the strategy versions that may run from there on."""
@@ -149,9 +153,7 @@ class RunnerOperator:
         source = self._versions.runner(chosen.configs)
         runner = source.partition(topic_id=self._topic_id, partition=self._partition)
         self._running = (source, runner)
-        runner.restore(
-            self._states.decode(value) for key, value in state.items() if key != STRATEGIES_KEY
-        )
+        runner.restore(self._records(state))
         return Beginning(
             announcements=[
                 Output(
@@ -174,12 +176,7 @@ class RunnerOperator:
 
         def take(messages: Sequence[Message]) -> None:
             mine = [message for message in messages if message.key() in wanted]
-            runner.rebuild(
-                (message.offset() or 0, tick)
-                for message, tick in zip(mine, self._decoded(mine), strict=True)
-                # What is no tick, or under a key that is not its own, did not count then either.
-                if isinstance(tick, MarketTick) and self._keys[tick[0]] == message.key()
-            )
+            runner.rebuild(self._valid(mine))
 
         return Replay(
             topic=self._topics.ticks,
@@ -188,6 +185,17 @@ class RunnerOperator:
             take=take,
             finish=runner.rebuilt,
         )
+
+    def _records(self, state: Mapping[bytes, bytes]) -> Iterator[InstrumentRecord]:
+        for key, value in state.items():
+            if key != STRATEGIES_KEY:
+                yield self._states.decode(value)
+
+    def _valid(self, messages: Sequence[Message]) -> Iterator[tuple[int, MarketTick]]:
+        """What is no tick, or under a key that is not its own, did not count then either."""
+        for message, tick in zip(messages, self._decoded(messages), strict=True):
+            if isinstance(tick, MarketTick) and self._keys[tick[0]] == message.key():
+                yield message.offset() or 0, tick
 
     def close(self) -> None:
         """Shut the processors down."""

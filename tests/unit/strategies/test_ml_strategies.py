@@ -9,20 +9,18 @@ import pytest
 from app.domain.market import MarketTick
 from app.domain.signals import SignalType
 from app.ingest.synthetic import SyntheticSource
-from app.ml.direction import SHIPPED_MODEL, Direction, Outlook
+from app.ml.direction import SHIPPED_MODEL, Direction, DirectionModel, Outlook
 from app.ml.features import features_at
 from app.strategies import hybrid_ml_rsi, ml_momentum
 
 BOTH = pytest.mark.parametrize("module", [ml_momentum, hybrid_ml_rsi])
 
 
-class FakeModel:
+class FakeModel(DirectionModel):
     """Always expects the same, and remembers that it was asked."""
 
-    digest = None
-    failure_reason = None
-
     def __init__(self, direction: Direction = Direction.UP, probability: float = 0.8) -> None:
+        super().__init__(SHIPPED_MODEL)
         self.outlook_given = Outlook(direction=direction, probability=probability)
         self.asked: list[tuple[float, ...]] = []
 

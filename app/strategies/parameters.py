@@ -1,9 +1,9 @@
-"""Parameters that more than one strategy has."""
+"""Parameters of the strategies; not compiled, for pydantic makes the classes."""
 
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -85,3 +85,16 @@ class ModelParameters(Parameters):
             price=tick.last_price,
             reasoning=str(outlook),
         )
+
+
+class RulesRsiParameters(RsiParameters):
+    """Parameters of ``rules_rsi``."""
+
+    trigger: Literal["level", "cross"] = "level"
+    """``level``: on every tick beyond a threshold; ``cross``: only on entering."""
+    confidence: Fraction = 0.7
+    quantity: Quantity = 1
+
+
+class HybridParameters(RsiParameters, ModelParameters):
+    """Parameters of ``hybrid_ml_rsi_filter``: those of the gate and those of the model."""
