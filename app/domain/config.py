@@ -33,6 +33,8 @@ class StrategyConfig:
     enabled: bool = True
     zerodha_trading_enabled: bool = False
     version: int = 1
+    strategy_id: str = field(init=False, repr=False, compare=False)
+    """``id`` as text, which is what records carry."""
     digest: str = field(init=False, repr=False, compare=False)
     """SHA-256, in hex, over all that decides what the strategy says and where it goes."""
 
@@ -45,6 +47,7 @@ class StrategyConfig:
             raise ValueError(f"bar_seconds is {seconds!r}, not a whole number of seconds")
         if not isinstance(self.parameters.get("validation", {}), Mapping):
             raise ValueError("validation is not an object of validator parameters")
+        object.__setattr__(self, "strategy_id", str(self.id))
         object.__setattr__(self, "digest", self._digest())
 
     @property

@@ -1,7 +1,10 @@
 """The quotient of two whole numbers, rounded once: the same float however this code is run."""
 
+from collections.abc import Callable
 from operator import truediv
-from typing import Final
+from typing import Final, cast
+
+_true_division = cast("Callable[[int, int], float]", truediv)  # pyright: ignore[reportUnknownVariableType]
 
 _EXACT: Final = 2**53
 """Up to here a whole number is a float, exactly."""
@@ -18,5 +21,4 @@ def quotient(numerator: int, denominator: int) -> float:
     """
     if -_EXACT <= numerator <= _EXACT and -_EXACT <= denominator <= _EXACT:
         return numerator / denominator
-    exact: float = truediv(numerator, denominator)
-    return exact
+    return _true_division(numerator, denominator)

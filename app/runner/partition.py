@@ -247,7 +247,7 @@ class PartitionRunner:
         past = record.history if record else ()
         slots: list[StrategySlot] = []
         for config in self._registry.strategies_on(token):
-            slot = self._slot(config, token, known.get(str(config.id)), past)
+            slot = self._slot(config, token, known.get(config.strategy_id), past)
             if slot is not None:
                 slots.append(slot)
         capacity = max((slot.history_size for slot in slots), default=0)

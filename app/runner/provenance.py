@@ -38,7 +38,7 @@ class Provenance:
         partition: int,
     ) -> None:
         self._config = config
-        self._strategy_id = str(config.id)
+        self._strategy_id = config.strategy_id
         self._token = instrument_token
         self._partition = partition
         self._lead = (

@@ -74,7 +74,7 @@ class StrategyRegistry:
 
     def executor(self, config: StrategyConfig, token: int) -> StrategyExecutor | None:
         """A new executor, or None where it cannot be made; that is then reported."""
-        made = self._made.pop((str(config.id), token), None)
+        made = self._made.pop((config.strategy_id, token), None)
         return made if made is not None else self._make(config, token)
 
     def shut_down(self, executor: StrategyExecutor) -> None:
@@ -105,7 +105,7 @@ class StrategyRegistry:
             self._telemetry.model_loaded(config, loaded=problem is None)
             if problem is not None:
                 return Disabled(config=config, reason=problem)
-        self._made[str(config.id), token] = executor
+        self._made[config.strategy_id, token] = executor
         return Registered(config=config, capabilities=executor.capabilities)
 
     def _make(self, config: StrategyConfig, token: int) -> StrategyExecutor | None:

@@ -28,7 +28,7 @@ class SlotState:
         self._executor = executor
         self._config = executor.config
         self._token = executor.context.instrument_token
-        self._strategy_id = str(executor.config.id)
+        self._strategy_id = executor.config.strategy_id
         processor = executor.processor
         self._consumer: ConsumesBars | None = None
         if offers(processor, ConsumesBars):

@@ -12,8 +12,7 @@ from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
 from app.ml.direction import Outlook
 from app.ml.features import MomentumFeatures, features_at
-from app.parameters import parse_parameters
-from app.strategies.parameters import HybridParameters
+from app.strategies.parameters import HybridParameters, parameters_of
 from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "hybrid_ml_rsi_filter"
@@ -38,7 +37,7 @@ class HybridMlRsi:
         self._parameters = parameters
         self._codec = StateCodec(STRATEGY_TYPE, parameters)
         self._rsi = parameters.rsi()
-        self._lower, self._upper = parameters.levels()
+        self._lower, self._upper = parameters.levels
         self._features = MomentumFeatures()
         self._model = parameters.model()
 
@@ -135,4 +134,4 @@ def create_processor(config: StrategyConfig, _context: ExecutionContext) -> Hybr
     Raises:
         ValueError: a parameter cannot be used; the message names it.
     """
-    return HybridMlRsi(parse_parameters(HybridParameters, config.processor_parameters))
+    return HybridMlRsi(parameters_of(config, HybridParameters))

@@ -11,8 +11,7 @@ from app.domain.sharing import IndicatorPool
 from app.domain.signals import SignalResult
 from app.ml.direction import Outlook
 from app.ml.features import MomentumFeatures, features_at
-from app.parameters import parse_parameters
-from app.strategies.parameters import ModelParameters
+from app.strategies.parameters import ModelParameters, parameters_of
 from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "ml_momentum"
@@ -106,4 +105,4 @@ def create_processor(config: StrategyConfig, _context: ExecutionContext) -> MlMo
     Raises:
         ValueError: a parameter cannot be used; the message names it.
     """
-    return MlMomentum(parse_parameters(ModelParameters, config.processor_parameters))
+    return MlMomentum(parameters_of(config, ModelParameters))

@@ -3,16 +3,17 @@
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar, cast
 
 from pydantic import Field, model_validator
 
+from app.domain.config import StrategyConfig
 from app.domain.indicators import MAX_PERIOD, CutlerRsi, Level, Zone
 from app.domain.market import MarketTick
 from app.domain.money import plain
 from app.domain.signals import SignalResult, SignalType
 from app.ml.direction import SHIPPED_MODEL, Direction, DirectionModel, Outlook
-from app.parameters import Parameters
+from app.parameters import Parameters, parse_parameters
 
 Quantity = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
 RsiValue = Annotated[Decimal, Field(ge=0, le=100, decimal_places=12)]
@@ -22,7 +23,36 @@ _BELOW = Zone.BELOW
 _SIGNAL_TYPES = {Direction.UP: SignalType.BUY, Direction.DOWN: SignalType.SELL}
 
 
-class RsiParameters(Parameters):
+class StrategyParameters(Parameters):
+    """What all have in common."""
+
+    @cached_property
+    def text(self) -> str:
+        """All of them, the same text for equal ones."""
+        return self.model_dump_json()
+
+
+P = TypeVar("P", bound=StrategyParameters)
+_MOST_KNOWN = 10_000
+_known: dict[tuple[type[StrategyParameters], str], StrategyParameters] = {}
+
+
+def parameters_of(config: StrategyConfig, model: type[P]) -> P:
+    """The parameters of ``config``, read once for all its instruments.
+
+    Raises:
+        ParameterError: one is unknown, or has a value of the wrong form.
+    """
+    key = model, config.digest
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[key] = parse_parameters(model, config.processor_parameters)
+    return cast("P", known)
+
+
+class RsiParameters(StrategyParameters):
     """Which RSI is computed, and what lies outside its neutral zone."""
 
     period: Annotated[int, Field(strict=True, ge=1, le=MAX_PERIOD)] = 14
@@ -40,6 +70,7 @@ class RsiParameters(Parameters):
         """A new indicator."""
         return CutlerRsi(period=self.period, flat_rsi=self.flat_rsi)
 
+    @cached_property
     def levels(self) -> tuple[Level, Level]:
         """Both ends of the neutral zone; they belong to it."""
         return Level.of(self.lower), Level.of(self.upper)
@@ -55,7 +86,7 @@ class RsiParameters(Parameters):
         return f" below {plain(self.lower)}", f" above {plain(self.upper)}"
 
 
-class ModelParameters(Parameters):
+class ModelParameters(StrategyParameters):
     """Which model is asked, and how sure it must be."""
 
     model_path: Path | None = None

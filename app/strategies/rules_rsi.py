@@ -8,8 +8,7 @@ from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
 from app.domain.market import MarketTick
 from app.domain.signals import SignalResult, SignalType
-from app.parameters import parse_parameters
-from app.strategies.parameters import RulesRsiParameters
+from app.strategies.parameters import RulesRsiParameters, parameters_of
 from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "rules_rsi"
@@ -37,7 +36,7 @@ class RulesRsi:
         self._parameters = parameters
         self._codec = StateCodec(STRATEGY_TYPE, parameters)
         self._rsi = parameters.rsi()
-        self._lower, self._upper = parameters.levels()
+        self._lower, self._upper = parameters.levels
         self._on_entering = parameters.trigger == "cross"
         self._zone = _WITHIN
 
@@ -84,4 +83,4 @@ def create_processor(config: StrategyConfig, _context: ExecutionContext) -> Rule
     Raises:
         ValueError: a parameter cannot be used; the message names it.
     """
-    return RulesRsi(parse_parameters(RulesRsiParameters, config.processor_parameters))
+    return RulesRsi(parameters_of(config, RulesRsiParameters))

@@ -3,7 +3,7 @@
 import struct
 from hashlib import blake2b
 
-from app.parameters import Parameters
+from app.strategies.parameters import StrategyParameters
 
 _VERSION = 1
 _FINGERPRINT_SIZE = 16
@@ -15,8 +15,8 @@ class StateCodec:
 
     __slots__ = ("_head",)
 
-    def __init__(self, strategy_type: str, parameters: Parameters) -> None:
-        said = f"{strategy_type}|{parameters.model_dump_json()}"
+    def __init__(self, strategy_type: str, parameters: StrategyParameters) -> None:
+        said = f"{strategy_type}|{parameters.text}"
         fingerprint = blake2b(said.encode(), digest_size=_FINGERPRINT_SIZE).digest()
         self._head = bytes([_VERSION]) + fingerprint
 
