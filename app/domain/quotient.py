@@ -1,10 +1,14 @@
 """The quotient of two whole numbers, rounded once: the same float however this code is run."""
 
+import operator
 from collections.abc import Callable
-from operator import truediv
 from typing import Final, cast
 
-_true_division = cast("Callable[[int, int], float]", truediv)  # pyright: ignore[reportUnknownVariableType]
+_Division = Callable[[int, int], float]
+_true_division = cast(
+    "_Division",
+    operator.truediv,  # pyright: ignore[reportUnknownMemberType]
+)
 
 _EXACT: Final = 2**53
 """Up to here a whole number is a float, exactly."""
