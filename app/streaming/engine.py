@@ -112,20 +112,14 @@ class StreamEngine:
             self.fail(error)
             raise
 
-    async def process(self, batch: Batch) -> None:
-        """Process a batch that is due, and drop one that is stale."""
-        if not self._is_current(batch):
-            return
-        if not batch.owned.is_due(batch.topic, batch.number):
-            logger.info(
-                "a batch of %s[%d] was dropped; reading it again",
-                batch.topic,
-                batch.owned.partition,
-            )
-            self.ownership.advance()
-            return
+    async def process(self, batches: Sequence[Batch]) -> None:
+        """Process what one fetch gave, as far as it is due; what is stale is dropped.
+
+        Partitions take turns, and none waits for a checkpoint of another.
+        """
+        due = [batch for batch in batches if self._is_due(batch)]
         try:
-            await self._process(batch)
+            await asyncio.gather(*map(self._process, due))
         except Exception as error:
             self.fail(error)
             raise
@@ -241,6 +235,17 @@ class StreamEngine:
             or batch.owned.closed
             or batch.generation != self.ownership.generation
         )
+
+    def _is_due(self, batch: Batch) -> bool:
+        if not self._is_current(batch):
+            return False
+        if batch.owned.is_due(batch.topic, batch.number):
+            return True
+        logger.info(
+            "a batch of %s[%d] was dropped; reading it again", batch.topic, batch.owned.partition
+        )
+        self.ownership.advance()
+        return False
 
     async def _process(self, batch: Batch) -> None:
         """Slice by slice, so that whatever else the loop has to do waits for one slice only."""

@@ -251,9 +251,8 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
 
     @app.agent(inputs, name=f"{spec.group}-agent")
     async def route(stream: Any) -> None:
-        """Hand each batch to the engine."""
+        """Hand what a fetch gave to the engine."""
         async for event in stream.events():
-            for batch in event.value:
-                await app.engine.process(batch)
+            await app.engine.process(event.value)
 
     return app

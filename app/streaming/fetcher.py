@@ -7,7 +7,10 @@ gap, from the batch that is due.
 """
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import methodcaller
 from typing import NamedTuple
@@ -21,6 +24,10 @@ from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.owned import OwnedPartition, Ownership
 
 _FIRST_RECORD_WAIT = 0.1
+_FIRST_TAKE = 50_000
+_FIRST_TAKE_SECONDS = 0.2
+_FIRST_TAKE_WAIT = 0.02
+_METADATA_TIMEOUT = 5.0
 _MOST_FETCHED_KB = 64 * 1024
 """Of records that wait in the client for all partitions together; then nothing more is fetched."""
 _TOPIC, _PARTITION = methodcaller("topic"), methodcaller("partition")
@@ -67,6 +74,7 @@ class Fetcher:
         self._turn = asyncio.Lock()
         self._pending: asyncio.Future[list[ClientMessage]] | None = None
         self._generation = -1
+        self._met: set[str] = set()
         self._numbers: dict[tuple[str, int], int] = {}
         self._ends: dict[tuple[str, int], int] = {}
 
@@ -78,11 +86,12 @@ class Fetcher:
                 await asyncio.wait([self._pending])
                 self._pending = None
                 ownership.advance()
+            take = self._take
             if self._generation != ownership.generation:
-                self._assign(ownership)
+                take = partial(self._begin, self._assigned(ownership))
             generation = self._generation
             loop = asyncio.get_running_loop()
-            self._pending = loop.run_in_executor(self._pool, self._take)
+            self._pending = loop.run_in_executor(self._pool, take)
             messages = await asyncio.shield(self._pending)
             self._pending = None
             if generation != ownership.generation:
@@ -100,7 +109,28 @@ class Fetcher:
             return []
         return [first, *self._consumer.consume(self._max_batch - 1, 0)]
 
-    def _assign(self, ownership: Ownership) -> None:
+    def _begin(self, places: list[TopicPartition]) -> list[ClientMessage]:
+        """Read from there on.
+
+        The client gives all that waits in one partition, then all in the next. To begin with, as
+        much is taken as will do for all, so that they can take turns.
+        """
+        self._meet({place.topic for place in places})
+        self._consumer.assign(places)
+        until = time.monotonic() + _FIRST_TAKE_SECONDS
+        messages: list[ClientMessage] = []
+        while len(messages) < _FIRST_TAKE and time.monotonic() < until:
+            messages += self._consumer.consume(self._max_batch, _FIRST_TAKE_WAIT)
+        return messages
+
+    def _meet(self, topics: set[str]) -> None:
+        """Ask where they are: of its own accord the client asks only once a second."""
+        for topic in topics - self._met:
+            with suppress(KafkaException):  # then it takes a second longer
+                self._consumer.list_topics(topic, _METADATA_TIMEOUT)
+                self._met.add(topic)
+
+    def _assigned(self, ownership: Ownership) -> list[TopicPartition]:
         self._generation = ownership.generation
         self._numbers.clear()
         self._ends = {
@@ -108,7 +138,7 @@ class Fetcher:
             for owned in ownership.partitions()
             for topic, offset in owned.start_fetching().items()
         }
-        self._consumer.assign([TopicPartition(*where, at) for where, at in self._ends.items()])
+        return [TopicPartition(*where, at) for where, at in self._ends.items()]
 
     def _batches(self, ownership: Ownership, messages: list[ClientMessage]) -> list[Batch]:
         grouped: dict[tuple[str, int], list[ClientMessage]] = {}

@@ -25,6 +25,8 @@ from app.streaming.telemetry import StreamTelemetry
 BROKER_TIMEOUT = 60.0
 """Seconds that a checkpoint, or reading one back, may take."""
 
+_ENDS_TIMEOUT = 5.0
+
 
 class PartitionOpener:
     """Knows what is needed to open any partition of a program. Used from several threads."""
@@ -82,9 +84,11 @@ class PartitionOpener:
             changelog=changelog,
             positions=positions,
             sends_ahead=self._spec.delivery is Delivery.AT_LEAST_ONCE,
+            ends=self._ends(number),
             is_outdated=beginning.is_outdated,
         )
-        if beginning.announcements:
+        if beginning.announcements or owned.wants_horizon:
+            # While others still read their state back, rather than when ticks wait for it.
             first = owned.next_positions(last=False)
             try:
                 changelog.commit(
@@ -118,14 +122,26 @@ class PartitionOpener:
         check_topic_ids(known, self._topic_ids, self._spec, number)
         inputs = self._spec.inputs
         missing = [topic for topic in inputs if topic not in known.offsets]
-        first = self._first_offsets(number, missing) if missing else {}
+        first = self._watermarks(number, missing, BROKER_TIMEOUT, 0) if missing else {}
         return Positions(
             offsets={**first, **{t: known.offsets[t] for t in inputs if t in known.offsets}},
             horizons={**first, **{t: known.horizons[t] for t in inputs if t in known.horizons}},
             topic_ids={topic: self._topic_ids[topic] for topic in inputs},
         )
 
-    def _first_offsets(self, number: int, topics: Iterable[str]) -> dict[str, int]:
+    def _ends(self, number: int) -> dict[str, int]:
+        """Where the topics end; empty where the broker does not say soon: nothing hangs on it."""
+        if self._spec.delivery is Delivery.EXACTLY_ONCE:
+            return {}
+        try:
+            return self._watermarks(number, self._spec.inputs, _ENDS_TIMEOUT, 1)
+        except KafkaError:
+            return {}
+
+    def _watermarks(
+        self, number: int, topics: Iterable[str], timeout: float, which: int
+    ) -> dict[str, int]:
+        """The first offsets (0), or those behind the last records (1)."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self._connection.bootstrap_servers,
@@ -135,9 +151,7 @@ class PartitionOpener:
         )
         try:
             return {
-                topic: consumer.get_watermark_offsets(
-                    TopicPartition(topic, number), BROKER_TIMEOUT
-                )[0]
+                topic: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout)[which]
                 for topic in topics
             }
         except KafkaException as error:

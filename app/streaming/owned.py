@@ -26,6 +26,7 @@ class OwnedPartition:
         changelog: PartitionChangelog,
         positions: Positions,
         sends_ahead: bool,
+        ends: Mapping[str, int] | None = None,
         is_outdated: bool = False,
     ) -> None:
         """Take a partition as it was restored.
@@ -36,6 +37,7 @@ class OwnedPartition:
             changelog: where its state goes.
             positions: how far it is.
             sends_ahead: whether outputs leave before their checkpoint.
+            ends: where the topics end now: up to there it is known that there is something to do.
             is_outdated: whether the operator has to be made anew at the horizon.
         """
         self.partition = partition
@@ -54,6 +56,7 @@ class OwnedPartition:
         self._bounds: Mapping[str, int] = positions.horizons
         self._inherited = positions.horizons
         """A former owner, or a zombie of it, may have sent outputs of records up to here."""
+        self._ends = ends or {}
         self._due: dict[str, int] = {}
 
     @property
@@ -65,6 +68,12 @@ class OwnedPartition:
     def is_settled(self) -> bool:
         """Whether the last checkpoint holds all there is, and says so."""
         return not self.has_moved and (self.durable.is_settled or not self._sends_ahead)
+
+    @property
+    def wants_horizon(self) -> bool:
+        """Whether there is something to do that may not be done before a checkpoint."""
+        ends = (self._ends.get(topic, 0) > self._bounds[topic] for topic in self.next_offsets)
+        return self._sends_ahead and not self.is_outdated and any(ends)
 
     @property
     def is_at_horizon(self) -> bool:
@@ -121,7 +130,8 @@ class OwnedPartition:
         if last or not self._sends_ahead or self.is_outdated:
             return at
         processed = at - self.durable.offsets[topic]
-        return at + max(_SMALLEST_WINDOW, _WINDOW_GROWTH * processed)
+        window = max(_SMALLEST_WINDOW, _WINDOW_GROWTH * processed)
+        return max(at + window, self._ends.get(topic, 0))
 
 
 class Ownership:

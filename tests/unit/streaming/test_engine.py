@@ -186,8 +186,8 @@ def on_rig(
 
 def test_batches_are_processed_in_order_and_checkpointed() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
-        await rig.engine.process(rig.batch(5))
+        await rig.engine.process([rig.batch(10)])
+        await rig.engine.process([rig.batch(5)])
         await rig.engine.checkpoint_all()
         assert rig.operators[0].processed == list(range(15))
         assert rig.engine.durable_offsets() == {(TOPIC, 0): 15}
@@ -222,12 +222,12 @@ def test_the_state_of_one_partition_is_written_down_before_that_of_the_next() ->
 
 def test_a_batch_out_of_number_is_dropped_and_read_again() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         generation = rig.engine.ownership.generation
-        await rig.engine.process(rig.batch(10, skip=1))
+        await rig.engine.process([rig.batch(10, skip=1)])
         assert rig.engine.ownership.generation > generation
         assert rig.operators[0].processed == list(range(10))
-        await rig.engine.process(rig.batch(20))
+        await rig.engine.process([rig.batch(20)])
         assert rig.operators[0].processed == list(range(30))
 
     on_rig(test)
@@ -237,7 +237,7 @@ def test_batches_from_before_a_rebalance_are_dropped() -> None:
     async def test(rig: Rig) -> None:
         stale = rig.batch(10)
         await rig.engine.open([0], 2)
-        await rig.engine.process(stale)
+        await rig.engine.process([stale])
         assert [o.processed for o in rig.operators] == [[], []]
 
     on_rig(test)
@@ -245,7 +245,7 @@ def test_batches_from_before_a_rebalance_are_dropped() -> None:
 
 def test_nothing_is_processed_once_a_partition_is_being_handed_over() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         owned, entered, go = rig.owned, threading.Event(), threading.Event()
 
         def wait() -> None:
@@ -272,7 +272,7 @@ async def _fetchable(rig: Rig) -> list[int]:
 
 def test_a_partition_that_comes_back_outlives_the_refused_checkpoint_of_its_former_life() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         former, entered, go = rig.owned, threading.Event(), threading.Event()
 
         def wait() -> None:
@@ -289,7 +289,7 @@ def test_a_partition_that_comes_back_outlives_the_refused_checkpoint_of_its_form
         await late
         assert rig.owned is again
         assert not again.closed
-        await rig.engine.process(rig.batch(3))
+        await rig.engine.process([rig.batch(3)])
         await rig.engine.checkpoint_all()
         assert rig.operators[1].processed[-3:] == list(
             range(rig.operators[1].start.offsets[TOPIC], rig.owned.next_offsets[TOPIC])
@@ -300,10 +300,10 @@ def test_a_partition_that_comes_back_outlives_the_refused_checkpoint_of_its_form
 
 def test_a_fenced_worker_lets_go_of_the_partition_and_of_its_state() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         commits = len(rig.durable.commits)
         rig.durable.epoch += 1
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         await rig.engine.checkpoint_all()
         assert rig.engine.ownership.partitions() == ()
         assert len(rig.durable.commits) == commits
@@ -316,7 +316,7 @@ def test_a_fenced_worker_lets_go_of_the_partition_and_of_its_state() -> None:
 def test_a_worker_whose_partition_nobody_gets_ends_with_an_error() -> None:
     async def test(rig: Rig) -> None:
         rig.durable.epoch += 1
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         await rig.engine.checkpoint_all()
         rig.now += 14
         await rig.engine.checkpoint_all()
@@ -331,7 +331,7 @@ def test_a_worker_whose_partition_nobody_gets_ends_with_an_error() -> None:
 def test_a_rebalance_after_a_fence_is_what_was_waited_for() -> None:
     async def test(rig: Rig) -> None:
         rig.durable.epoch += 1
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         await rig.engine.checkpoint_all()
         await rig.engine.open([0], 2)
         rig.now += 100
@@ -343,7 +343,7 @@ def test_a_rebalance_after_a_fence_is_what_was_waited_for() -> None:
 
 def test_after_a_failed_checkpoint_nothing_more_is_processed_or_committed() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         durable = rig.engine.durable_offsets()
 
         def refuse() -> None:
@@ -352,7 +352,7 @@ def test_after_a_failed_checkpoint_nothing_more_is_processed_or_committed() -> N
         rig.durable.before_commit = refuse
         with pytest.raises(CheckpointError):
             await rig.engine.checkpoint_all()
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         assert rig.operators[0].processed == list(range(10))
         assert rig.engine.durable_offsets() == durable
         assert isinstance(rig.engine.failure.result(), CheckpointError)
@@ -365,12 +365,12 @@ def test_a_strategy_host_that_raises_stops_the_worker_before_the_next_batch() ->
         def break_down(*_: object) -> Sequence[Output]:
             raise ZeroDivisionError
 
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         rig.operators[0].process = break_down  # type: ignore[method-assign]
         with pytest.raises(ZeroDivisionError):
-            await rig.engine.process(rig.batch(10))
+            await rig.engine.process([rig.batch(10)])
         sent = list(rig.durable.sent)
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         assert rig.durable.sent == sent
 
     on_rig(test)
@@ -379,28 +379,62 @@ def test_a_strategy_host_that_raises_stops_the_worker_before_the_next_batch() ->
 def test_no_record_is_processed_beyond_the_durable_horizon() -> None:
     async def test(rig: Rig) -> None:
         for size in (1, 999, 5_000, 30_000, 7):
-            await rig.engine.process(rig.batch(size))  # the operator asserts it
+            await rig.engine.process([rig.batch(size)])  # the operator asserts it
         assert rig.operators[0].processed == list(range(36_007))
         assert 2 <= len(rig.durable.commits) <= 8
 
     on_rig(test)
 
 
+def test_no_partition_waits_for_the_checkpoint_of_another() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.open([0, 1], 2)
+        waiting, going_on = rig.engine.ownership.partitions()
+        for owned in (waiting, going_on):
+            owned.changelog._epoch = rig.durable.epoch  # they share what is durable
+            owned.start_fetching()
+        generation = rig.engine.ownership.generation
+
+        def batch(owned: OwnedPartition, number: int, first: int) -> Batch:
+            messages = [FakeMessage(n) for n in range(first, first + 10)]
+            return Batch(owned, generation, number, TOPIC, messages, first + 10)  # type: ignore[arg-type]
+
+        await rig.engine.process([batch(going_on, 0, 0)])  # and so it has a horizon
+        went_on = threading.Event()
+        process = going_on.operator.process
+
+        def processed(topic: str, messages: Sequence[Any]) -> Sequence[Output]:
+            went_on.set()
+            return process(topic, messages)
+
+        going_on.operator.process = processed  # type: ignore[method-assign]
+        rig.durable.before_commit = lambda: _assert(went_on.wait(30))
+        await rig.engine.process([batch(waiting, 0, 0), batch(going_on, 1, 10)])
+        assert rig.operators[-2].processed == list(range(10))
+        assert rig.operators[-1].processed == list(range(20))
+
+    on_rig(test)
+
+
+def _assert(so: bool) -> None:
+    assert so
+
+
 def test_an_outdated_operator_goes_on_to_the_horizon_and_is_made_anew_there() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         await rig.engine.checkpoint_all()
         horizon = rig.durable.positions.horizons[TOPIC]
         rig.is_outdated = True
         await rig.engine.open([0], 2)  # after a crash: nothing was handed over
         outdated = rig.operators[-1]
-        await rig.engine.process(rig.batch(horizon + 100))
+        await rig.engine.process([rig.batch(horizon + 100)])
         assert outdated.processed == list(range(10, horizon))
         assert outdated.closed == 1
         anew = rig.operators[-1]
         assert anew is not outdated
         assert anew.start == Start(offsets={TOPIC: horizon}, is_settled=True)
-        await rig.engine.process(rig.batch(50))
+        await rig.engine.process([rig.batch(50)])
         assert anew.processed == list(range(horizon, horizon + 50))
 
     on_rig(test)
@@ -408,7 +442,7 @@ def test_an_outdated_operator_goes_on_to_the_horizon_and_is_made_anew_there() ->
 
 def test_after_a_clean_handover_an_operator_is_never_outdated() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         await rig.engine.hand_over([0])
         rig.is_outdated = True
         await rig.engine.open([0], 2)
@@ -419,7 +453,7 @@ def test_after_a_clean_handover_an_operator_is_never_outdated() -> None:
 
 def test_a_stopping_worker_opens_nothing() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         assert await rig.engine.stop() == {(TOPIC, 0): 10}
         await rig.engine.open([0], 2)
         assert rig.engine.ownership.partitions() == ()
@@ -455,7 +489,7 @@ def test_it_says_since_when_partitions_are_not_open() -> None:
 
 def test_a_topic_created_anew_meanwhile_stops_the_checkpoint() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(10))
+        await rig.engine.process([rig.batch(10)])
         before = len(rig.durable.commits)
         rig.ids = {TOPIC: "another-id"}
         rig.now += 5
@@ -468,7 +502,7 @@ def test_a_topic_created_anew_meanwhile_stops_the_checkpoint() -> None:
 
 def test_exactly_once_outputs_leave_with_the_checkpoint_and_with_nothing_else() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(2_000))
+        await rig.engine.process([rig.batch(2_000)])
         assert rig.durable.outputs == []
         await rig.engine.checkpoint_all()
         assert [o.value for o in rig.durable.outputs] == [b"%d" % n for n in range(2_000)]
@@ -479,7 +513,7 @@ def test_exactly_once_outputs_leave_with_the_checkpoint_and_with_nothing_else() 
 
 def test_exactly_once_outputs_do_not_pile_up() -> None:
     async def test(rig: Rig) -> None:
-        await rig.engine.process(rig.batch(50_001))
+        await rig.engine.process([rig.batch(50_001)])
         rig.engine._fetcher.fetch = _nothing  # type: ignore[assignment]
         assert await rig.engine.fetch() == []
         assert len(rig.durable.outputs) == 50_001

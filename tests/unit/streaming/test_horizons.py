@@ -9,7 +9,12 @@ TOPIC = "ticks"
 
 
 def owned(
-    at: int, horizon: int, *, sends_ahead: bool = True, is_outdated: bool = False
+    at: int,
+    horizon: int,
+    *,
+    sends_ahead: bool = True,
+    end: int = 0,
+    is_outdated: bool = False,
 ) -> OwnedPartition:
     return OwnedPartition(
         partition=0,
@@ -19,6 +24,7 @@ def owned(
             offsets={TOPIC: at}, horizons={TOPIC: horizon}, topic_ids={TOPIC: "an-id"}
         ),
         sends_ahead=sends_ahead,
+        ends={TOPIC: end},
         is_outdated=is_outdated,
     )
 
@@ -59,3 +65,30 @@ def test_an_outdated_one_keeps_the_horizon_that_it_is_to_reach() -> None:
     partition = owned(100, 700, is_outdated=True)
     assert moved(partition, 300, last=False).horizons == {TOPIC: 700}
     assert moved(partition, 700, last=True).is_settled
+
+
+def test_records_that_wait_want_a_horizon_behind_the_last_of_them() -> None:
+    partition = owned(100, 100, end=90_000)
+    assert partition.wants_horizon
+    assert moved(partition, 100, last=False).horizons == {TOPIC: 90_000}
+    assert not partition.wants_horizon
+    assert moved(partition, 90_000, last=False).horizons[TOPIC] > 90_000
+
+
+@pytest.mark.parametrize(
+    "partition",
+    [
+        owned(100, 100, end=100),
+        owned(100, 2_000, end=1_500),
+        owned(100, 100, end=90_000, sends_ahead=False),
+        owned(100, 700, end=90_000, is_outdated=True),
+    ],
+    ids=["nothing waits", "it has one already", "nothing leaves ahead", "it is to be made anew"],
+)
+def test_others_want_none(partition: OwnedPartition) -> None:
+    assert not partition.wants_horizon
+
+
+def test_a_clean_stop_settles_it_although_records_wait() -> None:
+    partition = owned(100, 100, end=90_000)
+    assert moved(partition, 150, last=True).is_settled
