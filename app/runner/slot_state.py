@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import cast
 
 from app.domain.bars import BarBuilder
@@ -149,7 +148,7 @@ class SlotState:
         except ValueError as error:
             raise StateDoesNotFitError(
                 f"its bars do not fit: {error}; it is rebuilt",
-                rest=replace(record, bars=None, processor=None),
+                rest=record._replace(bars=None, processor=None),
             ) from error
         self._bars_are_known = True
 
@@ -161,7 +160,7 @@ class SlotState:
             except Exception as error:
                 raise StateDoesNotFitError(
                     f"its snapshot does not fit: {shown(error)}; it is rebuilt",
-                    rest=replace(record, processor=None),
+                    rest=record._replace(processor=None),
                 ) from error
             self.restored = Restored(Origin.SNAPSHOT)
             if record.cold_since is not None:

@@ -183,5 +183,5 @@ def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
 
 
 def _strategy(fields: dict[str, Any]) -> StrategyRecord:
-    marks = fields.pop("marks")
-    return StrategyRecord(**fields, marks=tuple(Mark(**mark) for mark in marks))
+    fields["marks"] = tuple([Mark(**mark) for mark in fields["marks"]])
+    return StrategyRecord(**fields)

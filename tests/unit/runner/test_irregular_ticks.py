@@ -1,7 +1,5 @@
 """Duplicates and ticks out of order: counted always, dropped where that is the policy."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,7 +106,7 @@ def test_a_record_that_does_not_know_the_tick_before_takes_the_next_for_regular(
     rig.feed(tick(5, seconds=9))
     (record,) = rig.partition.changed_records()
     again = reader(DROP_DUPLICATES)
-    again.partition.restore([replace(record, last_tick=None, newest_event_time_us=0)])
+    again.partition.restore([record._replace(last_tick=None, newest_event_time_us=0)])
     again.feed(tick(5, seconds=9), first_offset=1)
     assert counted(again) == []
 

@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -272,7 +271,7 @@ def test_a_snapshot_that_no_longer_fits_is_replaced_by_a_replay(caplog):
 def test_bars_that_no_longer_fit_are_built_anew_by_a_replay():
     def damaged(record: InstrumentRecord) -> InstrumentRecord:
         (state,) = record.strategies
-        return replace(record, strategies=(replace(state, bars=b"\x63"),))
+        return record._replace(strategies=(state._replace(bars=b"\x63"),))
 
     before = ran(config("remembering"), *LIFE)
     rig = reborn(before, config("remembering"), LIFE, change=damaged)
@@ -348,7 +347,7 @@ def test_a_bounded_past_is_over_after_that_many_ticks():
 def test_a_record_from_before_there_were_marks_is_not_taken_for_more_than_it_is():
     def unmarked(record: InstrumentRecord) -> InstrumentRecord:
         (state,) = record.strategies
-        return replace(record, strategies=(replace(state, marks=()),))
+        return record._replace(strategies=(state._replace(marks=()),))
 
     rig = reborn(ran(config("remembering"), *LIFE), config("remembering"), LIFE, change=unmarked)
     (cold,) = rig.status.in_state(StrategyState.COLD)

@@ -1,7 +1,7 @@
 """A runner restored from its records at any tick goes on as if nothing had happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from hypothesis import given
@@ -124,7 +124,7 @@ def test_a_record_is_a_value_that_later_ticks_do_not_change():
     rig = start(*ALL, processors=PROCESSORS)
     rig.feed(tick(50), tick(60))
     (record,) = rig.partition.changed_records()
-    before = replace(record)
+    before = record._replace()
     rig.feed(*(tick(price) for price in range(40, 90)), first_offset=2)
     assert record == before
     assert record.history == (tick(50), tick(60))

@@ -1,7 +1,6 @@
 """A recorded state that does not fit is discarded whole, with a warning."""
 
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,7 +79,7 @@ def test_bars_that_do_not_fit_have_the_whole_strategy_rebuilt(caplog):
     (record,) = old.partition.changed_records()
     (state,) = record.strategies
     rig = start(config("bars"), processors={"bars": BarReader})
-    damaged = replace(record, strategies=(replace(state, bars=b"\x63"),))
+    damaged = record._replace(strategies=(state._replace(bars=b"\x63"),))
     restore(rig.partition, [damaged], dict(enumerate(log)))
     assert "its bars do not fit: bar state is of another version" in warnings(caplog)[0]
     assert rig.reasons(tick(7, seconds=80)) == [["09:15:00 5 5 5 5 1"]]
