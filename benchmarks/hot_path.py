@@ -27,7 +27,8 @@ from app.runner.runner import StrategyRunner
 from app.settings import Settings
 from app.streaming.operator import PartitionOperator, Start
 from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.streaming.operators.runner import RunnerOperator, RunnerTopics
+from app.streaming.operators.ports import RunnerTopics
+from app.streaming.operators.runner import RunnerOperator
 from app.streaming.operators.versions import StrategyVersions
 from app.streaming.state_codec import InstrumentRecordCodec
 from app.wire.catalogue import load_catalogue

@@ -19,7 +19,8 @@ from app.store.sql import SqlStrategyRepository
 from app.store.sql_status import SqlStatusRepository
 from app.store.status_writer import StatusWriter
 from app.streaming.operator import PartitionOperator, StreamSpec
-from app.streaming.operators.runner import RunnerOperator, RunnerTopics
+from app.streaming.operators.ports import RunnerTopics
+from app.streaming.operators.runner import RunnerOperator
 from app.streaming.operators.versions import StrategyVersions
 from app.streaming.state_codec import RUNNER_CHANGELOG, InstrumentRecordCodec
 from app.wire.catalogue import load_catalogue

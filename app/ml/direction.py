@@ -3,10 +3,10 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from mypy_extensions import mypyc_attr
@@ -38,8 +38,7 @@ CLASSES = (Direction.DOWN, Direction.FLAT, Direction.UP)
 """What the probabilities of a model stand for, in their order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Outlook(NamedTuple):
     """The most probable direction; ``FLAT`` where up and down are equally probable."""
 
     direction: Direction

@@ -1,7 +1,6 @@
 """What one uninterrupted, single-threaded pass over the recorded ticks gives, byte by byte."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
 from typing import NamedTuple
@@ -17,8 +16,8 @@ from app.runner.runner import StrategyRunner
 from app.settings import Settings
 from app.streaming.operator import Output, Start
 from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.streaming.operators.ports import SilentStageTelemetry
-from app.streaming.operators.runner import RunnerOperator, RunnerTopics
+from app.streaming.operators.ports import RunnerTopics, SilentStageTelemetry
+from app.streaming.operators.runner import RunnerOperator
 from app.streaming.operators.versions import STRATEGIES_KEY, StrategyVersions
 from app.streaming.state_codec import InstrumentRecordCodec
 from app.wire.catalogue import load_catalogue
@@ -115,10 +114,10 @@ class Oracle:
         without = {str(config.id) for config in configs if config.strategy_type in KEPT}
         record = self._states.decode(value)
         states = (
-            replace(state, processor=None) if state.strategy_id in without else state
+            state._replace(processor=None) if state.strategy_id in without else state
             for state in record.strategies
         )
-        return self._states.encode(replace(record, strategies=tuple(states)))
+        return self._states.encode(record._replace(strategies=tuple(states)))
 
     def _operator(self, partition: int, configs: Sequence[StrategyConfig]) -> RunnerOperator:
         def runner_of(wanted: Sequence[StrategyConfig]) -> StrategyRunner:

@@ -1,6 +1,7 @@
-"""What operators need of codecs and of those who listen."""
+"""What operators need: topics, codecs, those who listen."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.domain.market import MarketTick
@@ -75,3 +76,13 @@ class SilentStageTelemetry:
 
     def executed(self, report: ExecutionReport, /) -> None:
         """Ignore it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerTopics:
+    """Topics of the runner, by their names on the broker."""
+
+    ticks: str
+    signals: str
+    rejections: str
+    activations: str

@@ -1,7 +1,6 @@
 """Ticks in; signals, rejections, dead letters and activations out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from app.domain.market import MarketTick
@@ -19,7 +18,7 @@ from app.streaming.operator import (
     new_output,
 )
 from app.streaming.operators.dead_letters import DeadLetterWriter, KeyMismatchError
-from app.streaming.operators.ports import Encoder, StageTelemetry, TickDecoder
+from app.streaming.operators.ports import Encoder, RunnerTopics, StageTelemetry, TickDecoder
 from app.streaming.operators.versions import (
     STRATEGIES_KEY,
     Chosen,
@@ -40,16 +39,6 @@ _CODES: tuple[tuple[type[WireError], RejectionCode], ...] = (
     (InvalidQuantityError, RejectionCode.INVALID_QUANTITY),
     (InvalidConfidenceError, RejectionCode.INVALID_CONFIDENCE),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerTopics:
-    """Topics of the runner, by their names on the broker."""
-
-    ticks: str
-    signals: str
-    rejections: str
-    activations: str
 
 
 class _Keys(dict[int, bytes]):
