@@ -295,7 +295,7 @@ class Storm:
     def signals_outage(self) -> None:
         """The broker takes no signals for a while; the workers end, and nothing is skipped."""
         self._allowed.add(4)
-        self._limit_signals("20")
+        self._limit_signals(_LESS_THAN_A_SIGNAL)
         self._wait_briefly(lambda: any(w.process.poll() == 4 for w in self._live.values()))
         self._limit_signals(None)
 
@@ -324,6 +324,10 @@ class Storm:
             time.sleep(0.1)
         return came
 
+
+_LESS_THAN_A_SIGNAL = "100"
+"""Bytes of a batch; more than the 78 of a transaction's marker, which the broker writes itself:
+where it refuses its own marker, it leaves the transaction open until it is restarted."""
 
 WORKER_FAULTS: tuple[Callable[[Storm], None], ...] = (
     Storm.kill_runner,
