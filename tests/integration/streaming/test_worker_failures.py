@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
 
 from app.domain.config import StrategyConfig
 from app.domain.market import MarketTick
-from app.kafka.admin import connect, delete_topics
+from app.kafka.admin import connect, delete_topics, topic_states
 from app.kafka.declarations import declared_topics
 from app.kafka.topic_apply import apply_differences
 from app.kafka.topic_diff import find_differences
@@ -63,10 +63,19 @@ def run_until_processed(system: System, count: int) -> WorkerProcess:
 
 
 def recreate_ticks(system: System) -> None:
+    """Until the broker shows the new one: for a moment it may still show the old one, or none."""
     admin = connect(system.bootstrap_servers)
-    delete_topics(admin, [system.settings.topic("ticks")])
+    ticks = system.settings.topic("ticks")
+    before = topic_states(admin, [ticks])[ticks].topic_id
+    delete_topics(admin, [ticks])
     declared = list(declared_topics(system.settings).values())
-    apply_differences(admin, find_differences(admin, declared))
+
+    def is_there_anew() -> bool:
+        apply_differences(admin, find_differences(admin, declared))
+        state = topic_states(admin, [ticks]).get(ticks)
+        return state is not None and state.topic_id != before
+
+    system.until("the topic created anew", is_there_anew)
 
 
 def ending(worker: WorkerProcess) -> tuple[int, list[str]]:
