@@ -20,17 +20,12 @@ from app.domain.trading import RejectionCode, Violation
 
 
 class StrategyExecutor:
-    """Composes what one strategy needs on one instrument."""
+    """Composes what one strategy needs on one instrument.
 
-    __slots__ = (
-        "_processor",
-        "_validator",
-        "capabilities",
-        "config",
-        "context",
-        "processor",
-        "validator",
-    )
+    Processor and validator are asked as ``Any``: what they return is looked at, not believed.
+    """
+
+    __slots__ = ("capabilities", "config", "context", "processor", "validator")
 
     def __init__(
         self,
@@ -47,9 +42,6 @@ class StrategyExecutor:
         self.config = config
         self.context = context
         self.capabilities = capabilities
-        # Whatever they return is looked at, so nothing is taken for granted about its type.
-        self._processor: Any = processor
-        self._validator: Any = validator
 
     def supports(self, instrument_token: int) -> bool:
         """Whether ticks of this instrument are for this executor."""
@@ -65,7 +57,7 @@ class StrategyExecutor:
             NotAViolationError: the validator did.
             Exception: whatever either raises.
         """
-        result: object = self._processor.process_tick(tick, history)
+        result: object = cast("Any", self.processor).process_tick(tick, history)
         return None if result is None else self._judged(result, tick)
 
     def prepare_tick(
@@ -76,7 +68,7 @@ class StrategyExecutor:
         Raises:
             Exception: as ``process_tick``.
         """
-        result: object = self._processor.prepare_tick(tick, history)
+        result: object = cast("Any", self.processor).prepare_tick(tick, history)
         if result is None or type(result) is InferenceRequest:
             return result
         return self._judged(result, tick)
@@ -89,7 +81,7 @@ class StrategyExecutor:
         Raises:
             Exception: as ``process_tick``.
         """
-        result: object = self._processor.conclude_tick(tick, request, answer)
+        result: object = cast("Any", self.processor).conclude_tick(tick, request, answer)
         return None if result is None else self._judged(result, tick)
 
     def _judged(self, result: object, tick: MarketTick) -> Emitted | Refused:
@@ -97,7 +89,7 @@ class StrategyExecutor:
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"
             )
-        violation: object = self._validator.validate_signal(result, tick)
+        violation: object = cast("Any", self.validator).validate_signal(result, tick)
         if violation is None:
             return emitted(Emitted, (result,))
         if not isinstance(violation, Violation):
