@@ -26,7 +26,7 @@ from app.streaming.owned import OwnedPartition, Ownership
 _FIRST_RECORD_WAIT = 0.1
 _FIRST_TAKE = 50_000
 _FIRST_TAKE_SECONDS = 0.2
-_FIRST_TAKE_WAIT = 0.02
+_FIRST_TAKE_WAIT = 0.002
 _METADATA_TIMEOUT = 5.0
 _MOST_FETCHED_KB = 64 * 1024
 """Of records that wait in the client for all partitions together; then nothing more is fetched."""
@@ -113,14 +113,18 @@ class Fetcher:
         """Read from there on.
 
         The client gives all that waits in one partition, then all in the next. To begin with, as
-        much is taken as will do for all, so that they can take turns.
+        much is taken as will do for all, so that they can take turns: until each partition has
+        given something, be it that nothing waits there.
         """
         self._meet({place.topic for place in places})
         self._consumer.assign(places)
         until = time.monotonic() + _FIRST_TAKE_SECONDS
         messages: list[ClientMessage] = []
-        while len(messages) < _FIRST_TAKE and time.monotonic() < until:
-            messages += self._consumer.consume(self._max_batch, _FIRST_TAKE_WAIT)
+        silent = {(place.topic, place.partition) for place in places}
+        while silent and len(messages) < _FIRST_TAKE and time.monotonic() < until:
+            taken = self._consumer.consume(self._max_batch, _FIRST_TAKE_WAIT)
+            silent.difference_update(zip(map(_TOPIC, taken), map(_PARTITION, taken), strict=True))
+            messages += taken
         return messages
 
     def _meet(self, topics: set[str]) -> None:
