@@ -1,7 +1,10 @@
 """Ids that are pure functions of what they name, so that redelivery and replay repeat them."""
 
 from base64 import b32encode
+from functools import lru_cache
 from hashlib import blake2b
+
+_KEPT = 65_536
 
 CLIENT_ORDER_ID_LENGTH = 20
 """Kite's ``tag`` takes at most 20 alphanumerics."""
@@ -11,22 +14,33 @@ class SignalIds:
     """Makes the signal ids of one (strategy, instrument, partition of a topic).
 
     The id is the hex of BLAKE2b-128 over strategy id, instrument, topic id, partition and
-    offset, joined by ``|``. All but the offset is hashed once.
+    offset, joined by ``|``.
     """
 
-    __slots__ = ("_prefix",)
+    __slots__ = ("_hashed", "_where")
 
     def __init__(
         self, *, strategy_id: str, instrument_token: int, topic_id: str, partition: int
     ) -> None:
-        text = f"{strategy_id}|{instrument_token}|{topic_id}|{partition}|"
-        self._prefix = blake2b(text.encode(), digest_size=16)
+        self._hashed = _hashed(strategy_id)
+        self._where = _where(instrument_token, topic_id, partition)
 
     def at(self, offset: int) -> str:
         """The id of the signal that the tick at ``offset`` caused: 32 hex digits."""
-        digest = self._prefix.copy()
-        digest.update(b"%d" % offset)
+        digest = self._hashed.copy()
+        digest.update(b"%b%d" % (self._where, offset))
         return digest.hexdigest()
+
+
+@lru_cache(_KEPT)
+def _hashed(strategy_id: str) -> "blake2b":
+    """What all ids of a strategy begin with. Half a kilobyte, so its instruments share it."""
+    return blake2b(f"{strategy_id}|".encode(), digest_size=16)
+
+
+@lru_cache(_KEPT)
+def _where(instrument_token: int, topic_id: str, partition: int) -> bytes:
+    return f"{instrument_token}|{topic_id}|{partition}|".encode()
 
 
 def client_order_id(signal_id: str, account: str) -> str:

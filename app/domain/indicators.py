@@ -1,7 +1,8 @@
 """Indicators that take one price at a time, in whole numbers, so that they never drift."""
 
 import struct
-from collections import deque
+import sys
+from array import array
 from decimal import Decimal
 from enum import Enum
 from typing import ClassVar, NamedTuple, Self
@@ -54,12 +55,22 @@ class CutlerRsi:
     nothing older than the window. Without a fall it is 100. Without any movement it is
     ``flat_rsi``.
 
-    Prices are whole numbers of any fixed scale. The sums are whole numbers too: the comparison
-    with a threshold is exact, equality included, after any number of updates. An update costs
-    the same at any period.
+    Prices are whole numbers of any fixed scale, of 64 bits. The sums are whole numbers too: the
+    comparison with a threshold is exact, equality included, after any number of updates. An
+    update costs the same at any period.
     """
 
-    __slots__ = ("_changes", "_flat", "_gains", "_last", "_losses", "_missing", "_period")
+    __slots__ = (
+        "_at",
+        "_changes",
+        "_flat",
+        "_gains",
+        "_last",
+        "_losses",
+        "_missing",
+        "_period",
+        "_started",
+    )
 
     _HEAD: ClassVar = struct.Struct("<BII?q")
     _VERSION: ClassVar = 1
@@ -74,8 +85,12 @@ class CutlerRsi:
             raise ValueError(f"period is {period}, not a number from 1 to {MAX_PERIOD}")
         self._period = period
         self._flat = Level.of(flat_rsi)
-        self._last: int | None = None
-        self._changes = deque([0] * period, period)
+        self._started = False
+        self._last = 0
+        # Plain 64-bit numbers. Python's own would, one by one, be made here and freed there, until
+        # what is free lies scattered all over the memory, and so everything that is made anew.
+        self._changes = array("q", bytes(8 * period))
+        self._at = 0  # where the oldest change stands, and the next one goes
         self._missing = period
         self._gains = 0
         self._losses = 0
@@ -84,12 +99,14 @@ class CutlerRsi:
         """Take the next price; whether the RSI has a value now."""
         last = self._last
         self._last = price
-        if last is None:
+        if not self._started:
+            self._started = True
             return False
-        changes = self._changes
+        changes, at = self._changes, self._at
         change = price - last
-        oldest = changes[0]
-        changes.append(change)  # pushes the oldest out
+        oldest = changes[at]
+        changes[at] = change
+        self._at = at + 1 if at + 1 < self._period else 0
         if change > 0:
             self._gains += change
         elif change:
@@ -128,11 +145,9 @@ class CutlerRsi:
     def snapshot(self) -> bytes:
         """The window and the last price; equal for equal windows."""
         count = self._period - self._missing
-        known = list(self._changes)[self._missing :]
-        head = self._HEAD.pack(
-            self._VERSION, self._period, count, self._last is not None, self._last or 0
-        )
-        return head + struct.pack(f"<{count}q", *known)
+        known = (self._changes[self._at :] + self._changes[: self._at])[self._missing :]
+        head = self._HEAD.pack(self._VERSION, self._period, count, self._started, self._last)
+        return head + packed(known)
 
     def restore(self, state: bytes) -> None:
         """Go on from where ``snapshot`` gave ``state``.
@@ -151,8 +166,17 @@ class CutlerRsi:
             raise ValueError(f"RSI state is of period {period}, not {self._period}")
         if count > (period if started else 0):
             raise ValueError("RSI state is damaged")
-        self._last = last if started else None
+        self._started = started
+        self._last = last if started else 0
         self._missing = period - count
-        self._changes = deque([0] * self._missing + list(known), period)
+        self._changes = array("q", (*([0] * self._missing), *known))
+        self._at = 0
         self._gains = sum(change for change in known if change > 0)
         self._losses = -sum(change for change in known if change < 0)
+
+
+def packed(numbers: "array[int]") -> bytes:
+    """64-bit numbers, little-endian."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()

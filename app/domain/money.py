@@ -32,6 +32,9 @@ def to_raw(price: Decimal | int | str) -> int:
     Raises:
         PriceError: not a finite number, more than 8 decimal places, or 18 digits in all.
     """
+    latest, raw = _latest
+    if price is latest:
+        return raw
     try:
         return _to_raw(price)
     except TypeError as error:  # a signalling NaN cannot even be looked up
@@ -54,9 +57,20 @@ def _to_raw(price: Decimal | int | str) -> int:
     return raw
 
 
-@lru_cache(_REMEMBERED)
 def from_raw(raw: int) -> Decimal:
     """The price that ``raw`` stands for, without trailing zeros beyond the point."""
+    global _latest  # noqa: PLW0603 - a memory of one
+    price = _from_raw(raw)
+    _latest = price, raw
+    return price
+
+
+_latest: tuple[object, int] = None, 0
+"""What ``from_raw`` gave last, and of what: as a rule, what ``to_raw`` is asked for next."""
+
+
+@lru_cache(_REMEMBERED)
+def _from_raw(raw: int) -> Decimal:
     whole, fraction = divmod(raw, 10**PRICE_SCALE)
     if fraction == 0:
         return Decimal(whole)

@@ -1,7 +1,6 @@
 """The features of the momentum model, computed tick by tick; training and serving both use this."""
 
 import struct
-import sys
 from array import array
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,7 +9,7 @@ from typing import Self
 
 from mypy_extensions import mypyc_attr
 
-from app.domain.indicators import CutlerRsi
+from app.domain.indicators import CutlerRsi, packed
 from app.domain.market import MarketTick
 from app.domain.quotient import quotient
 from app.domain.sharing import SharedIndicator
@@ -125,7 +124,7 @@ class MomentumFeatures(SharedIndicator):
         if snapshot is None:
             head = _HEAD.pack(_VERSION, FEATURES_VERSION, self._count)
             prices = self._newest(self._prices, self._count)
-            snapshot = head + _packed(prices) + _packed(self._newest(self._quantities, WINDOW))
+            snapshot = head + packed(prices) + packed(self._newest(self._quantities, WINDOW))
             self._snapshot = snapshot
         return snapshot
 
@@ -215,13 +214,6 @@ def _unpacked(state: bytes) -> tuple["array[int]", "array[int]", "array[int]"]:
     moves = [abs(after - before) for before, after in pairwise(prices)]
     quantities = quantities[-min(count, WINDOW) :] if count else ()
     return array("q", prices), array("q", moves), array("q", quantities)
-
-
-def _packed(numbers: "array[int]") -> bytes:
-    """Little-endian."""
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
 
 
 def features_at(ticks: Iterable[MarketTick]) -> tuple[float, ...] | None:

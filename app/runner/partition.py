@@ -21,7 +21,7 @@ from app.runner.state import InstrumentRecord, StateDoesNotFitError, StrategyRec
 logger = logging.getLogger(__name__)
 
 
-class _Instrument:
+class Instrument:
     """The strategies on one instrument, and the ticks that they share."""
 
     __slots__ = (
@@ -29,8 +29,13 @@ class _Instrument:
         "due",
         "history",
         "indicators",
-        "last",
+        "key",
         "last_offset",
+        "last_price",
+        "last_quantity",
+        "last_received_us",
+        "last_time_us",
+        "last_volume",
         "newest_us",
         "outdated",
         "slots",
@@ -46,13 +51,23 @@ class _Instrument:
         record: InstrumentRecord | None,
     ) -> None:
         self.token = token
+        self.key = b"%d" % token
+        """That of its records."""
         self.slots = slots
         self.history = history
         self.indicators: tuple[SharedIndicator, ...] = ()
         """Those that its strategies have in common."""
         self.last_offset = record.last_offset if record else -1
-        self.last = record.last_tick if record else None
+        # The last tick, number by number: of a tick itself, cold by the time that the next one
+        # comes, every number would lie somewhere else in the memory.
+        self.last_time_us = 0
+        self.last_price = 0
+        self.last_quantity = 0
+        self.last_volume = 0
+        self.last_received_us = 0
         self.newest_us = record.newest_event_time_us if record else 0
+        if record is not None and record.last_tick is not None:
+            self.remember(record.last_tick)
         self.changed = False
         """Whether it had a tick since the last cut."""
         self.due = False
@@ -69,7 +84,40 @@ class _Instrument:
             slot.share_indicators(pool)
         self.indicators = tuple(pool)
 
+    def remember(self, tick: MarketTick) -> None:
+        """Take note of ``tick`` as the last one."""
+        self.last_time_us = at = tick.event_time_us
+        if at > self.newest_us:
+            self.newest_us = at
+        self.last_price = tick.price_raw
+        self.last_quantity = tick.last_traded_quantity
+        self.last_volume = tick.volume_traded
+        self.last_received_us = tick.received_time_us
+
+    def may_be_odd(self, tick: MarketTick) -> bool:
+        """Whether ``tick`` is worth a closer look; many trades share a second."""
+        at, newest = tick.event_time_us, self.newest_us
+        return at < newest or (at == newest and tick.price_raw == self.last_price)
+
+    def forget(self) -> None:
+        """Stand as if there had been no tick."""
+        self.last_price = self.newest_us = 0
+
+    def last(self) -> MarketTick | None:
+        """The last tick; prices are above 0, so that 0 says that there was none."""
+        if not self.last_price:
+            return None
+        return MarketTick(
+            self.token,
+            self.last_time_us,
+            self.last_price,
+            self.last_quantity,
+            self.last_volume,
+            self.last_received_us,
+        )
+
     def cut(self) -> None:
+        """From here on what happens belongs to the next checkpoint."""
         self.changed, self.due = False, True
 
     def write_ahead(self) -> None:
@@ -87,7 +135,7 @@ class _Instrument:
             last_offset=self.last_offset,
             history=self.history.ticks(),
             strategies=tuple(slot.record() for slot in self.slots),
-            last_tick=self.last,
+            last_tick=self.last(),
             newest_event_time_us=self.newest_us,
         )
 
@@ -101,51 +149,54 @@ class PartitionRunner:
         self._registry = registry
         self._environment = environment
         self._arrival = arrival
-        self._instruments: dict[int, _Instrument] = {}
-        self._changed: list[_Instrument] = []
+        self._instruments: dict[int, Instrument] = {}
+        self._changed: list[Instrument] = []
         self._restoration = Restoration(arrival)
 
     def process(self, tick: MarketTick, offset: int) -> Sequence[TradingSignal | Rejection]:
         """What the strategies say about ``tick``, in the order they are configured in."""
-        return cast("Sequence[TradingSignal | Rejection]", self._process(tick, offset, None))
+        instrument = self._instrument(tick)
+        return cast(
+            "Sequence[TradingSignal | Rejection]", self._process(tick, offset, instrument, None)
+        )
+
+    def known(self, token: int) -> Instrument | None:
+        """The instrument, where it had a tick or a record before."""
+        return self._instruments.get(token)
 
     def process_batch(
-        self, ticks: Sequence[tuple[MarketTick, int]]
+        self, ticks: Sequence[tuple[MarketTick, int, Instrument | None]]
     ) -> Sequence[Sequence[TradingSignal | Rejection]]:
         """What ``process`` gives for each tick and offset, one after the other.
 
         Strategies that ask a model, and can put off what they make of its answer, have it asked
         for all ticks at once.
+
+        Args:
+            ticks: each with its offset, and what ``known`` gives for its instrument or None.
         """
-        process = self._process
-        if len(ticks) == 1:  # nothing to ask together
-            (only,) = ticks
-            return (self.process(*only),)
-        batch = InferenceBatch()
-        said = [process(tick, offset, batch) for tick, offset in ticks]
+        # Nothing to ask together: nothing is put off.
+        batch = InferenceBatch() if len(ticks) > 1 else None
+        said: list[Sequence[Said]] = []
+        for tick, offset, instrument in ticks:
+            said.append(self._process(tick, offset, instrument or self._instrument(tick), batch))
+        if batch is None:
+            return cast("Sequence[Sequence[TradingSignal | Rejection]]", said)
         return batch.settle(said)
 
     def _process(
-        self, tick: MarketTick, offset: int, batch: InferenceBatch | None
+        self, tick: MarketTick, offset: int, instrument: Instrument, batch: InferenceBatch | None
     ) -> Sequence[Said]:
-        token = tick.instrument_token
-        instrument = self._instruments.get(token) or self._begin(token)
         if not instrument.slots:
             if instrument.outdated:
                 self._forget(instrument, offset)
             return ()
         if not instrument.changed:
             self._changes(instrument)
-        before, instrument.last = instrument.last, tick
         instrument.last_offset = offset
-        at, newest = tick.event_time_us, instrument.newest_us
-        if at > newest:
-            instrument.newest_us = at
-        elif (
-            # Many trades share a second. Only what may well be odd is worth a closer look.
-            (at < newest or before is None or tick.price_raw == before.price_raw)
-            and self._drops(tick, before, newest)
-        ):
+        is_dropped = instrument.may_be_odd(tick) and self._drops(tick, instrument)
+        instrument.remember(tick)
+        if is_dropped:
             return ()
         for indicator in instrument.indicators:
             indicator.advance(tick)
@@ -172,7 +223,7 @@ class PartitionRunner:
         return self._records(changed)
 
     @staticmethod
-    def _records(instruments: Sequence[_Instrument]) -> Iterator[InstrumentRecord]:
+    def _records(instruments: Sequence[Instrument]) -> Iterator[InstrumentRecord]:
         for instrument in instruments:
             yield instrument.record()
 
@@ -213,36 +264,40 @@ class PartitionRunner:
                 self._registry.shut_down(slot.executor)
         self._instruments.clear()
 
-    def _changes(self, instrument: _Instrument) -> None:
+    def _changes(self, instrument: Instrument) -> None:
         """Take note that its state is about to change."""
         if instrument.due:
             instrument.write_ahead()
         instrument.changed = True
         self._changed.append(instrument)
 
-    def _drops(self, tick: MarketTick, before: MarketTick | None, newest_us: int) -> bool:
+    def _instrument(self, tick: MarketTick) -> Instrument:
+        token = tick.instrument_token
+        return self._instruments.get(token) or self._begin(token)
+
+    def _drops(self, tick: MarketTick, instrument: Instrument) -> bool:
         """Count what is odd about ``tick``; whether that is a reason to drop it."""
-        kinds = irregularities(tick, before, newest_us)
+        kinds = irregularities(tick, instrument.last(), instrument.newest_us)
         dropped = any(map(self._arrival.drops, kinds))
         for kind in kinds:
             self._environment.telemetry.irregular_tick(kind, dropped=dropped)
         return dropped
 
-    def _forget(self, instrument: _Instrument, offset: int) -> None:
+    def _forget(self, instrument: Instrument, offset: int) -> None:
         """Have the record written over: who comes back later missed the tick at ``offset``."""
         if not instrument.changed:
             self._changes(instrument)
         instrument.outdated = False
         instrument.last_offset = offset
-        instrument.last, instrument.newest_us = None, 0
+        instrument.forget()
 
-    def _begin(self, token: int) -> _Instrument:
+    def _begin(self, token: int) -> Instrument:
         """Make what there is to an instrument that has its first tick."""
         instrument = self._instruments[token] = self._open(token)
         instrument.share_indicators()
         return instrument
 
-    def _open(self, token: int, record: InstrumentRecord | None = None) -> _Instrument:
+    def _open(self, token: int, record: InstrumentRecord | None = None) -> Instrument:
         known = {state.strategy_id: state for state in record.strategies} if record else {}
         past = record.history if record else ()
         slots: list[StrategySlot] = []
@@ -251,7 +306,7 @@ class PartitionRunner:
             if slot is not None:
                 slots.append(slot)
         capacity = max((slot.history_size for slot in slots), default=0)
-        return _Instrument(token, tuple(slots), HistoryBuffer(capacity, past), record)
+        return Instrument(token, tuple(slots), HistoryBuffer(capacity, past), record)
 
     def _slot(
         self,

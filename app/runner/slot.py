@@ -34,12 +34,9 @@ class StrategySlot(SlotState):
             topic_id=environment.topic_id,
             partition=environment.partition,
         )
-        self._process_tick = executor.process_tick
-        is_plain = self._consumer is None and environment.tracer is None
-        self._plain = executor.process_tick if is_plain else None
-        """What ``_execute`` comes down to where there is neither bar nor span: a call less."""
-        is_batching = is_plain and executor.capabilities.batch_inference
-        self._prepare = executor.prepare_tick if is_batching else None
+        self._is_plain = self._consumer is None and environment.tracer is None
+        """Whether there is neither bar nor span."""
+        self._is_batching = self._is_plain and executor.capabilities.batch_inference
         self._unsettled = 0
         """Ticks whose outcome was put off."""
         self._clock = environment.clock
@@ -70,13 +67,12 @@ class StrategySlot(SlotState):
         self._seen = seen + 1
         outcome: Outcome
         try:
-            plain = self._plain
-            if plain is None:
+            if not self._is_plain:
                 outcome = self._execute(tick, offset, history)
-            elif batch is None or self._prepare is None:
-                outcome = plain(tick, history)
+            elif batch is None or not self._is_batching:
+                outcome = self._executor.process_tick(tick, history)
             else:
-                outcome = self._prepare(tick, history)
+                outcome = self._executor.prepare_tick(tick, history)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy may raise anything
             if not self._unsettled:
                 self._failed(error, offset)
@@ -166,7 +162,7 @@ class StrategySlot(SlotState):
     def _take(self, tick: MarketTick, history: Sequence[MarketTick]) -> Emitted | Refused | None:
         if self._consumer is not None:
             self._take_bar(tick, self._consumer)
-        return self._process_tick(tick, history)
+        return self._executor.process_tick(tick, history)
 
     def _take_bar(self, tick: MarketTick, consumer: ConsumesBars) -> None:
         late_before = self._bars.late_ticks

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 
 from app.domain.market import MarketTick
 from app.domain.money import PRICE_SCALE, PriceError, plain, to_raw
@@ -15,8 +14,6 @@ Check = Callable[[SignalResult, MarketTick], Violation | None]
 _HOLD = SignalType.HOLD
 _MAX_QUANTITY = 2**63 - 1  # as records hold it
 _MICROS_PER_SECOND = 1_000_000
-
-_raw = lru_cache(maxsize=4096)(to_raw)  # the same few prices come again and again
 
 
 def known_type(signal: SignalResult, _tick: MarketTick) -> Violation | None:
@@ -57,7 +54,7 @@ def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     if type(price) is not Decimal:
         return _bad_price(f"price {price!r} is no Decimal")
     try:
-        raw = _raw(price)
+        raw = to_raw(price)
     except PriceError as error:
         return _bad_price(str(error))
     except TypeError:  # a signalling NaN cannot even be looked up
@@ -70,7 +67,7 @@ def price_near_tick(max_deviation: Decimal) -> Check:
     numerator, denominator = max_deviation.as_integer_ratio()
 
     def check(signal: SignalResult, tick: MarketTick) -> Violation | None:
-        raw, at = _raw(signal.price), tick.price_raw
+        raw, at = to_raw(signal.price), tick.price_raw
         if raw == at or abs(raw - at) * denominator <= numerator * at:
             return None
         return Violation(
@@ -118,7 +115,7 @@ def max_notional(most: Decimal) -> Check:
     limit = numerator * 10**PRICE_SCALE
 
     def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
-        if signal.quantity * _raw(signal.price) * denominator <= limit:
+        if signal.quantity * to_raw(signal.price) * denominator <= limit:
             return None
         return Violation(
             code=RejectionCode.NOTIONAL_EXCEEDS_MAXIMUM,

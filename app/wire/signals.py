@@ -22,6 +22,9 @@ from app.wire.varint import CHUNK_BITS, LAST, MASK, MORE, encode_long
 LEAD_FIELDS = 8
 """Of the schema, in its order: what one strategy's signals of one instrument have in common."""
 
+_TOKEN = TradingSignal._fields.index("instrument_token")
+"""Among these; what is before and behind it, all instruments of a strategy have in common."""
+
 _FAR_US = 1 << 4 * CHUNK_BITS - 1
 """In the year 3111."""
 
@@ -45,11 +48,10 @@ class SignalCodec:
         self._records = records
         self.decode = records.decode
         self._header = header(writer_id)
-        self._lead_names = TradingSignal._fields[:LEAD_FIELDS]
-        lead = {**schema, "fields": schema["fields"][:LEAD_FIELDS]}
-        self._lead_schema = compiled(bare(lead))
+        self._before_token = _Part(schema, 0, _TOKEN)
+        self._behind_token = _Part(schema, _TOKEN + 1, LEAD_FIELDS)
         self._symbols = {member: encode_long(at) for at, member in enumerate(SignalType)}
-        self._lead = lru_cache(_KEPT)(self._encode_lead)
+        self._around_token = lru_cache(_KEPT)(self._encode_around_token)
         self._kind = lru_cache(_KEPT)(self._encode_kind)
         self._price = lru_cache(_KEPT)(_encode_price)
 
@@ -70,13 +72,16 @@ class SignalCodec:
             raise _UnusualError
         if type(confidence) is not float or type(quantity) is not int:
             raise _UnusualError  # 1, 1.0 and True are one key, and not one record
+        before, behind = self._around_token(signal[:_TOKEN], signal[_TOKEN + 1 : LEAD_FIELDS])
         identity = signal_id.encode()
         text = b"" if said is None else said.encode()
         at_price = self._price(price)
         moment = time << 1  # zigzag of what is not negative; four chunks hold it
         return b"".join(
             (
-                self._lead(signal[:LEAD_FIELDS]),
+                before,
+                encode_long(signal.instrument_token),
+                behind,
                 encode_long(offset),
                 LAST[len(identity) << 1],
                 identity,
@@ -92,16 +97,28 @@ class SignalCodec:
             )
         )
 
-    def _encode_lead(self, lead: tuple[object, ...]) -> bytes:
-        buffer = BytesIO()
-        buffer.write(self._header)
-        write_record(buffer, self._lead_schema, dict(zip(self._lead_names, lead, strict=True)))
-        return buffer.getvalue()
+    def _encode_around_token(
+        self, before: tuple[object, ...], behind: tuple[object, ...]
+    ) -> tuple[bytes, bytes]:
+        return self._header + self._before_token.encode(before), self._behind_token.encode(behind)
 
     def _encode_kind(self, kind: SignalType, confidence: float, quantity: int) -> bytes:
         if not 0 <= confidence <= 1 or quantity < 0:
             raise _UnusualError
         return self._symbols[kind] + _double(confidence) + encode_long(quantity)
+
+
+class _Part:
+    """Some fields of the schema that follow each other."""
+
+    def __init__(self, schema: Mapping[str, Any], start: int, stop: int) -> None:
+        self._names = TradingSignal._fields[start:stop]
+        self._schema = compiled(bare({**schema, "fields": schema["fields"][start:stop]}))
+
+    def encode(self, values: tuple[object, ...]) -> bytes:
+        buffer = BytesIO()
+        write_record(buffer, self._schema, dict(zip(self._names, values, strict=True)))
+        return buffer.getvalue()
 
 
 class _UnusualError(Exception):

@@ -6,7 +6,7 @@ from itertools import chain
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Activation, Rejection, RejectionCode, Stage, Violation
-from app.runner.partition import PartitionRunner
+from app.runner.partition import Instrument, PartitionRunner
 from app.runner.state import InstrumentRecord
 from app.streaming.operator import (
     Beginning,
@@ -41,14 +41,6 @@ _CODES: tuple[tuple[type[WireError], RejectionCode], ...] = (
 )
 
 
-class _Keys(dict[int, bytes]):
-    """Record keys by instrument token: made once each."""
-
-    def __missing__(self, token: int) -> bytes:
-        self[token] = key = b"%d" % token
-        return key
-
-
 class RunnerOperator:
     """Runs the strategies of one partition of ``ticks``."""
 
@@ -79,7 +71,6 @@ class RunnerOperator:
         self._topics = topics
         self._dead_letters = dead_letters
         self._telemetry = telemetry
-        self._keys = _Keys()
         self._running: tuple[RunsPartition, PartitionRunner] | None = None
         self._unrecorded: Chosen | None = None
 
@@ -92,22 +83,25 @@ class RunnerOperator:
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Hand every tick to the strategies on its instrument."""
         outputs: list[Output] = []
-        ticks: list[tuple[MarketTick, int]] = []
-        keys = self._keys
+        ticks: list[tuple[MarketTick, int, Instrument | None]] = []
+        keys: list[bytes] = []
+        runner = self._runner
         for message, tick in zip(messages, self._decoded(messages), strict=True):
             if isinstance(tick, WireError):
                 outputs.append(self._dead_letters.write(topic, message, tick))
                 continue
-            key = keys[tick.instrument_token]
+            instrument = runner.known(tick.instrument_token)
+            key = _key(tick.instrument_token) if instrument is None else instrument.key
             if message.key() != key:
                 error = KeyMismatchError(message.key(), key)
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
-            ticks.append((tick, message.offset() or 0))
+            ticks.append((tick, message.offset() or 0, instrument))
+            keys.append(key)
         output = self._output
-        for (tick, _), said in zip(ticks, self._runner.process_batch(ticks), strict=True):
+        for key, said in zip(keys, runner.process_batch(ticks), strict=True):
             for one in said:
-                outputs.append(output(one, keys[tick.instrument_token]))  # noqa: PERF401 - quicker than a generator
+                outputs.append(output(one, key))  # noqa: PERF401 - quicker than a generator
         return outputs
 
     def _decoded(self, messages: Sequence[Message]) -> Sequence[MarketTick | WireError]:
@@ -161,7 +155,7 @@ class RunnerOperator:
         if span is None:
             runner.rebuilt()
             return None
-        wanted = frozenset(self._keys[token] for token in span.tokens)
+        wanted = frozenset(_key(token) for token in span.tokens)
 
         def take(messages: Sequence[Message]) -> None:
             mine = [message for message in messages if message.key() in wanted]
@@ -183,7 +177,7 @@ class RunnerOperator:
     def _valid(self, messages: Sequence[Message]) -> Iterator[tuple[int, MarketTick]]:
         """What is no tick, or under a key that is not its own, did not count then either."""
         for message, tick in zip(messages, self._decoded(messages), strict=True):
-            if isinstance(tick, MarketTick) and self._keys[tick[0]] == message.key():
+            if isinstance(tick, MarketTick) and _key(tick[0]) == message.key():
                 yield message.offset() or 0, tick
 
     def close(self) -> None:
@@ -200,6 +194,10 @@ class RunnerOperator:
                 said = _refused(said, error)
                 self._telemetry.signal_refused(said)
         return Output(self._topics.rejections, key, self._rejections.encode(said))
+
+
+def _key(token: int) -> bytes:
+    return b"%d" % token
 
 
 def _refused(signal: TradingSignal, error: WireError) -> Rejection:

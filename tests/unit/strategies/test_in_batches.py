@@ -51,7 +51,11 @@ def test_together_in_batches_they_say_what_each_says_alone_tick_by_tick(seed):
     together = partition(*CONFIGS)
     said: list[Any] = []
     for begin, end in pairwise(bounds):
-        said += [one for each in together.process_batch(ticks[begin:end]) for one in each]
+        said += [
+            one
+            for each in together.process_batch([(*one, None) for one in ticks[begin:end]])
+            for one in each
+        ]
     alone = [partition(one) for one in CONFIGS]
     expected = [one for tick, at in ticks for each in alone for one in each.process(tick, at)]
     assert said == expected
