@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from app.domain.errors import KafkaError
 from app.streaming.checkpointing import Checkpointer
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 _OUTPUTS_HELD = 50_000
 """Outputs of a partition that wait for a checkpoint; then one is taken."""
 _ORPHANED_SESSIONS = 3
+_TURN_SECONDS = 0.1
+_TURN_WAIT = 0.2
 
 
 class OrphanedError(KafkaError):
@@ -75,6 +78,9 @@ class StreamEngine:
         self._slice = SliceSize(connection.max_batch)
         self._pool = ThreadPoolExecutor(spec.partitions + 1, thread_name_prefix="changelog")
         self._opening = asyncio.Lock()
+        self._turn_over = asyncio.Event()
+        self._turn_over.set()
+        self._is_turning = False
         self._fenced_at: float | None = None
         self._stopping = False
         self._checkpoints = Checkpointer(
@@ -93,6 +99,41 @@ class StreamEngine:
         """Since when partitions are let go or opened; None: all are open."""
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         """Done once something happened that the worker cannot go on after."""
+
+    async def turn_is_due(self) -> bool:
+        """Wait for the end of the turn before, but not for long; whether to have another taken.
+
+        One that was handed out and has not begun by then was dropped on its way.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TURN_WAIT):
+                await self._turn_over.wait()
+        if self._is_turning or self.failure.done():
+            return False
+        self._turn_over.clear()
+        return True
+
+    async def take_turn(self, goes_on: Callable[[], bool]) -> None:
+        """Fetch and process for a while, or until there is nothing to fetch.
+
+        What fails is told by ``failure``: Faust would restart its agent, and go on.
+
+        Args:
+            goes_on: asked before every fetch.
+        """
+        self._is_turning = True
+        until = self._clock() + _TURN_SECONDS
+        try:
+            while goes_on() and self._clock() < until:
+                batches = await self.fetch()
+                if not batches:
+                    return
+                await self.process(batches)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends of it
+            self.fail(error)
+        finally:
+            self._is_turning = False
+            self._turn_over.set()
 
     async def fetch(self) -> list[Batch]:
         """The next batches, once there is room for what they cause.
@@ -119,7 +160,10 @@ class StreamEngine:
         """
         due = [batch for batch in batches if self._is_due(batch)]
         try:
-            await asyncio.gather(*map(self._process, due))
+            if len(due) == 1:
+                await self._process(due[0])
+            else:
+                await asyncio.gather(*map(self._process, due))
         except Exception as error:
             self.fail(error)
             raise

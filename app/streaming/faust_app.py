@@ -2,9 +2,10 @@
 # mypy: disable-error-code="arg-type"
 """The edge to Faust: membership, assignment, agents and tables are Faust's; batches are ours.
 
-Faust forms an event per record, at a cost of some 70 microseconds. Here an event is all that one
-fetch gave: ``BatchConsumer`` stands in for Faust's own consumer and yields one message whose value
-is a list of ``Batch``es, one per topic partition. The table's store keeps nothing of its own: it
+Faust forms an event per record, at a cost of some 70 microseconds, and as much again to hand it
+over. Here an event is a turn of the engine, in which it fetches and processes for a while:
+``TurnConsumer`` stands in for Faust's own consumer and yields one message per turn. The table's
+store keeps nothing of its own: it
 opens the partitions that Faust assigns in the engine, and tells Faust that there is nothing left
 to recover.
 Each hook says which behaviour of Faust 0.15.3 it counts on (``docs/adr/0007-faust-hooks.md``).
@@ -27,7 +28,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, EventT
 
 from app.streaming.engine import StreamEngine
-from app.streaming.fetcher import Batch
 from app.streaming.group_thread import GroupThread
 from app.streaming.operator import ConnectionSettings, StreamSpec
 
@@ -35,7 +35,7 @@ _IDLE_WAIT = 0.02
 _COMMIT_SECONDS = 5.0
 _NEVER_SECONDS = 1_000_000.0
 _STORE_SCHEME = "checkpoint"
-_FETCHES_QUEUED = 2
+_TURNS_QUEUED = 2
 _METADATA_MAX_AGE_MS = 5_000
 """A broker that has just started may not know of the topics yet; whoever joins the group at that
 moment is given nothing, and learns of the partitions when it asks the next time."""
@@ -45,9 +45,16 @@ class StreamApp(faust.App):
     """A Faust app that runs one engine."""
 
     engine: StreamEngine
+    first_input: str
+    """Name of a topic that it reads."""
+
+    @property
+    def flows(self) -> bool:
+        """Whether ticks may be read: not in a rebalance."""
+        return isinstance(self.consumer, TurnConsumer) and self.consumer.flow_active
 
     def _new_transport(self) -> Any:
-        return BatchTransport(self.conf.broker_consumer, self)
+        return TurnTransport(self.conf.broker_consumer, self)
 
 
 class BeatingListener(driver.ConsumerRebalanceListener):
@@ -65,7 +72,7 @@ class BeatingListener(driver.ConsumerRebalanceListener):
         await super().on_partitions_assigned(assigned)
 
 
-class BatchConsumer(driver.Consumer):
+class TurnConsumer(driver.Consumer):
     """Faust's consumer, as far as the group goes; the records come from the engine."""
 
     app: StreamApp
@@ -75,17 +82,17 @@ class BatchConsumer(driver.Consumer):
         return GroupThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ARG002 - Faust's signature
-        """One message for all that a fetch gave, under the name of its first batch."""
+        """One message per turn, under the name of a topic partition that is ours."""
         engine = self.app.engine
-        if not self.flow_active or not engine.ownership.partitions():
+        owned = engine.ownership.numbers()
+        if not self.flow_active or not owned:
             await asyncio.sleep(_IDLE_WAIT)
             return
-        batches = await engine.fetch()
-        if batches:
-            tp = TP(batches[0].topic, batches[0].owned.partition)
-            # Faust silently drops what lies below its read offset; the engine sees to that itself.
+        if await engine.turn_is_due():
+            tp = TP(self.app.first_input, owned[0])
+            # Faust silently drops what lies below its read offset; no offset means anything here.
             self._read_offset[tp] = None
-            yield tp, self._message(tp, batches)
+            yield tp, self._message(tp)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Checkpoint before Faust's own revocation, which waits for acks and so would deadlock."""
@@ -97,16 +104,16 @@ class BatchConsumer(driver.Consumer):
         """Asked by Faust's table recovery alone: nothing to recover, the engine has done it."""
         return dict.fromkeys(partitions, 0)
 
-    def _message(self, tp: TP, batches: list[Batch]) -> ConsumerMessage:
+    def _message(self, tp: TP) -> ConsumerMessage:
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            batches[0].next_offset,
+            0,
             0.0,
             0,
             (),
             None,
-            batches,
+            None,
             None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
@@ -134,10 +141,10 @@ class BatchConsumer(driver.Consumer):
             self._committed_offset.update(changed)
 
 
-class BatchTransport(driver.Transport):
+class TurnTransport(driver.Transport):
     """Makes our consumer."""
 
-    Consumer = BatchConsumer
+    Consumer = TurnConsumer
 
 
 class PromptTableManager(TableManager):
@@ -167,7 +174,7 @@ class CheckpointStore(Store[Any, Any]):
         await self.app.engine.open(numbers, generation_id)
 
     def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002 - Faust's signature
-        """Nothing is kept here; ``BatchConsumer.highwaters`` says there is nothing to recover."""
+        """Nothing is kept here; ``TurnConsumer.highwaters`` says there is nothing to recover."""
         return None
 
     async def need_active_standby_for(self, tp: TP) -> bool:  # noqa: ARG002 - Faust's signature
@@ -221,7 +228,7 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
         topic_disable_leader=True,
         table_standby_replicas=0,
         recovery_consistency_check=False,
-        stream_buffer_maxsize=_FETCHES_QUEUED,
+        stream_buffer_maxsize=_TURNS_QUEUED,
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=connection.instance_id,
@@ -232,6 +239,7 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
         broker_max_poll_interval=_NEVER_SECONDS,
         broker_commit_interval=_NEVER_SECONDS,
     )
+    app.first_input = spec.inputs[0]
     inputs = app.topic(*spec.inputs, key_serializer="raw", value_serializer="raw", acks=False)
     changelog = app.topic(
         spec.changelog, partitions=spec.partitions, key_serializer="raw", value_serializer="raw"
@@ -251,8 +259,8 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
 
     @app.agent(inputs, name=f"{spec.group}-agent")
     async def route(stream: Any) -> None:
-        """Hand what a fetch gave to the engine."""
-        async for event in stream.events():
-            await app.engine.process(event.value)
+        """Let the engine take its turns."""
+        async for _ in stream.events():
+            await app.engine.take_turn(lambda: app.flows)
 
     return app

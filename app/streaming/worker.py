@@ -17,7 +17,7 @@ from app.domain.errors import KafkaError
 from app.observability.health import Health
 from app.streaming.collector import collect_seldom
 from app.streaming.engine import StreamEngine
-from app.streaming.faust_app import BatchConsumer, StreamApp, build_app
+from app.streaming.faust_app import StreamApp, TurnConsumer, build_app
 from app.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
 from app.streaming.stopping import StopDeadline, end_process
 from app.streaming.telemetry import StreamTelemetry
@@ -172,7 +172,7 @@ async def _tell_group_regularly(app: StreamApp, interval: float) -> None:
 
 async def _tell_group(app: StreamApp, offsets: Mapping[tuple[str, int], int]) -> None:
     consumer = app.consumer
-    if offsets and isinstance(consumer, BatchConsumer):
+    if offsets and isinstance(consumer, TurnConsumer):
         await consumer.tell_group(offsets)
 
 

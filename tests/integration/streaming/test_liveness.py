@@ -330,7 +330,7 @@ def test_a_killed_worker_that_comes_back_under_its_name_disturbs_nobody(system: 
     (again,) = system.start("runner", args=["--instance-id", "falls"], env=env)
     published += system.publish(ticks(5, 5))
     run_until_durable(system, published)
-    assert set(lags(again)) == partitions
+    system.wait("the same partitions again", lambda: set(lags(again)) == partitions)
     assert generations(stays) == before
 
 
