@@ -129,6 +129,7 @@ class StreamEngine:
                 if not batches:
                     return
                 await self.process(batches)
+                await asyncio.sleep(0)  # others' turn, on this thread
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends of it
             self.fail(error)
         finally:

@@ -8,6 +8,7 @@ gap, from the batch that is due.
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -24,6 +25,7 @@ from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.owned import OwnedPartition, Ownership
 
 _FIRST_RECORD_WAIT = 0.1
+_SHORT_WAIT = 0.002
 _FIRST_TAKE = 50_000
 _FIRST_TAKE_SECONDS = 0.2
 _FIRST_TAKE_WAIT = 0.002
@@ -79,16 +81,25 @@ class Fetcher:
         self._ends: dict[tuple[str, int], int] = {}
 
     async def fetch(self, ownership: Ownership) -> list[Batch]:
-        """The next records, as soon as there are any; an empty list now and then."""
+        """The next records, as soon as there are any; an empty list now and then.
+
+        While records flow, this thread waits for them itself, for at most 2 ms: to have another
+        one wait, and to be woken by it, takes longer than most records are apart.
+        """
         async with self._turn:
             if self._pending is not None:
                 # A call before this one was cancelled; what it took must not be taken for due.
                 await asyncio.wait([self._pending])
                 self._pending = None
                 ownership.advance()
-            take = self._take
+            take: Callable[[], list[ClientMessage]]
             if self._generation != ownership.generation:
                 take = partial(self._begin, self._assigned(ownership))
+            else:
+                messages = self._take(_SHORT_WAIT)
+                if messages:
+                    return self._batches(ownership, messages)
+                take = partial(self._take, _FIRST_RECORD_WAIT)
             generation = self._generation
             loop = asyncio.get_running_loop()
             self._pending = loop.run_in_executor(self._pool, take)
@@ -103,8 +114,8 @@ class Fetcher:
         self._pool.shutdown(wait=True)
         self._consumer.close()
 
-    def _take(self) -> list[ClientMessage]:
-        first = self._consumer.poll(_FIRST_RECORD_WAIT)
+    def _take(self, wait: float) -> list[ClientMessage]:
+        first = self._consumer.poll(wait)
         if first is None:
             return []
         return [first, *self._consumer.consume(self._max_batch - 1, 0)]
