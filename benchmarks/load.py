@@ -33,8 +33,9 @@ def main(
     seconds: float,
     ready: Path,
     data: Annotated[Path | None, typer.Option()] = None,
+    linger_ms: Annotated[float, typer.Option()] = 1.0,
 ) -> None:
-    producer = Producer({"bootstrap.servers": BROKER, **PRODUCER, "linger.ms": 1})
+    producer = Producer({"bootstrap.servers": BROKER, **PRODUCER, "linger.ms": linger_ms})
     measured = int(rate * seconds)
     warming = int(rate * warm)
     total = instruments + warming + measured

@@ -18,6 +18,7 @@ def load(
     rate: float,
     warm: float,
     seconds: float,
+    linger_ms: float = 1.0,
 ) -> Iterator[Child]:
     """Pours ticks once ``ready_file`` is there; ended at the end of the block."""
     data = session.options.data
@@ -27,6 +28,7 @@ def load(
             "-m",
             "benchmarks.load",
             *(() if data is None else ("--data", str(data))),
+            *("--linger-ms", str(linger_ms)),
             *map(str, (instruments, rate, warm, seconds, ready_file(scratch))),
         ),
         scratch,

@@ -8,7 +8,6 @@ gap, from the batch that is due.
 
 import asyncio
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -92,13 +91,11 @@ class Fetcher:
                 await asyncio.wait([self._pending])
                 self._pending = None
                 ownership.advance()
-            take: Callable[[], list[ClientMessage]]
             if self._generation != ownership.generation:
                 take = partial(self._begin, self._assigned(ownership))
+            elif messages := self._take(_SHORT_WAIT):
+                return self._batches(ownership, messages)
             else:
-                messages = self._take(_SHORT_WAIT)
-                if messages:
-                    return self._batches(ownership, messages)
                 take = partial(self._take, _FIRST_RECORD_WAIT)
             generation = self._generation
             loop = asyncio.get_running_loop()
