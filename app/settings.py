@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         description="How signals leave the runner: at once, or inside the checkpoint transaction.",
     )
     checkpoint_interval_seconds: float = Field(
-        default=2.0,
+        default=5.0,
         gt=0,
         allow_inf_nan=False,
         description="How often the runner makes its state durable; less often where writing it"

@@ -18,7 +18,7 @@ _CONTEXT = Context(prec=28)
 """Of our own: a strategy may set the thread's to anything."""
 
 
-_REMEMBERED = 65_536
+_REMEMBERED = 16_384
 """Conversions remembered each way: the same prices come again and again."""
 
 

@@ -20,7 +20,6 @@ _MOST_UNCONFIRMED = 50_000
 """Then nothing more is fetched."""
 _MANY = 64
 """So many outputs at a time are rather sent in few requests than at once."""
-_LINGER_OF_FEW_MS = 0.5
 _LINGER_OF_MANY_MS = 2
 _MOST_IN_CLIENT = 100_000
 _MOST_IN_CLIENT_KB = 256 * 1024
@@ -54,9 +53,7 @@ class Outbox:
     goes out. A reader who has seen an output has seen all before it, so that a watermark is
     enough to know a redelivery.
 
-    A few outputs leave almost at once: with no delay at all, the median of a signal's latency is
-    two thirds, and its 99th percentile half as much again, because the broker has to handle a
-    request for nearly every one. Many, which are those of ticks that have waited for long, wait
+    A few outputs leave at once. Many, which are those of ticks that have waited for long, wait
     for each other, so that broker and client have fewer requests to handle. The client library
     lingers always or never: there is one of its producers for either, and one goes on only when
     all that the other has sent is confirmed.
@@ -77,9 +74,7 @@ class Outbox:
             "queue.buffering.max.kbytes": _MOST_IN_CLIENT_KB,
         }
         # One or two outputs compressed are hardly smaller, and were seen to come twice as late.
-        self._for_few = Producer(
-            {**config, "linger.ms": _LINGER_OF_FEW_MS, "compression.type": "none"}
-        )
+        self._for_few = Producer({**config, "linger.ms": 0, "compression.type": "none"})
         self._for_many = Producer(
             {**config, "linger.ms": _LINGER_OF_MANY_MS, "compression.type": "lz4"}
         )

@@ -28,7 +28,7 @@ _TOKEN = TradingSignal._fields.index("instrument_token")
 _FAR_US = 1 << 4 * CHUNK_BITS - 1
 """In the year 3111."""
 
-_KEPT = 65_536
+_KEPT = 16_384
 _double = struct.Struct("<d").pack
 
 
