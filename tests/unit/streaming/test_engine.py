@@ -13,7 +13,7 @@ import pytest
 from app.domain.errors import KafkaError
 from app.streaming.changelog import CheckpointError, FencedError, Positions
 from app.streaming.engine import OrphanedError, StreamEngine
-from app.streaming.fetcher import Batch
+from app.streaming.fetcher import Batch, OffsetLostError
 from app.streaming.operator import (
     Beginning,
     ConnectionSettings,
@@ -23,7 +23,7 @@ from app.streaming.operator import (
     StateRecord,
     StreamSpec,
 )
-from app.streaming.owned import OwnedPartition
+from app.streaming.owned import OwnedPartition, Ownership
 from app.streaming.telemetry import SilentStreamTelemetry
 
 TOPIC = "ticks"
@@ -192,6 +192,81 @@ def test_batches_are_processed_in_order_and_checkpointed() -> None:
         assert rig.operators[0].processed == list(range(15))
         assert rig.engine.durable_offsets() == {(TOPIC, 0): 15}
         await rig.engine.checkpoint_all()  # nothing moved
+
+    on_rig(test)
+
+
+class GivenBatches:
+    """In place of the fetcher: one batch after the other, then nothing."""
+
+    def __init__(self, rig: Rig, sizes: Sequence[int], *, seconds: float = 0.0) -> None:
+        self._rig, self._sizes, self._seconds = rig, list(sizes), seconds
+        rig.engine._fetcher = self  # type: ignore[assignment]
+
+    async def fetch(self, _: Ownership) -> list[Batch]:
+        self._rig.now += self._seconds
+        return [self._rig.batch(self._sizes.pop(0))] if self._sizes else []
+
+    def close(self) -> None:
+        pass
+
+
+def test_in_a_turn_all_that_there_is_is_processed() -> None:
+    async def test(rig: Rig) -> None:
+        GivenBatches(rig, (3, 1, 2))
+        assert await rig.engine.turn_is_due()
+        await rig.engine.take_turn(lambda: True)
+        assert rig.operators[0].processed == list(range(6))
+        assert await rig.engine.turn_is_due()
+
+    on_rig(test)
+
+
+def test_a_turn_ends_after_its_time_and_where_a_rebalance_begins() -> None:
+    async def test(rig: Rig) -> None:
+        GivenBatches(rig, [1] * 100, seconds=0.03)
+        await rig.engine.take_turn(lambda: True)
+        assert 1 < len(rig.operators[0].processed) < 10
+        before = list(rig.operators[0].processed)
+        await rig.engine.take_turn(lambda: False)
+        assert rig.operators[0].processed == before
+
+    on_rig(test)
+
+
+def test_one_turn_at_a_time_is_handed_out_and_one_that_got_lost_again() -> None:
+    async def test(rig: Rig) -> None:
+        taken, asked = asyncio.Event(), asyncio.Event()
+
+        class Waiting(GivenBatches):
+            async def fetch(self, owned: Ownership) -> list[Batch]:
+                taken.set()
+                await asked.wait()
+                return await super().fetch(owned)
+
+        Waiting(rig, ())
+        assert await rig.engine.turn_is_due()
+        assert await rig.engine.turn_is_due()  # nobody began: it was dropped
+        turn = asyncio.create_task(rig.engine.take_turn(lambda: True))
+        await taken.wait()
+        assert not await rig.engine.turn_is_due()
+        asked.set()
+        await turn
+        assert await rig.engine.turn_is_due()
+
+    on_rig(test)
+
+
+def test_a_turn_that_fails_is_the_last() -> None:
+    async def test(rig: Rig) -> None:
+        class Broken(GivenBatches):
+            async def fetch(self, _: Ownership) -> list[Batch]:
+                raise OffsetLostError("gone")
+
+        Broken(rig, ())
+        await rig.engine.take_turn(lambda: True)
+        assert isinstance(rig.engine.failed_with(), OffsetLostError)
+        assert not await rig.engine.turn_is_due()
 
     on_rig(test)
 
