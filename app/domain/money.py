@@ -65,7 +65,7 @@ def from_raw(raw: int) -> Decimal:
     return price
 
 
-_latest: tuple[object, int] = None, 0
+_latest: tuple[object, int] = object(), 0
 """What ``from_raw`` gave last, and of what: as a rule, what ``to_raw`` is asked for next."""
 
 

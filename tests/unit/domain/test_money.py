@@ -43,6 +43,7 @@ def test_a_price_is_counted_in_hundred_millionths(price, raw):
         ("-Infinity", "not a finite decimal number"),
         ("", "not a finite decimal number"),
         ("12,5", "not a finite decimal number"),
+        (None, "not a finite decimal number"),
     ],
 )
 def test_what_cannot_stand_as_a_price_is_refused_and_never_rounded(price, complaint):
