@@ -175,7 +175,7 @@ class PartitionRunner:
         Args:
             ticks: each with its offset, and what ``known`` gives for its instrument or None.
         """
-        # Nothing to ask together: nothing is put off.
+        # A single tick has nothing to be asked together with: nothing is put off.
         batch = InferenceBatch() if len(ticks) > 1 else None
         said: list[Sequence[Said]] = []
         for tick, offset, instrument in ticks:

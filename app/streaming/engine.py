@@ -105,10 +105,13 @@ class StreamEngine:
 
         One that was handed out and has not begun by then was dropped on its way.
         """
+        if self.failure.done():
+            await asyncio.sleep(_TURN_WAIT)  # whoever asks would ask again at once
+            return False
         with suppress(TimeoutError):
             async with asyncio.timeout(_TURN_WAIT):
                 await self._turn_over.wait()
-        if self._is_turning or self.failure.done():
+        if self._is_turning:
             return False
         self._turn_over.clear()
         return True

@@ -2,12 +2,10 @@
 # mypy: disable-error-code="arg-type"
 """The edge to Faust: membership, assignment, agents and tables are Faust's; batches are ours.
 
-Faust forms an event per record, at a cost of some 70 microseconds, and as much again to hand it
-over. Here an event is a turn of the engine, in which it fetches and processes for a while:
-``TurnConsumer`` stands in for Faust's own consumer and yields one message per turn. The table's
-store keeps nothing of its own: it
-opens the partitions that Faust assigns in the engine, and tells Faust that there is nothing left
-to recover.
+Faust forms an event per record, at a cost of some 70 microseconds. Here an event is a turn of the
+engine, in which it fetches and processes for a while: ``TurnConsumer`` stands in for Faust's own
+consumer and yields one message per turn. The table's store keeps nothing of its own: it opens the
+partitions that Faust assigns in the engine, and tells Faust that there is nothing left to recover.
 Each hook says which behaviour of Faust 0.15.3 it counts on (``docs/adr/0007-faust-hooks.md``).
 """
 

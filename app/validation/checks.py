@@ -57,8 +57,6 @@ def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
         raw = to_raw(price)
     except PriceError as error:
         return _bad_price(str(error))
-    except TypeError:  # a signalling NaN cannot even be looked up
-        return _bad_price(f"price {price} is not a finite number")
     return None if raw > 0 else _bad_price(f"price {price} is not above 0")
 
 
