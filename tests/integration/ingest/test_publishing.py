@@ -372,7 +372,8 @@ def test_event_timestamps_are_refused_where_the_broker_would_replace_them(topic:
 
 
 def test_records_are_stamped_with_event_times_where_the_topic_keeps_them(topic: Topic) -> None:
-    alter_configs(topic.admin, {topic.name: {"message.timestamp.type": "CreateTime"}})
+    as_they_come = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}  # they are old
+    alter_configs(topic.admin, {topic.name: as_they_come})
     done = topic.run("--synthetic", "--ticks", "100", "--timestamps", "event")
     assert done.returncode == 0, done.stderr
     records = topic.records()
