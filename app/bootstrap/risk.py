@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from app.bootstrap.wiring import Program, Wiring
 from app.risk.checks import RiskLimits
 from app.risk.engine import RiskEngine
+from app.settings import Settings
 from app.streaming.operator import PartitionOperator, StreamSpec
 from app.streaming.operators.risk import RiskOperator
 from app.streaming.state_codec import RISK_CHANGELOG, RiskStateCodec
@@ -15,11 +16,7 @@ from app.wire.catalogue import load_catalogue
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     settings = wiring.settings
     trading_state = wiring.trading_states(stack)
-    limits = RiskLimits(
-        max_quantity=settings.risk_max_quantity,
-        max_notional=settings.risk_max_notional,
-        max_position=settings.risk_max_position,
-    )
+    limits = risk_limits(settings)
     states = RiskStateCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
 
@@ -41,6 +38,15 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
         )
 
     return wiring.spec("risk", ("signals", "executions"), RISK_CHANGELOG, create)
+
+
+def risk_limits(settings: Settings) -> RiskLimits:
+    """The limits as they are set."""
+    return RiskLimits(
+        max_quantity=settings.risk_max_quantity,
+        max_notional=settings.risk_max_notional,
+        max_position=settings.risk_max_position,
+    )
 
 
 RISK = Program(

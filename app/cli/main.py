@@ -7,7 +7,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app.cli import control, db, demo, dev, dlq, publish, signals, strategies, topics, train, worker
+from app.cli import (
+    control,
+    db,
+    demo,
+    dev,
+    dlq,
+    publish,
+    record,
+    replay,
+    signals,
+    strategies,
+    topics,
+    train,
+    worker,
+)
 from app.cli.unknown_variables import warn_of_unknown_variables
 from app.domain.errors import PandaError
 from app.runner import partition
@@ -28,6 +42,8 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(db.app, name="db")
 app.add_typer(strategies.app, name="strategies")
 app.command()(publish.publish)
+app.command()(record.record)
+app.command()(replay.replay)
 app.command()(train.train)
 app.command()(demo.demo)
 

@@ -1,23 +1,22 @@
 """``panda publish``: ticks from files, or made up, onto the topic."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from app.cli.publish_run import PublishRun
+from app.cli.tick_files import ColumnOption, TimeFormatOption, TimezoneOption, open_tick_files
 from app.domain.errors import ConfigurationError
-from app.domain.timestamps import to_micros
 from app.ingest.times import TimeFormat
 from app.settings import load_settings
-from app.wire.values import DAY_US
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.ingest.pace import Pace
     from app.ingest.rejects import Rejects
     from app.ingest.source import FileSource, TickSource
@@ -61,17 +60,9 @@ def publish(
     tick_rate: Annotated[
         float, typer.Option(help="Made-up ticks per second of event time, in all.")
     ] = 100.0,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=NAME", help="The column that holds a field of the ticks."),
-    ] = None,
-    time_format: Annotated[
-        TimeFormat, typer.Option(help="Event times: ISO 8601, or s, ms, us since 1970.")
-    ] = TimeFormat.ISO,
-    timezone: Annotated[
-        str | None,
-        typer.Option(metavar="ZONE", help="Where event times without a zone are from."),
-    ] = None,
+    column: ColumnOption = None,
+    time_format: TimeFormatOption = TimeFormat.ISO,
+    timezone: TimezoneOption = None,
     on_error: Annotated[
         OnError, typer.Option(help="At a bad row: stop, or skip it into the rejects file.")
     ] = OnError.STOP,
@@ -102,7 +93,9 @@ def publish(
     if synthetic:
         sources = [_synthetic(instruments, ticks, seed, start, tick_rate)]
     else:
-        sources = opened = _open_files(files or [], column or [], time_format, timezone)
+        if not files:
+            raise ConfigurationError("nothing to publish: name tick files, or use --synthetic")
+        sources = opened = open_tick_files(files, column or [], time_format, timezone)
         kept = _open_rejects(on_error, rejects, opened)
     run = PublishRun(
         sources=sources,
@@ -171,28 +164,6 @@ def _past_time(text: str) -> datetime:
     raise ConfigurationError(
         f"--start {text}: give a past time with its zone, as {_FIRST_SYNTHETIC}"
     )
-
-
-def _open_files(
-    files: Sequence[Path], columns: Sequence[str], time_format: TimeFormat, timezone: str | None
-) -> "list[FileSource]":
-    from app.ingest.columns import Columns
-    from app.ingest.opening import Reading, open_source
-
-    if not files:
-        raise ConfigurationError("nothing to publish: name tick files, or use --synthetic")
-    try:
-        zone = None if timezone is None else ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        raise ConfigurationError(f"--timezone {timezone}: there is no such zone") from error
-    reading = Reading(
-        columns=Columns.parse(columns),
-        time_format=time_format,
-        timezone=zone,
-        # Readers of the topic refuse what claims to come from further ahead.
-        latest_us=to_micros(datetime.now(UTC)) + DAY_US,
-    )
-    return [open_source(path, reading) for path in files]
 
 
 def _open_rejects(

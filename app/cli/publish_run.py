@@ -1,18 +1,17 @@
 """One run of ``panda publish``, once its options are understood."""
 
 import json
-import signal
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from app.cli.publish_view import BadRowNotices, OnProgress, progress_view, summary
+from app.cli.stopping import stop_on_signals
 from app.domain.errors import PandaError
 from app.ingest.outcome import Counts, PublishError
 from app.ingest.source import BadRow, TickSource
@@ -52,7 +51,7 @@ class PublishRun:
             if self.rejects is not None:
                 stack.enter_context(closing(self.rejects))
             publisher = self._publisher(settings, topic, show)
-            received = stack.enter_context(_stop_on_signals(publisher.stop))
+            received = stack.enter_context(stop_on_signals(publisher.stop))
             try:
                 counts = publisher.publish(in_event_order(self.sources)).counts
             except (PandaError, KeyboardInterrupt) as error:
@@ -123,31 +122,3 @@ class PublishRun:
         outcome = "failed" if isinstance(error, PandaError) else "interrupted"
         if self.as_json or not isinstance(error, PublishError):
             self._report(topic, outcome, counts)
-
-
-@contextmanager
-def _stop_on_signals(stop: Callable[[], None]) -> Generator[list[int]]:
-    """Let Ctrl-C and SIGTERM call ``stop``; a second one does what it always did.
-
-    Yields:
-        The signals received, filled as they come.
-    """
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        stop()
-        restore()
-
-    for number in numbers:
-        signal.signal(number, handle)
-    try:
-        yield received
-    finally:
-        restore()

@@ -37,7 +37,9 @@ def brokers_of(text: str) -> tuple[str, ...]:
     return names
 
 
-def parameters_of(file: Path | None, assignments: list[str]) -> dict[str, Any]:
+def parameters_of(
+    file: Path | None, assignments: list[str], *, option: str = "--param"
+) -> dict[str, Any]:
     """The parameters in ``file``, then those assigned one by one, which win.
 
     Raises:
@@ -48,19 +50,19 @@ def parameters_of(file: Path | None, assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not name or not equals:
-            raise typer.BadParameter(f"{assignment!r} is not key=value", param_hint="--param")
-        parameters[name] = _value(name, text)
+            raise typer.BadParameter(f"{assignment!r} is not key=value", param_hint=option)
+        parameters[name] = _value(name, text, option)
     return parameters
 
 
-def _value(name: str, text: str) -> Any:  # noqa: ANN401 - JSON is of any type
+def _value(name: str, text: str, option: str) -> Any:  # noqa: ANN401 - JSON is of any type
     try:
         return parse(text)
     except ValueError as error:
         # Paths and words need no quotes; what begins like JSON was meant to be JSON.
         if text[:1] not in {"{", "[", '"'}:
             return text
-        raise typer.BadParameter(f"the value of {name} {error}", param_hint="--param") from error
+        raise typer.BadParameter(f"the value of {name} {error}", param_hint=option) from error
 
 
 def _file_parameters(file: Path) -> dict[str, Any]:

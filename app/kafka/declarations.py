@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from app.kafka.topic_file import TopicDeclarationError, TopicFile, read_topic_file
-from app.kafka.yaml_source import YamlSource
 from app.resources import resource_dir
 from app.settings import Settings
+from app.yaml_source import YamlSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

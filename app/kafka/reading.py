@@ -131,3 +131,48 @@ def records(
             yield message
     finally:
         consumer.close()
+
+
+def batches(
+    bootstrap_servers: str,
+    starts: Mapping[Partition, int],
+    ends: Ends | None = None,
+    *,
+    most: int = 4_000,
+    client_config: Mapping[str, Any] | None = None,
+) -> Generator[list[Message]]:
+    """Yield the committed records of some partitions, many at a time, in no group.
+
+    In order within each partition. A batch may be empty: a chance to do something else.
+
+    Args:
+        bootstrap_servers: host:port[,host:port].
+        starts: The partitions, and the offset to begin at in each.
+        ends: Where to stop; None: nowhere.
+        most: Records in a batch.
+        client_config: More librdkafka settings.
+
+    Raises:
+        KafkaError: a topic cannot be read, or has not kept what was to be read.
+    """
+    config = {"auto.offset.reset": "error", **(client_config or {})}
+    consumer = Consumer(consumer_config(bootstrap_servers, "unused", config))
+    try:
+        consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
+        while ends is None or not ends.reached(starts):
+            try:
+                messages = consumer.consume(most, _POLL_SECONDS)
+            except KafkaException as error:
+                raise failure("read from Kafka", error) from error
+            yield [message for message in messages if _is_wanted(message, ends)]
+    finally:
+        consumer.close()
+
+
+def _is_wanted(message: Message, ends: Ends | None) -> bool:
+    problem = message.error()
+    partition = (str(message.topic()), int(message.partition() or 0))
+    if problem is None:
+        return ends is None or ends.takes(partition, int(message.offset() or 0))
+    _heed(problem, ends, partition)
+    return False

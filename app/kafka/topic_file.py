@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from app.domain.errors import ConfigurationError
-from app.kafka.yaml_source import YamlPath, YamlSource, read_yaml
+from app.yaml_source import YamlPath, YamlSource, read_yaml
 
 
 class TopicDeclarationError(ConfigurationError):

@@ -85,3 +85,15 @@ class InvalidConfidenceError(WireError):
     """A confidence is not within 0 to 1."""
 
     code = "INVALID_CONFIDENCE"
+
+
+class KeyMismatchError(WireError):
+    """The record's key is not that of its value: it may lie in a partition of another one.
+
+    The key is the instrument token in ASCII digits, or the account.
+    """
+
+    code = "KEY_MISMATCH"
+
+    def __init__(self, key: bytes | None, expected: bytes) -> None:
+        super().__init__(f"the key is {key!r}, and by the value it must be {expected!r}")

@@ -6,21 +6,9 @@ from collections.abc import Mapping
 from app.streaming.operator import Message, Output
 from app.streaming.operators.ports import StageTelemetry
 from app.wire.dead_letter import DeadLetter, Header
-from app.wire.errors import WireError
+from app.wire.errors import KeyMismatchError, WireError
 
 logger = logging.getLogger(__name__)
-
-
-class KeyMismatchError(WireError):
-    """The record's key is not that of its value: it may lie in a partition of another one.
-
-    The key is the instrument token in ASCII digits, or the account.
-    """
-
-    code = "KEY_MISMATCH"
-
-    def __init__(self, key: bytes | None, expected: bytes) -> None:
-        super().__init__(f"the key is {key!r}, and by the value it must be {expected!r}")
 
 
 def check_key(message: Message, expected: bytes) -> None:

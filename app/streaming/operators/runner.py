@@ -5,7 +5,7 @@ from itertools import chain
 
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
-from app.domain.trading import Activation, Rejection, RejectionCode, Stage, Violation
+from app.domain.trading import Activation, Rejection
 from app.runner.partition import Instrument, PartitionRunner
 from app.runner.state import InstrumentRecord
 from app.streaming.operator import (
@@ -17,7 +17,7 @@ from app.streaming.operator import (
     StateRecord,
     new_output,
 )
-from app.streaming.operators.dead_letters import DeadLetterWriter, KeyMismatchError
+from app.streaming.operators.dead_letters import DeadLetterWriter
 from app.streaming.operators.ports import Encoder, RunnerTopics, StageTelemetry, TickDecoder
 from app.streaming.operators.versions import (
     STRATEGIES_KEY,
@@ -27,18 +27,8 @@ from app.streaming.operators.versions import (
     encode_configs,
 )
 from app.streaming.state_codec import InstrumentRecordCodec
-from app.wire.errors import (
-    InvalidConfidenceError,
-    InvalidPriceError,
-    InvalidQuantityError,
-    WireError,
-)
-
-_CODES: tuple[tuple[type[WireError], RejectionCode], ...] = (
-    (InvalidPriceError, RejectionCode.INVALID_PRICE),
-    (InvalidQuantityError, RejectionCode.INVALID_QUANTITY),
-    (InvalidConfidenceError, RejectionCode.INVALID_CONFIDENCE),
-)
+from app.wire.errors import KeyMismatchError, WireError
+from app.wire.refusal import refusal
 
 
 class RunnerOperator:
@@ -191,18 +181,10 @@ class RunnerOperator:
             try:
                 return new_output(Output, (self._signals_topic, key, self._encode(said), ()))
             except WireError as error:
-                said = _refused(said, error)
+                said = refusal(said, error)
                 self._telemetry.signal_refused(said)
         return Output(self._topics.rejections, key, self._rejections.encode(said))
 
 
 def _key(token: int) -> bytes:
     return b"%d" % token
-
-
-def _refused(signal: TradingSignal, error: WireError) -> Rejection:
-    """What becomes of a signal that its validator let pass and no reader could read."""
-    code = next(
-        (code for kind, code in _CODES if isinstance(error, kind)), RejectionCode.INVALID_SIGNAL
-    )
-    return Rejection.of_signal(signal, Stage.RUNNER, Violation(code=code, reason=str(error)))

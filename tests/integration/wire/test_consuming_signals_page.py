@@ -17,7 +17,6 @@ from confluent_kafka.cimpl import NewTopic
 from app import SignalType, TradingSignal
 from app.kafka.admin_calls import create_topics
 from app.kafka.partitioner import producer_config
-from app.streaming.operators.dead_letters import KeyMismatchError
 from app.wire.codecs import load_codecs
 from app.wire.dead_letter import HEADER_NAMES
 from app.wire.errors import UnencodableError, WireError
@@ -98,7 +97,7 @@ def test_the_json_on_the_page_is_what_the_command_prints():
 def test_every_field_header_and_code_is_on_the_page():
     named = set(re.findall(r"`([\w.]+)`", PAGE))
     assert set(to_json(SIGNAL)) <= named
-    codes = {kind.code for kind in (*WireError.__subclasses__(), KeyMismatchError)}
+    codes = {kind.code for kind in WireError.__subclasses__()}
     assert codes - named - {UnencodableError.code} == set()
     suffixes = {name.removeprefix("panda.dlq") for name in HEADER_NAMES}
     assert {s for s in suffixes if s not in named and f"panda.dlq{s}" not in named} == set()

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.main import app
-from app.cli.publish import _open_files
+from app.cli.tick_files import open_tick_files
 from app.domain.errors import BadInputError, ConfigurationError, KafkaError, PandaError
 from app.ingest.source import BadRow, LocatedTick
 from app.ingest.times import TimeFormat
@@ -100,5 +100,5 @@ def test_ticks_from_further_ahead_than_readers_believe_are_bad_rows(tmp_path: Pa
         HEADER
         + "".join(f"1,{(now + timedelta(hours=hours)).isoformat()},1\n" for hours in (-1, 23, 25))
     )
-    (source,) = _open_files([path], [], TimeFormat.ISO, None)
+    (source,) = open_tick_files([path], [], TimeFormat.ISO, None)
     assert [type(row) for row in source] == [LocatedTick, LocatedTick, BadRow]

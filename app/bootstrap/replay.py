@@ -1,0 +1,253 @@
+"""Puts a replay together, of the parts that the worker programs are made of."""
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.bootstrap.risk import risk_limits
+from app.bootstrap.runner import arrival_policy
+from app.bootstrap.strategies import build_factory
+from app.brokers.paper.broker import PaperBroker
+from app.domain.config import StrategyConfig
+from app.domain.errors import ConfigurationError
+from app.domain.factory import StrategyFactory
+from app.domain.market import Irregularity, MarketTick
+from app.domain.status import StrategyState, StrategyStatus
+from app.domain.trading import TradingState
+from app.execution.router import OrderRouter
+from app.ingest.merging import in_event_order
+from app.ingest.source import BadRow, TickSource
+from app.kafka.dev_broker import resolve_bootstrap_servers
+from app.replay.files import FileTicks
+from app.replay.fingerprint import configuration_hash
+from app.replay.recording import Recording
+from app.replay.replay import Replay, ReplayCodecs, ReplayListener
+from app.replay.ticks import RecordedTicks
+from app.replay.topic import TopicTicks
+from app.replay.trading import Trading
+from app.risk.engine import RiskEngine
+from app.runner.ports import SilentTelemetry
+from app.runner.runner import StrategyRunner
+from app.settings import Settings
+from app.store.acceptance import KNOWN_BROKERS, Acceptance, factory_check
+from app.store.database import Database
+from app.store.sql import SqlStrategyRepository
+from app.store.strategy_file import read_strategy_file
+from app.wire.codecs import Codecs, load_codecs
+
+logger = logging.getLogger(__name__)
+
+
+class NoStrategyError(ConfigurationError):
+    """There is nothing to replay."""
+
+
+class Observer(SilentTelemetry):
+    """Counts what the runner says beside signals, and keeps what befell strategies."""
+
+    def __init__(self) -> None:
+        self.failures: Counter[str] = Counter()
+        """Ticks on which strategies raised, by strategy type."""
+        self.irregular: Counter[str] = Counter()
+        """Ticks out of order or repeated."""
+        self.stopped: list[StrategyStatus] = []
+        """Strategies that were disabled, or quarantined on an instrument."""
+
+    def strategy_failed(self, strategy_type: str, /) -> None:
+        """Count it."""
+        self.failures[strategy_type] += 1
+
+    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:  # noqa: ARG002
+        """Count it."""
+        self.irregular[kind.value] += 1
+
+    def report(self, status: StrategyStatus, /) -> None:
+        """Keep it, where it says that something does not run."""
+        if status.state in {StrategyState.DISABLED, StrategyState.QUARANTINED}:
+            self.stopped.append(status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WiredReplay:
+    """A replay that can be run."""
+
+    replay: Replay
+    configs: Sequence[StrategyConfig]
+    """The strategies that take ticks."""
+    observer: Observer
+
+
+def topic_ticks(settings: Settings) -> RecordedTicks:
+    """The ticks on the broker's topic at this moment.
+
+    Raises:
+        KafkaError: no broker, or no such topic.
+    """
+    return TopicTicks(
+        resolve_bootstrap_servers(settings), settings.topic("ticks"), _codecs(settings).ticks
+    )
+
+
+def recorded_ticks(settings: Settings, folder: Path) -> RecordedTicks:
+    """The ticks of a recording.
+
+    Raises:
+        RecordingError: ``folder`` is none.
+    """
+    return Recording(folder, _codecs(settings).ticks)
+
+
+def file_ticks(
+    sources: Sequence[TickSource], on_bad_row: Callable[[BadRow], None]
+) -> RecordedTicks:
+    """The ticks of files, merged by event time.
+
+    Args:
+        sources: the files.
+        on_bad_row: takes rows that are no ticks; it may raise.
+    """
+
+    def ticks() -> Iterator[MarketTick]:
+        for row in in_event_order(sources):
+            if isinstance(row, BadRow):
+                on_bad_row(row)
+            else:
+                yield row.tick
+
+    return FileTicks(", ".join(source.name for source in sources), ticks)
+
+
+def strategies_in_file(settings: Settings, path: Path) -> Sequence[StrategyConfig]:
+    """The enabled strategies in a YAML file.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    return read_strategy_file(path, _acceptance(settings))
+
+
+def strategies_in_database(settings: Settings) -> Sequence[StrategyConfig]:
+    """The enabled strategies of the database; those that cannot be used are logged.
+
+    Raises:
+        DatabaseError: it is not there, or refuses us.
+    """
+    factory = build_factory(settings)
+    with Database(settings.effective_database_url) as database:
+        loaded = SqlStrategyRepository(
+            database, check=factory_check(factory), clock=lambda: datetime.now(UTC)
+        ).load()
+    for row in loaded.unusable:
+        logger.error("strategy row %s cannot be used: %s", row.id, row.reason)
+    return loaded.usable
+
+
+def with_parameters(
+    settings: Settings, configs: Iterable[StrategyConfig], parameters: dict[str, Any]
+) -> Sequence[StrategyConfig]:
+    """``configs`` with ``parameters`` in place of their own of the same names.
+
+    Raises:
+        StrategyRefusedError: a strategy cannot be run with them.
+    """
+    accept = _acceptance(settings).accepted
+    return [
+        accept(replace(config, parameters={**config.parameters, **parameters}))
+        for config in configs
+    ]
+
+
+@contextlib.contextmanager
+def wired_replay(
+    settings: Settings,
+    source: RecordedTicks,
+    configs: Sequence[StrategyConfig],
+    listeners: Sequence[ReplayListener],
+) -> Generator[WiredReplay]:
+    """A replay of ``source`` through ``configs``.
+
+    Raises:
+        NoStrategyError: none of them can be run.
+    """
+    factory = build_factory(settings)
+    observer = Observer()
+    runner = _runner(settings, configs, factory, observer)
+    report = runner.start()
+    try:
+        if not report.registered:
+            reasons = "; ".join(f"{d.config.id}: {d.reason}" for d in report.disabled)
+            raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
+        running = [registered.config for registered in report.registered]
+        codecs = _codecs(settings)
+        replay = Replay(
+            source=source,
+            runner=runner,
+            trading=_trading(settings),
+            codecs=ReplayCodecs(signals=codecs.signals, executions=codecs.executions),
+            configuration=configuration_hash(running, _deciding(settings)),
+            listeners=listeners,
+        )
+        yield WiredReplay(replay=replay, configs=running, observer=observer)
+    finally:
+        runner.stop()
+
+
+def _runner(
+    settings: Settings,
+    configs: Sequence[StrategyConfig],
+    factory: StrategyFactory,
+    observer: Observer,
+) -> StrategyRunner:
+    return StrategyRunner(
+        configs=configs,
+        factory=factory,
+        telemetry=observer,
+        status=observer,
+        quarantine_after=settings.quarantine_after,
+        clock=lambda: 0.0,  # nobody listens to how long a tick takes
+        arrival=arrival_policy(settings),
+    )
+
+
+def _trading(settings: Settings) -> Trading:
+    """Risk, router, and in the place of every broker the paper venue."""
+
+    def active(_account: str) -> TradingState:
+        return TradingState.ACTIVE
+
+    return Trading(
+        risk=RiskEngine(
+            limits=risk_limits(settings), account_for=settings.account_for, trading_state=active
+        ),
+        router=OrderRouter(
+            brokers={name: PaperBroker() for name in KNOWN_BROKERS}, trading_state=active
+        ),
+    )
+
+
+def _deciding(settings: Settings) -> dict[str, str | int | None]:
+    """The settings that decide what becomes of a tick."""
+    return {
+        "quarantine_after": settings.quarantine_after,
+        "duplicate_ticks": settings.duplicate_ticks,
+        "out_of_order_ticks": settings.out_of_order_ticks,
+        "risk_max_quantity": settings.risk_max_quantity,
+        "risk_max_notional": str(settings.risk_max_notional),
+        "risk_max_position": settings.risk_max_position,
+        "accounts": "|".join(f"{name}={settings.account_for(name)}" for name in KNOWN_BROKERS),
+    }
+
+
+def _acceptance(settings: Settings) -> Acceptance:
+    return Acceptance(check=factory_check(build_factory(settings)))
+
+
+def _codecs(settings: Settings) -> Codecs:
+    return load_codecs(
+        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
+    )

@@ -1,0 +1,137 @@
+"""``panda replay``: recorded ticks through the live system, in one process."""
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from app.cli.progress import counting
+from app.cli.stopping import stop_on_signals
+from app.cli.strategy_options import parameters_of
+from app.cli.tick_files import ColumnOption, TimeFormatOption, TimezoneOption, open_tick_files
+from app.domain.errors import BadInputError, ConfigurationError
+from app.ingest.times import TimeFormat
+from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from app.domain.config import StrategyConfig
+    from app.ingest.source import BadRow
+    from app.replay.ticks import RecordedTicks
+
+_notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+_PLAIN_WIDTH = 120
+
+
+def replay(
+    source: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="A folder of 'panda record', or tick files. Default: the topic 'ticks'."
+        ),
+    ] = None,
+    strategies: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Strategies in YAML. Default: those of the database."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only this one: its id, or how it begins; repeatable."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of all of them; repeatable."),
+    ] = None,
+    column: ColumnOption = None,
+    time_format: TimeFormatOption = TimeFormat.ISO,
+    timezone: TimezoneOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write signals, orders, executions there, in Parquet."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run strategies on recorded ticks: a backtest by the very code that trades.
+
+    Runner, validators, risk, router and paper broker are those of the workers. Nothing on the
+    broker or in the database is changed. Ctrl-C ends it with what there is so far.
+    """
+    from app.bootstrap.replay import wired_replay
+    from app.cli.replay_view import ReplayReport
+    from app.replay.output import open_output
+    from app.replay.tally import Tally
+
+    settings = load_settings()
+    configs = _strategies(settings, strategies, strategy or [], set_ or [])
+    ticks = _source(settings, source or [], column or [], time_format, timezone)
+    tally = Tally()
+    with ExitStack() as stack:
+        files = [] if output is None else [stack.enter_context(open_output(output))]
+        wired = stack.enter_context(wired_replay(settings, ticks, configs, [tally, *files]))
+        for status in wired.observer.stopped:
+            _notices.print(f"strategy {status.strategy_id} does not run: {status.reason}")
+        show = stack.enter_context(counting(_notices, "ticks", ticks.count))
+        received = stack.enter_context(stop_on_signals(lambda: None))
+        result = wired.replay.run(stopped=lambda: bool(received), on_progress=show)
+    report = ReplayReport(
+        source=ticks.name, configs=wired.configs, result=result, tally=tally, seen=wired.observer
+    )
+    if as_json:
+        typer.echo(json.dumps(report.as_object()))
+    else:
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else max(console.width, _PLAIN_WIDTH)
+        report.show(console)
+    if received:
+        raise typer.Exit(128 + received[0])
+
+
+def _strategies(
+    settings: Settings, file: Path | None, ids: Sequence[str], assignments: Sequence[str]
+) -> "Sequence[StrategyConfig]":
+    from app.bootstrap.replay import strategies_in_database, strategies_in_file, with_parameters
+
+    found = strategies_in_database(settings) if file is None else strategies_in_file(settings, file)
+    if ids:
+        for wanted in ids:
+            if not any(config.strategy_id.startswith(wanted) for config in found):
+                raise ConfigurationError(f"--strategy {wanted}: no enabled strategy begins so")
+        found = [c for c in found if any(c.strategy_id.startswith(wanted) for wanted in ids)]
+    if not found:
+        where = "the database has no enabled strategy" if file is None else f"{file} enables none"
+        raise ConfigurationError(
+            f"{where}: name a file of them with --strategies, or see 'panda strategies seed'"
+        )
+    parameters = parameters_of(None, list(assignments), option="--set")
+    return with_parameters(settings, found, parameters) if parameters else found
+
+
+def _source(
+    settings: Settings,
+    paths: Sequence[Path],
+    columns: Sequence[str],
+    time_format: TimeFormat,
+    timezone: str | None,
+) -> "RecordedTicks":
+    from app.bootstrap.replay import file_ticks, recorded_ticks, topic_ticks
+
+    folders = [path for path in paths if path.is_dir()]
+    if not folders and paths:
+        return file_ticks(open_tick_files(paths, columns, time_format, timezone), _refuse)
+    if columns or timezone or time_format is not TimeFormat.ISO:
+        raise ConfigurationError("--column, --time-format and --timezone are for tick files")
+    if not paths:
+        return topic_ticks(settings)
+    if len(paths) > 1:
+        raise ConfigurationError(f"replay {folders[0]} alone: one recording, or tick files")
+    return recorded_ticks(settings, paths[0])
+
+
+def _refuse(bad: "BadRow") -> None:
+    raise BadInputError(
+        f"{bad}. Nothing behind it was replayed; 'panda publish --on-error skip --rejects FILE' "
+        "sorts such rows out"
+    )

@@ -1,0 +1,146 @@
+"""What ``panda replay`` says at the end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from app.domain.config import StrategyConfig
+from app.domain.money import plain
+from app.domain.timestamps import from_micros, iso_utc
+from app.replay.replay import ReplayResult
+from app.replay.tally import StrategyTally, Tally
+
+if TYPE_CHECKING:
+    from app.bootstrap.replay import Observer
+
+_SHOWN_DIGITS = 16
+_SIGNALS = ("BUY", "SELL", "HOLD")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """A run, for people and for programs."""
+
+    source: str
+    configs: Sequence[StrategyConfig]
+    result: ReplayResult
+    tally: Tally
+    seen: "Observer"
+
+    def as_object(self) -> Mapping[str, Any]:
+        """What ``--json`` prints."""
+        result, tally = self.result, self.tally
+        return {
+            "source": self.source,
+            "outcome": "complete" if result.is_complete else "partial",
+            "ticks": result.ticks,
+            "instruments": tally.instruments,
+            "first_event_time": _time(tally.first_us),
+            "last_event_time": _time(tally.last_us),
+            "unusable_records": dict(sorted(tally.unusable.items())),
+            "irregular_ticks": dict(sorted(self.seen.irregular.items())),
+            "strategies": [self._strategy(config) for config in self.configs],
+            "rejections": dict(sorted(tally.rejections.items())),
+            "stopped": [
+                {
+                    "strategy_id": str(status.strategy_id),
+                    "instrument_token": status.instrument_token,
+                    "reason": status.reason,
+                }
+                for status in self.seen.stopped
+            ],
+            "fingerprint": {
+                "whole": result.fingerprint.whole,
+                "ticks": result.fingerprint.ticks,
+                "configuration": result.fingerprint.configuration,
+                "signals": result.fingerprint.signals,
+                "executions": result.fingerprint.executions,
+            },
+            "seconds": round(result.seconds, 3),
+            "ticks_per_second": round(result.ticks_per_second),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        result, tally = self.result, self.tally
+        outcome = "complete" if result.is_complete else "PARTIAL: stopped before the end"
+        console.print(
+            f"{outcome}: {result.ticks:,} ticks of {tally.instruments:,} instruments from "
+            f"{self.source} in {result.seconds:.1f} s ({result.ticks_per_second:,.0f} a second)",
+            soft_wrap=True,
+        )
+        if tally.first_us is not None:
+            console.print(f"event times: {_time(tally.first_us)} to {_time(tally.last_us)}")
+        console.print(self._table())
+        for name, counted in (
+            ("rejections", tally.rejections),
+            ("records that are no ticks", tally.unusable),
+            ("irregular ticks", self.seen.irregular),
+            ("ticks on which strategies failed", self.seen.failures),
+        ):
+            if counted:
+                listed = ", ".join(f"{count:,} {what}" for what, count in sorted(counted.items()))
+                console.print(f"{name}: {listed}", soft_wrap=True)
+        for status in self.seen.stopped:
+            where = "" if status.instrument_token is None else f" on {status.instrument_token}"
+            console.print(
+                f"strategy {status.strategy_id}{where} stopped: {status.reason}",
+                markup=False,
+                soft_wrap=True,
+            )
+        parts = result.fingerprint
+        console.print(
+            f"fingerprint {parts.whole[:_SHOWN_DIGITS]} "
+            f"(ticks {parts.ticks[:_SHOWN_DIGITS]}, "
+            f"configuration {parts.configuration[:_SHOWN_DIGITS]}, "
+            f"signals {parts.signals[:_SHOWN_DIGITS]}, "
+            f"executions {parts.executions[:_SHOWN_DIGITS]})",
+            soft_wrap=True,
+        )
+
+    def _table(self) -> Table:
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("strategy")
+        table.add_column("type")
+        for name in ("BUY", "SELL", "HOLD", "orders", "fills", "notional", "profit"):
+            table.add_column(name, justify="right")
+        for config in self.configs:
+            said = self._of(config)
+            table.add_row(
+                config.strategy_id[:8],
+                config.strategy_type,
+                *(f"{said.signals[name]:,}" for name in _SIGNALS),
+                f"{said.orders:,}",
+                f"{said.fills:,}",
+                f"{said.notional:,.2f}",
+                f"{said.profit(self.tally.prices):,.2f}",
+            )
+        return table
+
+    def _of(self, config: StrategyConfig) -> StrategyTally:
+        return self.tally.strategies.get(config.strategy_id) or StrategyTally(config.strategy_type)
+
+    def _strategy(self, config: StrategyConfig) -> Mapping[str, Any]:
+        said = self._of(config)
+        return {
+            "id": config.strategy_id,
+            "strategy_type": config.strategy_type,
+            "version": config.version,
+            "digest": config.digest,
+            "parameters": dict(config.parameters),
+            "instruments": list(config.instruments),
+            "signals": {name: said.signals[name] for name in _SIGNALS},
+            "orders": said.orders,
+            "fills": said.fills,
+            "notional": plain(said.notional),
+            "profit_before_fees": plain(said.profit(self.tally.prices)),
+            "positions": {str(token): n for token, n in sorted(said.positions.items()) if n},
+        }
+
+
+def _time(micros: int | None) -> str | None:
+    return None if micros is None else iso_utc(from_micros(micros))

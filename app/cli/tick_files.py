@@ -1,0 +1,55 @@
+"""The options of commands that read tick files."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from app.domain.errors import ConfigurationError
+from app.domain.timestamps import to_micros
+from app.ingest.times import TimeFormat
+from app.wire.values import DAY_US
+
+if TYPE_CHECKING:
+    from app.ingest.source import FileSource
+
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=NAME", help="The column that holds a field of the ticks."),
+]
+TimeFormatOption = Annotated[
+    TimeFormat, typer.Option(help="Event times: ISO 8601, or s, ms, us since 1970.")
+]
+TimezoneOption = Annotated[
+    str | None,
+    typer.Option(metavar="ZONE", help="Where event times without a zone are from."),
+]
+
+
+def open_tick_files(
+    files: Sequence[Path], columns: Sequence[str], time_format: TimeFormat, timezone: str | None
+) -> "list[FileSource]":
+    """The files as sources of ticks.
+
+    Raises:
+        ConfigurationError: an option cannot be used.
+        UnreadableSourceError: a file cannot be.
+    """
+    from app.ingest.columns import Columns
+    from app.ingest.opening import Reading, open_source
+
+    try:
+        zone = None if timezone is None else ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigurationError(f"--timezone {timezone}: there is no such zone") from error
+    reading = Reading(
+        columns=Columns.parse(columns),
+        time_format=time_format,
+        timezone=zone,
+        # Readers of the topic refuse what claims to come from further ahead.
+        latest_us=to_micros(datetime.now(UTC)) + DAY_US,
+    )
+    return [open_source(path, reading) for path in files]

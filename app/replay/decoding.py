@@ -1,0 +1,46 @@
+"""Records of ``ticks`` as the runner reads them: what it would not take is not a tick here."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.domain.market import MarketTick
+from app.replay.ticks import Refuse, TickColumns, Unusable
+from app.wire.errors import KeyMismatchError, WireError
+
+
+class TickDecoder(Protocol):
+    """Reads the values of ``ticks``, many at a time."""
+
+    def decode_many(
+        self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /
+    ) -> Sequence[MarketTick | WireError]:
+        """The tick in each value, or what is wrong with it."""
+        ...
+
+
+def decode(
+    decoder: TickDecoder,
+    partition: int,
+    *,
+    offsets: Sequence[int],
+    timestamps_ms: Sequence[int],
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    refuse: Refuse,
+) -> TickColumns:
+    """The ticks among some records of one partition, which are given field by field."""
+    kept: list[int] = []
+    ticks: list[MarketTick] = []
+    outcomes = decoder.decode_many(values, timestamps_ms)
+    for offset, key, outcome in zip(offsets, keys, outcomes, strict=True):
+        if isinstance(outcome, MarketTick):
+            own = b"%d" % outcome.instrument_token
+            if key == own:
+                kept.append(offset)
+                ticks.append(outcome)
+                continue
+            error: WireError = KeyMismatchError(key, own)
+        else:
+            error = outcome
+        refuse(Unusable(partition=partition, offset=offset, code=error.code, reason=str(error)))
+    return TickColumns.of(partition, kept, ticks)

@@ -1,0 +1,90 @@
+"""What a replay read, ran and said, in a few hashes: equal hashes, equal replay.
+
+Hashes are BLAKE2b-256 in hex. None of them depends on how ticks are cut into pieces, on the order
+of partitions against one another, or on the time it took.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.domain.config import StrategyConfig
+from app.replay.ticks import TickColumns
+
+_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """The hashes of one replay."""
+
+    ticks: str
+    """Of every tick: offset, the fields of ``MarketTick``, partition by partition."""
+    configuration: str
+    """Of the strategy versions and of the settings that decide what becomes of ticks."""
+    signals: str
+    """Of key and value of the records on ``signals``, by partition and offset of their ticks."""
+    executions: str
+    """The same of the records on ``executions``, fills among them."""
+
+    @property
+    def whole(self) -> str:
+        """Of the others."""
+        parts = (self.ticks, self.configuration, self.signals, self.executions)
+        return _digest("|".join(parts).encode())
+
+
+class RecordHash:
+    """Hashes the records of one kind, each partition of ``ticks`` on its own."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[int, hashlib.blake2b] = {}
+
+    def add(self, partition: int, data: bytes) -> None:
+        """Go on with ``data`` of a partition."""
+        found = self._hashes.get(partition)
+        if found is None:
+            found = self._hashes[partition] = hashlib.blake2b(digest_size=_BYTES)
+        found.update(data)
+
+    def add_record(self, partition: int, key: bytes, value: bytes) -> None:
+        """Go on with a record, so that no two sequences of records give the same bytes."""
+        self.add(partition, b"%d:%d:%b%b" % (len(key), len(value), key, value))
+
+    def hexdigest(self) -> str:
+        """The hash of all partitions that have anything."""
+        parts = (f"{number}:{self._hashes[number].hexdigest()}" for number in sorted(self._hashes))
+        return _digest("|".join(parts).encode())
+
+
+class TickHash(RecordHash):
+    """Hashes ticks."""
+
+    def add_columns(self, columns: TickColumns) -> None:
+        """Go on with ``columns``."""
+        rows = np.vstack((columns.offsets, columns.fields)).T
+        self.add(columns.partition, np.ascontiguousarray(rows, "<i8").tobytes())
+
+
+def configuration_hash(
+    configs: Iterable[StrategyConfig], settings: Mapping[str, str | int | None]
+) -> str:
+    """The hash of what runs, and of what decides beside it."""
+    strategies = [
+        {
+            "id": config.strategy_id,
+            "version": config.version,
+            "digest": config.digest,
+            "instruments": config.instruments,
+        }
+        for config in configs
+    ]
+    decides = {"strategies": strategies, "settings": dict(settings)}
+    return _digest(json.dumps(decides, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=_BYTES).hexdigest()

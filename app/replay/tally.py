@@ -1,0 +1,113 @@
+"""Counts what happens in a replay, and books fills, by strategy."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+
+from app.domain.market import MarketTick
+from app.domain.money import from_raw
+from app.domain.signals import TradingSignal
+from app.domain.trading import ExecutionReport, Order, Rejection
+from app.replay.ticks import TickColumns, Unusable
+
+_TOKEN = MarketTick._fields.index("instrument_token")
+_TIME = MarketTick._fields.index("event_time_us")
+_PRICE = MarketTick._fields.index("price_raw")
+
+
+@dataclass(slots=True)
+class StrategyTally:
+    """Of one strategy."""
+
+    strategy_type: str
+    signals: Counter[str] = field(default_factory=Counter[str])
+    """By signal type."""
+    orders: int = 0
+    fills: int = 0
+    notional: Decimal = Decimal(0)
+    """Quantity times price of all fills, in the instruments' currency."""
+    cash: Decimal = Decimal(0)
+    """What sales brought less what purchases cost."""
+    positions: dict[int, int] = field(default_factory=dict[int, int])
+    """Units by instrument, negative when short."""
+
+    def book(self, report: ExecutionReport) -> None:
+        """Take a fill."""
+        price = report.last_price or Decimal(0)
+        self.fills += 1
+        self.notional += report.last_quantity * price
+        self.cash -= report.signed_quantity * price
+        token = report.instrument_token
+        self.positions[token] = self.positions.get(token, 0) + report.signed_quantity
+
+    def profit(self, prices: dict[int, Decimal]) -> Decimal:
+        """Profit and loss before fees, open positions at ``prices``."""
+        held = (prices[token] * units for token, units in self.positions.items() if units)
+        return self.cash + sum(held, Decimal(0))
+
+
+class Tally:
+    """A ``ReplayListener``."""
+
+    def __init__(self) -> None:
+        self.strategies: dict[str, StrategyTally] = {}
+        """By strategy id, in the order in which they first said something."""
+        self.rejections: Counter[str] = Counter()
+        """By code."""
+        self.unusable: Counter[str] = Counter()
+        """Records that are no ticks, by code."""
+        self.first_us: int | None = None
+        """Earliest event time, microseconds since the epoch."""
+        self.last_us: int | None = None
+        """Latest event time."""
+        self._prices: dict[int, int] = {}
+
+    @property
+    def prices(self) -> dict[int, Decimal]:
+        """The last price of every instrument."""
+        return {token: from_raw(raw) for token, raw in self._prices.items()}
+
+    @property
+    def instruments(self) -> int:
+        """How many there were ticks of."""
+        return len(self._prices)
+
+    def ticks(self, columns: TickColumns, /) -> None:
+        """Take note of times and last prices."""
+        times = columns.fields[_TIME]
+        first, last = int(times.min()), int(times.max())
+        self.first_us = first if self.first_us is None else min(self.first_us, first)
+        self.last_us = last if self.last_us is None else max(self.last_us, last)
+        # The last tick of every instrument is the first one seen from behind.
+        tokens, at = np.unique(columns.fields[_TOKEN][::-1], return_index=True)
+        prices = columns.fields[_PRICE][::-1][at]
+        self._prices.update(zip(tokens.tolist(), prices.tolist(), strict=True))
+
+    def unusable_record(self, record: Unusable, /) -> None:
+        """Count a record."""
+        self.unusable[record.code] += 1
+
+    def signal(self, signal: TradingSignal, /) -> None:
+        """Count a signal."""
+        self._of(signal).signals[signal.signal_type.value] += 1
+
+    def rejection(self, rejection: Rejection, /) -> None:
+        """Count a refusal."""
+        self.rejections[rejection.code.value] += 1
+
+    def order(self, order: Order, /) -> None:
+        """Count an order."""
+        self._of(order).orders += 1
+
+    def execution(self, report: ExecutionReport, /) -> None:
+        """Book a fill."""
+        if report.last_quantity:
+            self._of(report).book(report)
+
+    def _of(self, event: TradingSignal | Order | ExecutionReport) -> StrategyTally:
+        found = self.strategies.get(event.strategy_id)
+        if found is None:
+            found = self.strategies[event.strategy_id] = StrategyTally(event.strategy_type)
+        return found

@@ -1,0 +1,65 @@
+"""The ticks that a topic holds when the replay begins; nothing is committed, no group joined."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from app.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
+from app.kafka.reading import Ends, batches
+from app.replay.decoding import TickDecoder, decode
+from app.replay.ticks import Refuse, TickColumns
+
+_CLIENT = {
+    "fetch.min.bytes": 100_000,
+    "fetch.wait.max.ms": 20,
+    "queued.max.messages.kbytes": 16_384,  # per partition: memory does not grow with the topic
+}
+
+
+class TopicTicks:
+    """A topic of a broker, from its first record to its last.
+
+    Raises:
+        KafkaError: no such topic, or the broker does not answer.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, decoder: TickDecoder) -> None:
+        self._servers = bootstrap_servers
+        self._topic = topic
+        self._decoder = decoder
+        admin = connect(bootstrap_servers)
+        self.name = f"topic {topic}"
+        self.topic_id = topic_ids(admin, [topic])[topic]
+        self._starts: Mapping[Partition, int] = start_offsets(admin, [topic])
+        self._ends: Mapping[Partition, int] = end_offsets(admin, [topic])
+        self.partitions: Sequence[int] = sorted(number for _, number in self._starts)
+
+    @property
+    def count(self) -> int:
+        """How many records there are, or were before compaction."""
+        return sum(self._ends.values()) - sum(self._starts.values())
+
+    def read(self, partition: int, refuse: Refuse, /) -> Iterator[TickColumns]:
+        """The ticks of a partition.
+
+        Raises:
+            KafkaError: they cannot be read, or are not kept any more.
+        """
+        where = (self._topic, partition)
+        start, end = self._starts[where], self._ends[where]
+        if start >= end:
+            return
+        for messages in batches(
+            self._servers, {where: start}, Ends({where: end}), client_config=_CLIENT
+        ):
+            if not messages:
+                continue
+            columns = decode(
+                self._decoder,
+                partition,
+                offsets=[message.offset() or 0 for message in messages],
+                timestamps_ms=[message.timestamp()[1] for message in messages],
+                keys=[message.key() for message in messages],
+                values=[message.value() for message in messages],
+                refuse=refuse,
+            )
+            if len(columns):
+                yield columns

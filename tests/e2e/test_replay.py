@@ -1,0 +1,162 @@
+"""What ran live is recorded, replayed from the topic and from the recording, and is the same."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyarrow.parquet as pq
+import pytest
+from confluent_kafka import TopicPartition
+
+from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.ingest.opening import Reading, open_source
+from app.kafka.admin import connect, end_offsets, topics_with_prefix
+from app.kafka.groups import committed_offsets
+from app.replay.fingerprint import RecordHash
+from tests.support.system import System
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+IBM, SPY = 1001, 1002
+
+
+def strategies() -> list[StrategyConfig]:
+    crossing = {"period": 14, "trigger": "cross"}
+    return [
+        StrategyConfig(
+            id=UUID(int=1),
+            strategy_type="rules_rsi",
+            instruments=(IBM, SPY),
+            parameters=crossing,
+            active_brokers=("paper",),
+        ),
+        StrategyConfig(
+            id=UUID(int=2),
+            strategy_type="hybrid_ml_rsi_filter",
+            instruments=(IBM, SPY),
+            active_brokers=(),
+        ),
+        StrategyConfig(
+            id=UUID(int=3),
+            strategy_type="ml_momentum",
+            instruments=(IBM,),
+            active_brokers=("paper",),
+        ),
+    ]
+
+
+def run(system: System, *arguments: str) -> Mapping[str, Any]:
+    done = system.panda(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def traces(system: System) -> Mapping[str, object]:
+    """What a replay has to leave as it is: commits, topics, the database."""
+    prefix, servers = system.settings.topic_prefix, system.bootstrap_servers
+    admin = connect(servers)
+    topics = topics_with_prefix(admin, prefix)
+    groups = {
+        program: committed_offsets(servers, f"{prefix}panda-{program}", topics)
+        for program in ("runner", "risk", "router")
+    }
+    assert all(groups.values())
+    with system.repository() as repository:
+        return {"ends": end_offsets(admin, topics), "groups": groups, "rows": repository.list()}
+
+
+def live_signals(system: System) -> str:
+    """The hash of what is on ``signals``, redelivered ones removed."""
+    seen: dict[str, Any] = {}
+    for message in system.raw("signals"):
+        signal = system.codecs.signals.decode(message.value())
+        seen.setdefault(signal.signal_id, (signal.tick_partition, signal.tick_offset, message))
+    found = RecordHash()
+    for partition, _, message in sorted(seen.values(), key=lambda at: at[:2]):
+        found.add_record(partition, message.key(), message.value())
+    return found.hexdigest()
+
+
+def live_executions(system: System) -> set[tuple[object, ...]]:
+    return {
+        (e.execution_id, e.status.name, e.last_price, e.event_time, e.strategy_id)
+        for e in system.values("executions")
+    }
+
+
+def test_a_replay_says_what_was_said_live_and_touches_nothing(
+    system: System, ibm_trades: Path, tmp_path: Path
+) -> None:
+    system.add(*strategies())
+    published = system.publish_file(ibm_trades)
+    published += system.publish(spy_like(ibm_trades))
+    system.start("runner", "risk", "router")
+    system.wait_until_settled(published)
+    for worker in system.workers:
+        assert worker.stop() == 0
+    before = traces(system)
+
+    folder, said = tmp_path / "recording", tmp_path / "said"
+    assert run(system, "record", str(folder))["records"] == published
+    assert run(system, "record", str(folder))["records"] == 0
+    from_topic = run(system, "replay", "--output", str(said))
+    from_recording = run(system, "replay", str(folder))
+
+    assert from_topic["outcome"] == from_recording["outcome"] == "complete"
+    assert from_topic["ticks"] == published
+    assert from_topic["fingerprint"] == from_recording["fingerprint"]
+    assert from_topic["fingerprint"]["signals"] == live_signals(system)
+    executions = pq.read_table(said / "executions.parquet").to_pylist()
+    replayed = {
+        (e["execution_id"], e["status"], e["last_price"], e["event_time"], e["strategy_id"])
+        for e in executions
+    }
+    assert len(replayed) == len(executions) > 100
+    assert replayed == live_executions(system)
+    assert traces(system) == before
+
+
+def spy_like(ibm_trades: Path) -> list[MarketTick]:
+    """The same trades as another instrument, at other prices, so in another partition."""
+    return [
+        row.tick._replace(instrument_token=SPY, price_raw=row.tick.price_raw - 10**9)
+        for row in open_source(ibm_trades, Reading())
+    ]
+
+
+def test_a_recording_goes_on_with_what_came_since(system: System, tmp_path: Path) -> None:
+    system.add(strategies()[0])
+    ticks = [MarketTick(IBM, 1_700_000_000_000_000 + n, 10**10 + n, 1, n) for n in range(3_000)]
+    folder = tmp_path / "recording"
+    system.publish(ticks[:1_000])
+    assert run(system, "record", str(folder))["records"] == 1_000
+    system.publish(ticks[1_000:])
+    system.send("ticks", b"no tick at all", key=b"1001")
+    assert run(system, "record", str(folder))["records"] == 2_001
+
+    from_topic, from_recording = run(system, "replay"), run(system, "replay", str(folder))
+    assert from_recording["ticks"] == 3_000
+    assert from_recording["unusable_records"] == {"WRONG_MAGIC_BYTE": 1}
+    assert from_recording["fingerprint"] == from_topic["fingerprint"]
+
+
+def test_what_the_topic_no_longer_keeps_is_not_passed_over(system: System, tmp_path: Path) -> None:
+    ticks = [MarketTick(IBM, 1_700_000_000_000_000 + n, 10**10, 1, n) for n in range(10)]
+    system.publish(ticks)
+    folder = tmp_path / "recording"
+    run(system, "record", str(folder))
+    system.publish(ticks)
+    (partition,) = {record.partition for record in system.records("ticks")}
+    topic = system.settings.topic("ticks")
+    admin = connect(system.bootstrap_servers)
+    for answer in admin.delete_records([TopicPartition(topic, partition, 15)]).values():
+        answer.result()
+
+    done = system.panda("record", str(folder))
+    assert done.returncode == 6
+    assert "ends before offset 10" in done.stderr
+    assert "begins at 15 by now" in done.stderr

@@ -1,0 +1,141 @@
+"""``panda replay`` on files, as a person calls it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli.main import app
+from app.domain.errors import BadInputError, ConfigurationError
+
+STRATEGIES = """\
+strategies:
+  - id: 11111111-0000-0000-0000-000000000000
+    strategy_type: rules_rsi
+    instruments: [1001]
+    parameters: {period: 3}
+  - id: 22222222-0000-0000-0000-000000000000
+    strategy_type: rules_rsi
+    instruments: [1001]
+    parameters: {period: 5}
+    active_brokers: []
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANDA_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("PANDA_KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.delenv("PANDA_DATABASE_URL", raising=False)
+    (tmp_path / "s.yaml").write_text(STRATEGIES)
+    rows = [f"1001,2026-01-05T09:15:{n:02}Z,{100 + n}" for n in range(20)]
+    lines = ["instrument_token,event_time,last_price", *rows]
+    (tmp_path / "ticks.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def panda(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["replay", *arguments])
+
+
+def facts(*arguments: str) -> dict[str, Any]:
+    done = panda(*arguments, "--json")
+    assert done.exit_code == 0, done.exception
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_file_of_ticks_is_replayed_through_a_file_of_strategies() -> None:
+    found = facts("ticks.csv", "--strategies", "s.yaml")
+    assert (found["outcome"], found["ticks"], found["instruments"]) == ("complete", 20, 1)
+    first, second = found["strategies"]
+    assert first["signals"] == {"BUY": 0, "SELL": 17, "HOLD": 0}  # a price that only rises
+    assert (first["orders"], first["fills"], first["positions"]) == (17, 17, {"1001": -17})
+    assert first["notional"] == str(sum(range(103, 120)))
+    assert first["profit_before_fees"] == str(sum(range(103, 120)) - 17 * 119)
+    assert (sum(second["signals"].values()), second["orders"]) == (15, 0)
+    assert found["first_event_time"] == "2026-01-05T09:15:00Z"
+
+
+def test_the_same_again_has_the_same_fingerprint() -> None:
+    one, other = (facts("ticks.csv", "--strategies", "s.yaml")["fingerprint"] for _ in range(2))
+    assert one == other
+
+
+def test_parameters_can_be_set_for_one_run() -> None:
+    found = facts("ticks.csv", "--strategies", "s.yaml", "--set", "period=10")
+    assert [s["parameters"]["period"] for s in found["strategies"]] == [10, 10]
+    assert [s["signals"]["SELL"] for s in found["strategies"]] == [10, 10]
+
+
+def test_strategies_can_be_chosen() -> None:
+    found = facts("ticks.csv", "--strategies", "s.yaml", "--strategy", "2222")
+    assert [s["id"][:4] for s in found["strategies"]] == ["2222"]
+
+
+def test_people_get_a_table_and_the_fingerprint() -> None:
+    done = panda("ticks.csv", "--strategies", "s.yaml")
+    assert done.exit_code == 0
+    assert "complete: 20 ticks of 1 instruments from ticks.csv" in done.stdout
+    assert "11111111" in done.stdout
+    assert "fingerprint " in done.stdout
+
+
+def test_what_was_said_can_be_kept(folder: Path) -> None:
+    facts("ticks.csv", "--strategies", "s.yaml", "--output", "out")
+    signals = pq.read_table(folder / "out" / "signals.parquet").to_pylist()
+    orders = pq.read_table(folder / "out" / "orders.parquet").to_pylist()
+    executions = pq.read_table(folder / "out" / "executions.parquet").to_pylist()
+    assert (len(signals), len(orders), len(executions)) == (32, 17, 34)
+    assert {order["signal_id"] for order in orders} <= {signal["signal_id"] for signal in signals}
+    assert executions[1]["status"] == "FILLED"
+    assert executions[1]["last_price"] == orders[0]["reference_price"] == 103
+    assert pq.read_table(folder / "out" / "rejections.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "said"),
+    [
+        (["no.csv", "--strategies", "s.yaml"], BadInputError, "no.csv"),
+        (["ticks.csv", "--strategies", "no.yaml"], ConfigurationError, "no.yaml"),
+        (["ticks.csv", "--strategies", "s.yaml", "--strategy", "33"], ConfigurationError, "33"),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--set", "periods=3"],
+            ConfigurationError,
+            "unknown parameter 'periods'",
+        ),
+        ([".", "--strategies", "s.yaml"], BadInputError, "is no recording"),
+        ([".", "ticks.csv", "--strategies", "s.yaml"], ConfigurationError, "one recording"),
+        ([".", "--timezone", "UTC", "--strategies", "s.yaml"], ConfigurationError, "tick files"),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--output", "."],
+            ConfigurationError,
+            "name a new folder",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(
+    arguments: list[str], kind: type[Exception], said: str
+) -> None:
+    done = panda(*arguments)
+    assert isinstance(done.exception, kind), done.exception
+    assert said in str(done.exception)
+
+
+def test_a_bad_row_is_named_and_nothing_behind_it_is_replayed(folder: Path) -> None:
+    lines = (folder / "ticks.csv").read_text().splitlines()
+    lines[5] = "1001,2026-01-05T09:15:04Z,dear"
+    (folder / "ticks.csv").write_text("\n".join(lines))
+    done = panda("ticks.csv", "--strategies", "s.yaml")
+    assert isinstance(done.exception, BadInputError)
+    assert "ticks.csv, line 6: last_price 'dear'" in str(done.exception)
+
+
+def test_assignments_are_key_and_value() -> None:
+    done = panda("ticks.csv", "--strategies", "s.yaml", "--set", "period")
+    assert done.exit_code == 2
+    assert "--set" in done.output

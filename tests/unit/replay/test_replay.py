@@ -1,0 +1,210 @@
+"""A replay says what the parts that it is made of say on their own, whatever the pieces."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from uuid import UUID
+
+import pytest
+
+from app.bootstrap import build_factory
+from app.bootstrap.replay import NoStrategyError, wired_replay
+from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
+from app.domain.signals import SignalType, TradingSignal
+from app.domain.trading import ExecutionReport, Order, Rejection, RejectionCode
+from app.ingest.synthetic import SyntheticSource
+from app.replay.files import FileTicks
+from app.replay.replay import ReplayResult
+from app.replay.tally import Tally
+from app.replay.ticks import Refuse, TickColumns, Unusable
+from app.runner.runner import StrategyRunner
+from app.settings import Settings
+from tests.unit.fakes.values import START
+
+SETTINGS = Settings(_env_file=None)
+TOKENS = (1001, 1002, 1003)
+RSI = StrategyConfig(
+    id=UUID(int=1), strategy_type="rules_rsi", instruments=TOKENS, parameters={"period": 5}
+)
+MODEL = StrategyConfig(id=UUID(int=2), strategy_type="hybrid_ml_rsi_filter", instruments=TOKENS)
+
+
+class Heard:
+    """A listener that keeps everything."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.unusable: list[Unusable] = []
+        self.signals: list[TradingSignal] = []
+        self.rejections: list[Rejection] = []
+        self.orders: list[Order] = []
+        self.executions: list[ExecutionReport] = []
+
+    def ticks(self, columns: TickColumns, /) -> None:
+        self.read += len(columns)
+
+    def unusable_record(self, record: Unusable, /) -> None:
+        self.unusable.append(record)
+
+    def signal(self, signal: TradingSignal, /) -> None:
+        self.signals.append(signal)
+
+    def rejection(self, rejection: Rejection, /) -> None:
+        self.rejections.append(rejection)
+
+    def order(self, order: Order, /) -> None:
+        self.orders.append(order)
+
+    def execution(self, report: ExecutionReport, /) -> None:
+        self.executions.append(report)
+
+
+class Cut:
+    """Ticks in one partition per instrument, in pieces of some length."""
+
+    name = "cut"
+    topic_id = "T"
+    count = None
+
+    def __init__(self, ticks: Iterable[MarketTick], length: int) -> None:
+        self._by_token: dict[int, list[MarketTick]] = {}
+        for tick in ticks:
+            self._by_token.setdefault(tick.instrument_token, []).append(tick)
+        self._length = length
+        self.partitions = range(len(self._by_token))
+
+    def read(self, partition: int, refuse: Refuse, /) -> Iterator[TickColumns]:
+        ticks = self._by_token[TOKENS[partition]]
+        refuse(Unusable(partition=partition, offset=len(ticks), code="TOO_SHORT", reason="no"))
+        for first, end in pairwise([*range(0, len(ticks), self._length), len(ticks)]):
+            yield TickColumns.of(partition, range(first, end), ticks[first:end])
+
+
+def synthetic(count: int) -> list[MarketTick]:
+    source = SyntheticSource(
+        instruments=TOKENS, ticks=count, seed=3, start=START, ticks_per_second=50
+    )
+    ticks = [row.tick for row in source]
+    return [tick._replace(received_time_us=tick.event_time_us + 500) for tick in ticks]
+
+
+def replayed(
+    source: object, *configs: StrategyConfig, settings: Settings = SETTINGS, **options: object
+) -> tuple[ReplayResult, Heard]:
+    heard = Heard()
+    with wired_replay(settings, source, configs, [heard]) as wired:
+        return wired.replay.run(**options), heard
+
+
+def one_by_one(ticks: Sequence[MarketTick], *configs: StrategyConfig) -> list[TradingSignal]:
+    runner = StrategyRunner(configs=configs, factory=build_factory(SETTINGS))
+    runner.start()
+    partitions = [runner.partition(topic_id="T", partition=n) for n in range(len(TOKENS))]
+    offsets = [0] * len(TOKENS)
+    said: list[TradingSignal] = []
+    for tick in ticks:
+        n = TOKENS.index(tick.instrument_token)
+        said.extend(partitions[n].process(tick, offsets[n]))
+        offsets[n] += 1
+    return said
+
+
+@pytest.mark.parametrize("length", [1, 7, 10_000])
+def test_signals_are_those_of_the_runner_in_the_order_of_arrival(length: int) -> None:
+    ticks = synthetic(3_000)
+    result, heard = replayed(Cut(ticks, length), RSI, MODEL)
+    assert heard.signals == one_by_one(ticks, RSI, MODEL)
+    assert len(heard.signals) > 500
+    assert (result.is_complete, result.ticks, heard.read) == (True, 3_000, 3_000)
+
+
+def test_pieces_leave_no_mark_on_the_fingerprint() -> None:
+    ticks = synthetic(2_000)
+    found = {replayed(Cut(ticks, n), RSI, MODEL)[0].fingerprint.whole for n in (1, 13, 5_000)}
+    assert len(found) == 1
+
+
+def test_other_ticks_strategies_or_settings_are_another_fingerprint() -> None:
+    ticks = synthetic(500)
+    less = Settings(_env_file=None, risk_max_position=3)
+    found = [
+        replayed(Cut(ticks, 100), RSI)[0].fingerprint,
+        replayed(Cut(ticks[:-1], 100), RSI)[0].fingerprint,
+        replayed(Cut(ticks, 100), MODEL)[0].fingerprint,
+        replayed(Cut(ticks, 100), RSI, settings=less)[0].fingerprint,
+    ]
+    assert len({fingerprint.whole for fingerprint in found}) == 4
+    assert found[0].signals == found[3].signals
+    assert found[0].executions != found[3].executions
+
+
+def test_orders_and_fills_follow_from_signals() -> None:
+    _, heard = replayed(Cut(synthetic(1_000), 50), RSI)
+    wanted = [s.signal_id for s in heard.signals if s.signal_type is not SignalType.HOLD]
+    assert [order.signal_id for order in heard.orders] == wanted != []
+    assert [r.status.value for r in heard.executions] == ["ACCEPTED", "FILLED"] * len(wanted)
+
+
+def test_risk_refuses_as_it_does_live() -> None:
+    settings = Settings(_env_file=None, risk_max_position=1)
+    _, heard = replayed(Cut(synthetic(1_000), 50), RSI, settings=settings)
+    assert {r.code for r in heard.rejections} == {RejectionCode.POSITION_EXCEEDS_MAXIMUM}
+    assert len(heard.orders) + len(heard.rejections) == len(heard.signals)
+
+
+def test_signals_without_a_broker_are_no_orders() -> None:
+    quiet = StrategyConfig(
+        id=RSI.id, strategy_type="rules_rsi", instruments=TOKENS, active_brokers=()
+    )
+    _, heard = replayed(Cut(synthetic(500), 50), quiet)
+    assert heard.signals
+    assert not heard.orders
+
+
+def test_what_would_be_sent_to_zerodha_is_filled_on_paper() -> None:
+    live = StrategyConfig(
+        id=RSI.id, strategy_type="rules_rsi", instruments=TOKENS, zerodha_trading_enabled=True
+    )
+    _, heard = replayed(Cut(synthetic(500), 50), live)
+    assert {(r.broker, r.account) for r in heard.executions} == {("zerodha", "zerodha")}
+    assert all(r.venue_order_id and r.venue_order_id.startswith("PAPER") for r in heard.executions)
+
+
+def test_records_that_are_no_ticks_are_told() -> None:
+    _, heard = replayed(Cut(synthetic(100), 50), RSI)
+    assert [record.partition for record in heard.unusable] == [0, 1, 2]
+
+
+def test_it_stops_when_told_to_with_what_there_is() -> None:
+    counts: list[int] = []
+    result, heard = replayed(
+        FileTicks("made up", lambda: synthetic(30_000)),
+        RSI,
+        stopped=lambda: bool(counts),
+        on_progress=counts.append,
+    )
+    assert not result.is_complete
+    assert result.ticks == heard.read == counts[-1] < 30_000
+    assert heard.signals
+
+
+def test_with_no_strategy_that_starts_there_is_no_replay() -> None:
+    unknown = StrategyConfig(id=UUID(int=9), strategy_type="no_such", instruments=(1,))
+    with pytest.raises(NoStrategyError, match="unknown strategy type 'no_such'"):
+        replayed(Cut(synthetic(10), 5), unknown)
+
+
+def test_the_tally_adds_up() -> None:
+    tally = Tally()
+    with wired_replay(SETTINGS, Cut(synthetic(2_000), 64), [RSI], [tally]) as wired:
+        wired.replay.run()
+    (said,) = tally.strategies.values()
+    assert sum(said.signals.values()) == said.orders == said.fills > 0
+    assert tally.instruments == len(TOKENS)
+    assert tally.unusable == {"TOO_SHORT": 3}
+    ticks = synthetic(2_000)
+    last = {tick.instrument_token: tick.last_price for tick in ticks}
+    assert tally.prices == last
+    assert (tally.first_us, tally.last_us) == (ticks[0].event_time_us, ticks[-1].event_time_us)
+    held = sum(units * last[token] for token, units in said.positions.items())
+    assert said.profit(tally.prices) == said.cash + held
