@@ -187,6 +187,7 @@ def wired_replay(
         replay = Replay(
             source=source,
             runner=runner,
+            configs=running,
             trading=_trading(settings),
             codecs=ReplayCodecs(signals=codecs.signals, executions=codecs.executions),
             configuration=configuration_hash(running, _deciding(settings)),
@@ -209,7 +210,7 @@ def _runner(
         telemetry=observer,
         status=observer,
         quarantine_after=settings.quarantine_after,
-        clock=lambda: 0.0,  # nobody listens to how long a tick takes
+        clock=float,  # always 0.0: nobody listens to how long a tick takes
         arrival=arrival_policy(settings),
     )
 

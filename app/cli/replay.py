@@ -63,11 +63,13 @@ def replay(
     from app.cli.replay_view import ReplayReport
     from app.replay.output import open_output
     from app.replay.tally import Tally
+    from app.runner.collector import collect_seldom
 
     settings = load_settings()
     configs = _strategies(settings, strategies, strategy or [], set_ or [])
     ticks = _source(settings, source or [], column or [], time_format, timezone)
     tally = Tally()
+    collect_seldom()
     with ExitStack() as stack:
         files = [] if output is None else [stack.enter_context(open_output(output))]
         wired = stack.enter_context(wired_replay(settings, ticks, configs, [tally, *files]))

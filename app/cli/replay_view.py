@@ -10,6 +10,7 @@ from rich.table import Table
 
 from app.domain.config import StrategyConfig
 from app.domain.money import plain
+from app.domain.signals import SignalType
 from app.domain.timestamps import from_micros, iso_utc
 from app.replay.replay import ReplayResult
 from app.replay.tally import StrategyTally, Tally
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from app.bootstrap.replay import Observer
 
 _SHOWN_DIGITS = 16
-_SIGNALS = ("BUY", "SELL", "HOLD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class ReplayReport:
             table.add_row(
                 config.strategy_id[:8],
                 config.strategy_type,
-                *(f"{said.signals[name]:,}" for name in _SIGNALS),
+                *(f"{said.signals[name]:,}" for name in SignalType),
                 f"{said.orders:,}",
                 f"{said.fills:,}",
                 f"{said.notional:,.2f}",
@@ -133,7 +133,7 @@ class ReplayReport:
             "digest": config.digest,
             "parameters": dict(config.parameters),
             "instruments": list(config.instruments),
-            "signals": {name: said.signals[name] for name in _SIGNALS},
+            "signals": {name.value: said.signals[name] for name in SignalType},
             "orders": said.orders,
             "fills": said.fills,
             "notional": plain(said.notional),

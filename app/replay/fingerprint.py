@@ -37,6 +37,11 @@ class Fingerprint:
         return _digest("|".join(parts).encode())
 
 
+def framed(key: bytes, value: bytes) -> bytes:
+    """A record such that no two sequences of records give the same bytes."""
+    return b"%d:%d:%b%b" % (len(key), len(value), key, value)
+
+
 class RecordHash:
     """Hashes the records of one kind, each partition of ``ticks`` on its own."""
 
@@ -51,8 +56,8 @@ class RecordHash:
         found.update(data)
 
     def add_record(self, partition: int, key: bytes, value: bytes) -> None:
-        """Go on with a record, so that no two sequences of records give the same bytes."""
-        self.add(partition, b"%d:%d:%b%b" % (len(key), len(value), key, value))
+        """Go on with a record."""
+        self.add(partition, framed(key, value))
 
     def hexdigest(self) -> str:
         """The hash of all partitions that have anything."""

@@ -52,10 +52,14 @@ class OutputFolder:
         self._orders = _Log(folder / "orders.parquet", _names(Order))
         self._executions = _Log(folder / "executions.parquet", _names(ExecutionReport))
         self._rejections = _Log(folder / "rejections.parquet", _names(Rejection))
-        self.signal: Callable[[TradingSignal], None] = self._signals.add
         self.order: Callable[[Order], None] = self._orders.add
         self.execution: Callable[[ExecutionReport], None] = self._executions.add
         self.rejection: Callable[[Rejection], None] = self._rejections.add
+
+    def signals(self, signals: Sequence[TradingSignal], /) -> None:
+        """Write them."""
+        for signal in signals:
+            self._signals.add(signal)
 
     def ticks(self, columns: TickColumns, /) -> None:
         """They are on record already."""

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Protocol
 
 import numpy as np
 
+from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
-from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
-from app.replay.merging import Arrivals, Block, arrival_order, blocks
+from app.replay.fingerprint import Fingerprint, RecordHash, TickHash, framed
+from app.replay.merging import Block, arrival_order, blocks
 from app.replay.ticks import RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Trading
 from app.runner.runner import StrategyRunner
@@ -30,8 +32,8 @@ class ReplayListener(Protocol):
     def unusable_record(self, record: Unusable, /) -> None:
         """A record is no tick."""
 
-    def signal(self, signal: TradingSignal, /) -> None:
-        """A strategy said something, and its validator let it pass."""
+    def signals(self, signals: Sequence[TradingSignal], /) -> None:
+        """Strategies said this, and their validators let it pass; what it leads to follows."""
 
     def rejection(self, rejection: Rejection, /) -> None:
         """A signal or an order was refused."""
@@ -73,6 +75,7 @@ class Replay:
     Args:
         source: the ticks.
         runner: started; runs the strategies.
+        configs: these.
         trading: what becomes of signals.
         codecs: of the records.
         configuration: hash of what runs, for the fingerprint.
@@ -85,6 +88,7 @@ class Replay:
         *,
         source: RecordedTicks,
         runner: StrategyRunner,
+        configs: Sequence[StrategyConfig],
         trading: Trading,
         codecs: ReplayCodecs,
         configuration: str,
@@ -93,7 +97,8 @@ class Replay:
     ) -> None:
         self._source = source
         self._trading = trading
-        self._codecs = codecs
+        self._encode = codecs.signals.encode
+        self._encode_execution = codecs.executions.encode
         self._configuration = configuration
         self._listeners = tuple(listeners)
         self._clock = clock
@@ -101,6 +106,7 @@ class Replay:
             number: runner.partition(topic_id=source.topic_id, partition=number)
             for number in source.partitions
         }
+        self._is_trading = any(config.brokers for config in configs)
         self._ticks = 0
         self._tick_hash = TickHash()
         self._signal_hash = RecordHash()
@@ -144,47 +150,59 @@ class Replay:
     def _take(self, block: Block) -> None:
         said: list[Said] = []
         for arrivals in block:
-            said.extend(self._processed(arrivals))
-        for outcomes in _in_order(said, block):
+            said.extend(self._processed(arrivals.columns))
+        outcomes = list(chain.from_iterable(_in_order(said, block)))
+        signals = [outcome for outcome in outcomes if isinstance(outcome, TradingSignal)]
+        for listener in self._listeners:
+            listener.signals(signals)
+        if len(signals) < len(outcomes) or self._is_trading:
             for outcome in outcomes:
                 self._on_outcome(outcome)
 
-    def _processed(self, arrivals: Arrivals) -> Sequence[Said]:
-        columns = arrivals.columns
+    def _processed(self, columns: TickColumns) -> Sequence[Said]:
         for listener in self._listeners:
             listener.ticks(columns)
         self._tick_hash.add_columns(columns)
         self._ticks += len(columns)
-        runner = self._partitions[columns.partition]
-        known = runner.known
-        return runner.process_batch(
-            [
-                (tick, offset, known(tick.instrument_token))
-                for tick, offset in zip(columns.ticks(), columns.offsets.tolist(), strict=True)
-            ]
+        offsets: list[int] = columns.offsets.tolist()
+        said = self._partitions[columns.partition].process_batch(
+            list(zip(columns.ticks(), offsets, repeat(None)))
         )
+        records: list[bytes] = []
+        try:
+            for outcomes in said:
+                for outcome in outcomes:
+                    if isinstance(outcome, TradingSignal):
+                        key = b"%d" % outcome.instrument_token
+                        records.append(framed(key, self._encode(outcome)))
+        except WireError:
+            return self._without_unwritable(said, columns.partition)
+        self._signal_hash.add(columns.partition, b"".join(records))
+        return said
+
+    def _without_unwritable(self, said: Sequence[Said], partition: int) -> Sequence[Said]:
+        """The same with refusals in place of signals that cannot be written."""
+        return [[self._written(outcome, partition) for outcome in some] for some in said]
+
+    def _written(
+        self, outcome: TradingSignal | Rejection, partition: int
+    ) -> TradingSignal | Rejection:
+        if isinstance(outcome, TradingSignal):
+            try:
+                value = self._encode(outcome)
+            except WireError as error:
+                return refusal(outcome, error)
+            self._signal_hash.add_record(partition, b"%d" % outcome.instrument_token, value)
+        return outcome
 
     def _on_outcome(self, outcome: TradingSignal | Rejection) -> None:
         if isinstance(outcome, TradingSignal):
-            try:
-                value = self._codecs.signals.encode(outcome)
-            except WireError as error:
-                outcome = refusal(outcome, error)
-            else:
-                self._on_signal(outcome, value)
-                return
+            if outcome.brokers:
+                for event in self._trading.on_signal(outcome):
+                    self._on_event(event, outcome.tick_partition)
+            return
         for listener in self._listeners:
             listener.rejection(outcome)
-
-    def _on_signal(self, signal: TradingSignal, value: bytes) -> None:
-        partition = signal.tick_partition
-        self._signal_hash.add_record(partition, b"%d" % signal.instrument_token, value)
-        for listener in self._listeners:
-            listener.signal(signal)
-        if not signal.brokers:
-            return
-        for event in self._trading.on_signal(signal):
-            self._on_event(event, partition)
 
     def _on_event(self, event: Order | ExecutionReport | Rejection, partition: int) -> None:
         match event:
@@ -195,7 +213,7 @@ class Replay:
                 self._execution_hash.add_record(
                     partition,
                     b"%d" % event.instrument_token,
-                    self._codecs.executions.encode(event),
+                    self._encode_execution(event),
                 )
                 for listener in self._listeners:
                     listener.execution(event)

@@ -1,20 +1,23 @@
 """Counts what happens in a replay, and books fills, by strategy."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 
 import numpy as np
 
 from app.domain.market import MarketTick
 from app.domain.money import from_raw
-from app.domain.signals import TradingSignal
+from app.domain.signals import SignalType, TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.ticks import TickColumns, Unusable
 
 _TOKEN = MarketTick._fields.index("instrument_token")
 _TIME = MarketTick._fields.index("event_time_us")
 _PRICE = MarketTick._fields.index("price_raw")
+_KIND = attrgetter("strategy_id", "strategy_type", "signal_type")
 
 
 @dataclass(slots=True)
@@ -22,8 +25,7 @@ class StrategyTally:
     """Of one strategy."""
 
     strategy_type: str
-    signals: Counter[str] = field(default_factory=Counter[str])
-    """By signal type."""
+    signals: Counter[SignalType] = field(default_factory=Counter[SignalType])
     orders: int = 0
     fills: int = 0
     notional: Decimal = Decimal(0)
@@ -89,9 +91,10 @@ class Tally:
         """Count a record."""
         self.unusable[record.code] += 1
 
-    def signal(self, signal: TradingSignal, /) -> None:
-        """Count a signal."""
-        self._of(signal).signals[signal.signal_type.value] += 1
+    def signals(self, signals: Sequence[TradingSignal], /) -> None:
+        """Count them."""
+        for (strategy_id, strategy_type, kind), count in Counter(map(_KIND, signals)).items():
+            self._named(strategy_id, strategy_type).signals[kind] += count
 
     def rejection(self, rejection: Rejection, /) -> None:
         """Count a refusal."""
@@ -106,8 +109,11 @@ class Tally:
         if report.last_quantity:
             self._of(report).book(report)
 
-    def _of(self, event: TradingSignal | Order | ExecutionReport) -> StrategyTally:
-        found = self.strategies.get(event.strategy_id)
+    def _of(self, event: Order | ExecutionReport) -> StrategyTally:
+        return self._named(event.strategy_id, event.strategy_type)
+
+    def _named(self, strategy_id: str, strategy_type: str) -> StrategyTally:
+        found = self.strategies.get(strategy_id)
         if found is None:
-            found = self.strategies[event.strategy_id] = StrategyTally(event.strategy_type)
+            found = self.strategies[strategy_id] = StrategyTally(strategy_type)
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -61,7 +62,8 @@ class TickColumns:
 
     def ticks(self) -> list[MarketTick]:
         """The ticks as strategies get them."""
-        return [new_tick(MarketTick, fields) for fields in zip(*self.fields.tolist(), strict=True)]
+        columns: list[list[int]] = self.fields.tolist()
+        return list(map(new_tick, repeat(MarketTick), zip(*columns, strict=True)))
 
     def part(self, start: int, stop: int | None = None) -> "TickColumns":
         """The ticks from ``start`` to before ``stop``."""

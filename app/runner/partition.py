@@ -95,9 +95,14 @@ class Instrument:
         self.last_received_us = tick.received_time_us
 
     def may_be_odd(self, tick: MarketTick) -> bool:
-        """Whether ``tick`` is worth a closer look; many trades share a second."""
-        at, newest = tick.event_time_us, self.newest_us
-        return at < newest or (at == newest and tick.price_raw == self.last_price)
+        """Whether ``tick`` is worth a closer look; many trades share a moment and a price."""
+        at = tick.event_time_us
+        return at < self.newest_us or (
+            at == self.last_time_us
+            and tick.volume_traded == self.last_volume
+            and tick.price_raw == self.last_price
+            and tick.last_traded_quantity == self.last_quantity
+        )
 
     def forget(self) -> None:
         """Stand as if there had been no tick."""

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from app.domain.errors import KafkaError
+from app.runner.collector import making_what_stays
 from app.streaming.checkpointing import Checkpointer
-from app.streaming.collector import making_what_stays
 from app.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from app.streaming.inputs import InputTopics
 from app.streaming.opening import PartitionOpener

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 
 from app.domain.errors import KafkaError
 from app.observability.health import Health
-from app.streaming.collector import collect_seldom
+from app.runner.collector import collect_seldom
 from app.streaming.engine import StreamEngine
 from app.streaming.faust_app import StreamApp, TurnConsumer, build_app
 from app.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe

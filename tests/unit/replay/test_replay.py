@@ -35,7 +35,7 @@ class Heard:
     def __init__(self) -> None:
         self.read = 0
         self.unusable: list[Unusable] = []
-        self.signals: list[TradingSignal] = []
+        self.said: list[TradingSignal] = []
         self.rejections: list[Rejection] = []
         self.orders: list[Order] = []
         self.executions: list[ExecutionReport] = []
@@ -46,8 +46,8 @@ class Heard:
     def unusable_record(self, record: Unusable, /) -> None:
         self.unusable.append(record)
 
-    def signal(self, signal: TradingSignal, /) -> None:
-        self.signals.append(signal)
+    def signals(self, signals: Sequence[TradingSignal], /) -> None:
+        self.said.extend(signals)
 
     def rejection(self, rejection: Rejection, /) -> None:
         self.rejections.append(rejection)
@@ -113,8 +113,8 @@ def one_by_one(ticks: Sequence[MarketTick], *configs: StrategyConfig) -> list[Tr
 def test_signals_are_those_of_the_runner_in_the_order_of_arrival(length: int) -> None:
     ticks = synthetic(3_000)
     result, heard = replayed(Cut(ticks, length), RSI, MODEL)
-    assert heard.signals == one_by_one(ticks, RSI, MODEL)
-    assert len(heard.signals) > 500
+    assert heard.said == one_by_one(ticks, RSI, MODEL)
+    assert len(heard.said) > 500
     assert (result.is_complete, result.ticks, heard.read) == (True, 3_000, 3_000)
 
 
@@ -140,7 +140,7 @@ def test_other_ticks_strategies_or_settings_are_another_fingerprint() -> None:
 
 def test_orders_and_fills_follow_from_signals() -> None:
     _, heard = replayed(Cut(synthetic(1_000), 50), RSI)
-    wanted = [s.signal_id for s in heard.signals if s.signal_type is not SignalType.HOLD]
+    wanted = [s.signal_id for s in heard.said if s.signal_type is not SignalType.HOLD]
     assert [order.signal_id for order in heard.orders] == wanted != []
     assert [r.status.value for r in heard.executions] == ["ACCEPTED", "FILLED"] * len(wanted)
 
@@ -149,7 +149,7 @@ def test_risk_refuses_as_it_does_live() -> None:
     settings = Settings(_env_file=None, risk_max_position=1)
     _, heard = replayed(Cut(synthetic(1_000), 50), RSI, settings=settings)
     assert {r.code for r in heard.rejections} == {RejectionCode.POSITION_EXCEEDS_MAXIMUM}
-    assert len(heard.orders) + len(heard.rejections) == len(heard.signals)
+    assert len(heard.orders) + len(heard.rejections) == len(heard.said)
 
 
 def test_signals_without_a_broker_are_no_orders() -> None:
@@ -157,7 +157,7 @@ def test_signals_without_a_broker_are_no_orders() -> None:
         id=RSI.id, strategy_type="rules_rsi", instruments=TOKENS, active_brokers=()
     )
     _, heard = replayed(Cut(synthetic(500), 50), quiet)
-    assert heard.signals
+    assert heard.said
     assert not heard.orders
 
 
@@ -185,7 +185,7 @@ def test_it_stops_when_told_to_with_what_there_is() -> None:
     )
     assert not result.is_complete
     assert result.ticks == heard.read == counts[-1] < 30_000
-    assert heard.signals
+    assert heard.said
 
 
 def test_with_no_strategy_that_starts_there_is_no_replay() -> None:
