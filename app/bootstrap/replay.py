@@ -210,7 +210,6 @@ def _runner(
         telemetry=observer,
         status=observer,
         quarantine_after=settings.quarantine_after,
-        clock=float,  # always 0.0: nobody listens to how long a tick takes
         arrival=arrival_policy(settings),
     )
 

@@ -6,7 +6,7 @@ of partitions against one another, or on the time it took.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,8 @@ class Fingerprint:
     configuration: str
     """Of the strategy versions and of the settings that decide what becomes of ticks."""
     signals: str
-    """Of key and value of the records on ``signals``, by partition and offset of their ticks."""
+    """Of the values of the records on ``signals``, by partition and offset of their ticks. Their
+    keys follow from them."""
     executions: str
     """The same of the records on ``executions``, fills among them."""
 
@@ -37,41 +38,59 @@ class Fingerprint:
         return _digest("|".join(parts).encode())
 
 
-def framed(key: bytes, value: bytes) -> bytes:
-    """A record such that no two sequences of records give the same bytes."""
-    return b"%d:%d:%b%b" % (len(key), len(value), key, value)
-
-
 class RecordHash:
-    """Hashes the records of one kind, each partition of ``ticks`` on its own."""
+    """Hashes the values of records of one kind, each partition of ``ticks`` on its own."""
+
+    def __init__(self) -> None:
+        self._values = _Hashes()
+        self._lengths = _Hashes()
+
+    def add(self, partition: int, values: Sequence[bytes]) -> None:
+        """Go on with the values of some records."""
+        self._values.add(partition, b"".join(values))
+        # So that no two sequences of records hash alike, wherever one value ends.
+        self._lengths.add(partition, np.fromiter(map(len, values), "<u4", len(values)).tobytes())
+
+    def hexdigest(self) -> str:
+        """The hash of all partitions that have anything."""
+        return _digest(f"{self._values.hexdigest()}|{self._lengths.hexdigest()}".encode())
+
+
+class TickHash:
+    """Hashes ticks, each partition on its own."""
+
+    def __init__(self) -> None:
+        self._rows = _Hashes()
+
+    def add(self, columns: TickColumns) -> None:
+        """Go on with ``columns``."""
+        rows = np.vstack((columns.offsets, columns.fields)).T
+        self._rows.add(columns.partition, np.ascontiguousarray(rows, "<i8").tobytes())
+
+    def hexdigest(self) -> str:
+        """The hash of all partitions that have anything."""
+        return self._rows.hexdigest()
+
+
+class _Hashes:
+    """A hash for each partition."""
 
     def __init__(self) -> None:
         self._hashes: dict[int, hashlib.blake2b] = {}
 
     def add(self, partition: int, data: bytes) -> None:
         """Go on with ``data`` of a partition."""
+        if not data:
+            return
         found = self._hashes.get(partition)
         if found is None:
             found = self._hashes[partition] = hashlib.blake2b(digest_size=_BYTES)
         found.update(data)
 
-    def add_record(self, partition: int, key: bytes, value: bytes) -> None:
-        """Go on with a record."""
-        self.add(partition, framed(key, value))
-
     def hexdigest(self) -> str:
         """The hash of all partitions that have anything."""
         parts = (f"{number}:{self._hashes[number].hexdigest()}" for number in sorted(self._hashes))
         return _digest("|".join(parts).encode())
-
-
-class TickHash(RecordHash):
-    """Hashes ticks."""
-
-    def add_columns(self, columns: TickColumns) -> None:
-        """Go on with ``columns``."""
-        rows = np.vstack((columns.offsets, columns.fields)).T
-        self.add(columns.partition, np.ascontiguousarray(rows, "<i8").tobytes())
 
 
 def configuration_hash(

@@ -11,7 +11,7 @@ import numpy as np
 from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
-from app.replay.fingerprint import Fingerprint, RecordHash, TickHash, framed
+from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.ticks import RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Trading
@@ -152,7 +152,7 @@ class Replay:
         for arrivals in block:
             said.extend(self._processed(arrivals.columns))
         outcomes = list(chain.from_iterable(_in_order(said, block)))
-        signals = [outcome for outcome in outcomes if isinstance(outcome, TradingSignal)]
+        signals = _signals(outcomes)
         for listener in self._listeners:
             listener.signals(signals)
         if len(signals) < len(outcomes) or self._is_trading:
@@ -160,39 +160,30 @@ class Replay:
                 self._on_outcome(outcome)
 
     def _processed(self, columns: TickColumns) -> Sequence[Said]:
+        """What strategies say at each tick, and could be written."""
         for listener in self._listeners:
             listener.ticks(columns)
-        self._tick_hash.add_columns(columns)
+        self._tick_hash.add(columns)
         self._ticks += len(columns)
         offsets: list[int] = columns.offsets.tolist()
         said = self._partitions[columns.partition].process_batch(
             list(zip(columns.ticks(), offsets, repeat(None)))
         )
-        records: list[bytes] = []
         try:
-            for outcomes in said:
-                for outcome in outcomes:
-                    if isinstance(outcome, TradingSignal):
-                        key = b"%d" % outcome.instrument_token
-                        records.append(framed(key, self._encode(outcome)))
+            values = list(map(self._encode, _signals(list(chain.from_iterable(said)))))
         except WireError:
-            return self._without_unwritable(said, columns.partition)
-        self._signal_hash.add(columns.partition, b"".join(records))
+            said = [[self._writable(outcome) for outcome in some] for some in said]
+            values = list(map(self._encode, _signals(list(chain.from_iterable(said)))))
+        self._signal_hash.add(columns.partition, values)
         return said
 
-    def _without_unwritable(self, said: Sequence[Said], partition: int) -> Sequence[Said]:
-        """The same with refusals in place of signals that cannot be written."""
-        return [[self._written(outcome, partition) for outcome in some] for some in said]
-
-    def _written(
-        self, outcome: TradingSignal | Rejection, partition: int
-    ) -> TradingSignal | Rejection:
+    def _writable(self, outcome: TradingSignal | Rejection) -> TradingSignal | Rejection:
+        """``outcome``, or the refusal of a signal that cannot be written."""
         if isinstance(outcome, TradingSignal):
             try:
-                value = self._encode(outcome)
+                self._encode(outcome)
             except WireError as error:
                 return refusal(outcome, error)
-            self._signal_hash.add_record(partition, b"%d" % outcome.instrument_token, value)
         return outcome
 
     def _on_outcome(self, outcome: TradingSignal | Rejection) -> None:
@@ -210,11 +201,7 @@ class Replay:
                 for listener in self._listeners:
                     listener.order(event)
             case ExecutionReport():
-                self._execution_hash.add_record(
-                    partition,
-                    b"%d" % event.instrument_token,
-                    self._encode_execution(event),
-                )
+                self._execution_hash.add(partition, [self._encode_execution(event)])
                 for listener in self._listeners:
                     listener.execution(event)
             case Rejection():
@@ -224,6 +211,11 @@ class Replay:
     def _refuse(self, record: Unusable) -> None:
         for listener in self._listeners:
             listener.unusable_record(record)
+
+
+def _signals(outcomes: Said) -> Sequence[TradingSignal]:
+    """The signals among ``outcomes``."""
+    return [outcome for outcome in outcomes if isinstance(outcome, TradingSignal)]
 
 
 def _in_order(said: Sequence[Said], block: Block) -> Iterator[Said]:

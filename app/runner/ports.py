@@ -20,8 +20,8 @@ class RunnerTelemetry(Protocol):
     def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
         """``load_model`` was called for a strategy, and worked or not."""
 
-    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None]:
-        """What hears how many seconds a strategy of a type took for a tick."""
+    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None] | None:
+        """What hears how many seconds a strategy of a type took for a tick; None: nobody."""
         ...
 
     def signal_emitted(self, signal: TradingSignal, /) -> None:
@@ -60,10 +60,6 @@ class StatusSink(Protocol):
         """Take the newest status of a strategy, or of a strategy on an instrument."""
 
 
-def _ignore(_seconds: float) -> None:
-    """Hear nothing."""
-
-
 class SilentTelemetry:
     """Hears nothing."""
 
@@ -73,9 +69,9 @@ class SilentTelemetry:
     def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
         """Ignore it."""
 
-    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None]:  # noqa: ARG002
-        """Ignore it."""
-        return _ignore
+    def tick_timer(self, strategy_type: str, /) -> Callable[[float], None] | None:  # noqa: ARG002
+        """Nobody listens."""
+        return None
 
     def signal_emitted(self, signal: TradingSignal, /) -> None:
         """Ignore it."""

@@ -59,8 +59,8 @@ class StrategySlot(SlotState):
         """
         if self._is_quarantined:
             return None
-        clock, size, seen = self._clock, self._history_size, self._seen
-        started = clock()
+        took, size, seen = self._took, self._history_size, self._seen
+        started = 0.0 if took is None else self._clock()
         history = buffer.last(min(size, seen)) if size else EMPTY_HISTORY
         if seen == self._mark_at:
             self._mark(offset)
@@ -78,13 +78,14 @@ class StrategySlot(SlotState):
                 self._failed(error, offset)
                 return None
             outcome = Failed(error)
-        seconds = clock() - started
+        seconds = 0.0 if took is None else self._clock() - started
         if batch is not None and (self._unsettled or type(outcome) is InferenceRequest):
             self._unsettled += 1
             return batch.add(
                 Pending(self, tick, offset, seen=seen, outcome=outcome, seconds=seconds)
             )
-        self._took(seconds)
+        if took is not None:
+            took(seconds)
         return self._said(outcome, tick, offset)
 
     def settle(self, pending: Pending, answer: object) -> TradingSignal | Rejection | None:
@@ -99,7 +100,8 @@ class StrategySlot(SlotState):
             if self._failed(outcome.error, pending.offset):
                 self._seen = pending.seen + 1
             return None
-        self._took(pending.seconds + self._clock() - started)
+        if self._took is not None:
+            self._took(pending.seconds + self._clock() - started)
         return self._said(outcome, tick, pending.offset)
 
     def _concluded(self, tick: MarketTick, request: InferenceRequest, answer: object) -> Outcome:

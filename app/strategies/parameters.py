@@ -77,12 +77,12 @@ class RsiParameters(StrategyParameters):
 
     def reason(self, rsi: float, zone: Zone) -> str:
         """What an RSI outside the neutral zone says, such as ``RSI 23.41 below 30``."""
-        below, above = self._beyond
+        below, above = self.beyond
         return f"RSI {rsi:.2f}{below if zone is _BELOW else above}"
 
     @cached_property
-    def _beyond(self) -> tuple[str, str]:
-        """What is said of a value below the neutral zone, and of one above it."""
+    def beyond(self) -> tuple[str, str]:
+        """How ``reason`` ends for a value below the neutral zone, and for one above it."""
         return f" below {plain(self.lower)}", f" above {plain(self.upper)}"
 
 

@@ -7,7 +7,7 @@ from mypy_extensions import mypyc_attr
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.indicators import Zone
 from app.domain.market import MarketTick
-from app.domain.signals import SignalResult, SignalType
+from app.domain.signals import SignalResult, SignalType, new_result
 from app.strategies.parameters import RulesRsiParameters, parameters_of
 from app.strategies.state import StateCodec
 
@@ -25,7 +25,18 @@ class RulesRsi:
     beyond the same one at the tick before; the first RSI there is counts as entered from within.
     """
 
-    __slots__ = ("_codec", "_lower", "_on_entering", "_parameters", "_rsi", "_upper", "_zone")
+    __slots__ = (
+        "_above",
+        "_below",
+        "_codec",
+        "_confidence",
+        "_lower",
+        "_on_entering",
+        "_quantity",
+        "_rsi",
+        "_upper",
+        "_zone",
+    )
 
     @property
     def history_size(self) -> int:
@@ -33,7 +44,8 @@ class RulesRsi:
         return 0
 
     def __init__(self, parameters: RulesRsiParameters) -> None:
-        self._parameters = parameters
+        self._confidence, self._quantity = parameters.confidence, parameters.quantity
+        self._below, self._above = parameters.beyond
         self._codec = StateCodec(STRATEGY_TYPE, parameters)
         self._rsi = parameters.rsi()
         self._lower, self._upper = parameters.levels
@@ -52,12 +64,16 @@ class RulesRsi:
         self._zone = zone
         if zone is _WITHIN or (self._on_entering and zone is before):
             return None
-        return SignalResult(
-            _BUY if zone is _BELOW else _SELL,
-            self._parameters.confidence,
-            self._parameters.quantity,
-            tick.last_price,
-            self._parameters.reason(rsi.value, zone),
+        kind, beyond = (_BUY, self._below) if zone is _BELOW else (_SELL, self._above)
+        return new_result(
+            SignalResult,
+            (
+                kind,
+                self._confidence,
+                self._quantity,
+                tick.last_price,
+                f"RSI {rsi.value:.2f}{beyond}",  # RsiParameters.reason, without the detour
+            ),
         )
 
     def snapshot(self) -> bytes:

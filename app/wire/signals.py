@@ -52,6 +52,8 @@ class SignalCodec:
         self._behind_token = _Part(schema, _TOKEN + 1, LEAD_FIELDS)
         self._symbols = {member: encode_long(at) for at, member in enumerate(SignalType)}
         self._around_token = lru_cache(_KEPT)(self._encode_around_token)
+        self._latest: dict[str, _Around] = {}
+        """By strategy: most signals are of the same objects as the one before."""
         self._kind = lru_cache(_KEPT)(self._encode_kind)
         self._price = lru_cache(_KEPT)(_encode_price)
 
@@ -67,12 +69,34 @@ class SignalCodec:
             return self._records.encode(signal)
 
     def _encode(self, signal: TradingSignal) -> bytes:
-        *_, offset, signal_id, kind, confidence, quantity, price, said, time, tick_price = signal
+        # fmt: off
+        (
+            strategy_id, strategy_type, version, digest, token, brokers, topic_id, partition,
+            offset, signal_id, kind, confidence, quantity, price, said, time, tick_price,
+        ) = signal
+        # fmt: on
         if not EARLIEST_US <= time < _FAR_US:
             raise _UnusualError
         if type(confidence) is not float or type(quantity) is not int:
             raise _UnusualError  # 1, 1.0 and True are one key, and not one record
-        before, behind = self._around_token(signal[:_TOKEN], signal[_TOKEN + 1 : LEAD_FIELDS])
+        latest = self._latest.get(strategy_id)
+        if (
+            latest is not None
+            and latest.model_digest is digest
+            and latest.brokers is brokers
+            and latest.topic_id is topic_id
+            and latest.strategy_type is strategy_type
+            and latest.version == version
+            and latest.partition == partition
+        ):
+            before, behind = latest.before, latest.behind
+        else:
+            before, behind = self._around_token(signal[:_TOKEN], signal[_TOKEN + 1 : LEAD_FIELDS])
+            if len(self._latest) >= _KEPT:
+                self._latest.clear()
+            self._latest[strategy_id] = _Around(
+                strategy_type, version, digest, brokers, topic_id, partition, before, behind
+            )
         identity = signal_id.encode()
         text = b"" if said is None else said.encode()
         at_price = self._price(price)
@@ -80,7 +104,7 @@ class SignalCodec:
         return b"".join(
             (
                 before,
-                encode_long(signal.instrument_token),
+                encode_long(token),
                 behind,
                 encode_long(offset),
                 LAST[len(identity) << 1],
@@ -106,6 +130,30 @@ class SignalCodec:
         if not 0 <= confidence <= 1 or quantity < 0:
             raise _UnusualError
         return self._symbols[kind] + _double(confidence) + encode_long(quantity)
+
+
+class _Around:
+    """What is before and behind the token in signals with these fields."""
+
+    def __init__(
+        self,
+        strategy_type: str,
+        version: int,
+        model_digest: str | None,
+        brokers: tuple[str, ...],
+        topic_id: str,
+        partition: int,
+        before: bytes,
+        behind: bytes,
+    ) -> None:
+        self.strategy_type = strategy_type
+        self.version = version
+        self.model_digest = model_digest
+        self.brokers = brokers
+        self.topic_id = topic_id
+        self.partition = partition
+        self.before = before
+        self.behind = behind
 
 
 class _Part:

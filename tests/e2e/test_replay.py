@@ -77,7 +77,7 @@ def live_signals(system: System) -> str:
         seen.setdefault(signal.signal_id, (signal.tick_partition, signal.tick_offset, message))
     found = RecordHash()
     for partition, _, message in sorted(seen.values(), key=lambda at: at[:2]):
-        found.add_record(partition, message.key(), message.value())
+        found.add(partition, [message.value()])
     return found.hexdigest()
 
 
