@@ -61,7 +61,7 @@ def _adjusted(
     if runs is not None:
         changes["runs"] = runs
     if ticks is not None:
-        changes |= {"ticks": ticks, "scaling_ticks": ticks}
+        changes |= {"ticks": ticks, "scaling_ticks": ticks, "replay_ticks": ticks}
     if seconds is not None:
         timed = (Part.LATENCY, Part.MARKET, Part.RESTART, Part.BACKPRESSURE)
         changes |= dict.fromkeys((f"{part}_seconds" for part in timed), seconds)
@@ -75,7 +75,15 @@ def _cluster_folder() -> Iterator[Path]:
 
 
 def _run(part: Part, session: Session) -> Outcome:
-    from benchmarks.parts import backpressure, latency, market, restart, scaling, throughput
+    from benchmarks.parts import (
+        backpressure,
+        latency,
+        market,
+        replay,
+        restart,
+        scaling,
+        throughput,
+    )
 
     match part:
         case Part.THROUGHPUT:
@@ -90,6 +98,8 @@ def _run(part: Part, session: Session) -> Outcome:
             return restart.run(session)
         case Part.BACKPRESSURE:
             return backpressure.run(session)
+        case Part.REPLAY:
+            return replay.run(session)
 
 
 def _print(part: Part, outcome: Outcome) -> None:

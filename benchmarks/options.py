@@ -20,6 +20,7 @@ class Part(StrEnum):
     MARKET = "market"
     RESTART = "restart"
     BACKPRESSURE = "backpressure"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Options:
     restart_rate: int = 9_000
     restart_seconds: float = 600.0
     restart_states: int = 20_000
+    replay_ticks: int = 500_000
     backpressure_rate: int = 10_000
     backpressure_seconds: float = 600.0
 
@@ -67,4 +69,5 @@ class Options:
             restart_seconds=8.0,
             restart_states=2_000,
             backpressure_seconds=10.0,
+            replay_ticks=50_000,
         )

@@ -52,6 +52,17 @@ FAUST = Program(
     environment="faust",
     arguments=("-m", "benchmarks.peers.faust_agent"),
 )
+NAUTILUS = Program(
+    name="nautilus_trader, signals counted",
+    environment="nautilus",
+    arguments=("-m", "benchmarks.peers.nautilus_engine"),
+)
+NAUTILUS_ORDERS = Program(
+    name="nautilus_trader, every signal traded",
+    environment="nautilus",
+    arguments=("-m", "benchmarks.peers.nautilus_engine"),
+    variant="orders",
+)
 PROGRAMS = (RAW, QUIX, QUIX_STATE, BYTEWAX, FAUST)
 
 

@@ -58,7 +58,7 @@ class ReplayReport:
                 "ticks": result.fingerprint.ticks,
                 "configuration": result.fingerprint.configuration,
                 "signals": result.fingerprint.signals,
-                "executions": result.fingerprint.executions,
+                "fills": result.fingerprint.fills,
             },
             "seconds": round(result.seconds, 3),
             "ticks_per_second": round(result.ticks_per_second),
@@ -98,7 +98,7 @@ class ReplayReport:
             f"(ticks {parts.ticks[:_SHOWN_DIGITS]}, "
             f"configuration {parts.configuration[:_SHOWN_DIGITS]}, "
             f"signals {parts.signals[:_SHOWN_DIGITS]}, "
-            f"executions {parts.executions[:_SHOWN_DIGITS]})",
+            f"fills {parts.fills[:_SHOWN_DIGITS]})",
             soft_wrap=True,
         )
 

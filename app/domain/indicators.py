@@ -5,7 +5,7 @@ import sys
 from array import array
 from decimal import Decimal
 from enum import Enum
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 from mypy_extensions import mypyc_attr
 
@@ -21,7 +21,9 @@ class Zone(Enum):
     ABOVE = "above"
 
 
-_BELOW, _WITHIN, _ABOVE = Zone.BELOW, Zone.WITHIN, Zone.ABOVE
+_BELOW: Final = Zone.BELOW
+_WITHIN: Final = Zone.WITHIN
+_ABOVE: Final = Zone.ABOVE
 
 MAX_PERIOD = 10_000
 """Most changes that a window may hold."""

@@ -3,13 +3,22 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from app.domain.market import MarketTick
 from app.replay.ticks import Refuse, TickColumns, Unusable
 from app.wire.errors import KeyMismatchError, WireError
+from app.wire.tick_batch import TickFields
 
 
 class TickDecoder(Protocol):
     """Reads the values of ``ticks``, many at a time."""
+
+    def decode_columns(
+        self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /
+    ) -> TickFields | None:
+        """Their fields column by column, or None where a value wants a closer look."""
+        ...
 
     def decode_many(
         self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /
@@ -29,6 +38,11 @@ def decode(
     refuse: Refuse,
 ) -> TickColumns:
     """The ticks among some records of one partition, which are given field by field."""
+    columns = decoder.decode_columns(values, timestamps_ms)
+    if columns is not None and keys == [b"%d" % token for token in columns[0].tolist()]:
+        return TickColumns(
+            partition=partition, offsets=np.array(offsets, np.int64), fields=np.stack(columns)
+        )
     kept: list[int] = []
     ticks: list[MarketTick] = []
     outcomes = decoder.decode_many(values, timestamps_ms)

@@ -28,13 +28,13 @@ class Fingerprint:
     signals: str
     """Of the values of the records on ``signals``, by partition and offset of their ticks. Their
     keys follow from them."""
-    executions: str
-    """The same of the records on ``executions``, fills among them."""
+    fills: str
+    """The same of the records on ``executions`` that are fills."""
 
     @property
     def whole(self) -> str:
         """Of the others."""
-        parts = (self.ticks, self.configuration, self.signals, self.executions)
+        parts = (self.ticks, self.configuration, self.signals, self.fills)
         return _digest("|".join(parts).encode())
 
 

@@ -110,7 +110,7 @@ class Replay:
         self._ticks = 0
         self._tick_hash = TickHash()
         self._signal_hash = RecordHash()
-        self._execution_hash = RecordHash()
+        self._fill_hash = RecordHash()
 
     def run(
         self,
@@ -143,7 +143,7 @@ class Replay:
                 ticks=self._tick_hash.hexdigest(),
                 configuration=self._configuration,
                 signals=self._signal_hash.hexdigest(),
-                executions=self._execution_hash.hexdigest(),
+                fills=self._fill_hash.hexdigest(),
             ),
         )
 
@@ -201,7 +201,8 @@ class Replay:
                 for listener in self._listeners:
                     listener.order(event)
             case ExecutionReport():
-                self._execution_hash.add(partition, [self._encode_execution(event)])
+                if event.last_quantity:
+                    self._fill_hash.add(partition, [self._encode_execution(event)])
                 for listener in self._listeners:
                     listener.execution(event)
             case Rejection():

@@ -1,6 +1,7 @@
 """``rules_rsi``: buys when Cutler's RSI is below a threshold, sells when it is above another."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -13,8 +14,12 @@ from app.strategies.state import StateCodec
 
 STRATEGY_TYPE = "rules_rsi"
 
-_BELOW, _WITHIN = Zone.BELOW, Zone.WITHIN
-_BUY, _SELL = SignalType.BUY, SignalType.SELL
+_BELOW: Final = Zone.BELOW
+_WITHIN: Final = Zone.WITHIN
+_BUY: Final = SignalType.BUY
+_SELL: Final = SignalType.SELL
+_NEW_RESULT: Final = new_result
+_RESULT: Final = SignalResult
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -65,8 +70,8 @@ class RulesRsi:
         if zone is _WITHIN or (self._on_entering and zone is before):
             return None
         kind, beyond = (_BUY, self._below) if zone is _BELOW else (_SELL, self._above)
-        return new_result(
-            SignalResult,
+        return _NEW_RESULT(
+            _RESULT,
             (
                 kind,
                 self._confidence,

@@ -1,7 +1,12 @@
-"""One function per rule that a signal must keep: small, pure, and put together in tuples."""
+"""One function per rule that a signal must keep: small, pure, and put together in tuples.
+
+A signal may hold values of any type, so its fields are read as ``Any``: what they are is for the
+rules to find out.
+"""
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any, Final, cast
 
 from app.domain.market import MarketTick
 from app.domain.money import PRICE_SCALE, PriceError, plain, to_raw
@@ -11,35 +16,40 @@ from app.domain.trading import RejectionCode, Violation
 Check = Callable[[SignalResult, MarketTick], Violation | None]
 """What is wrong with a signal at a tick, or None."""
 
-_HOLD = SignalType.HOLD
-_MAX_QUANTITY = 2**63 - 1  # as records hold it
-_MICROS_PER_SECOND = 1_000_000
+_TYPE: Final = SignalType
+_HOLD: Final = SignalType.HOLD
+_DECIMAL: Final = Decimal
+_MAX_QUANTITY: Final = 9_223_372_036_854_775_807  # as records hold it
+_MICROS_PER_SECOND: Final = 1_000_000
 
 
 def known_type(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The type is one of ``SignalType``."""
-    if type(signal.signal_type) is SignalType:
+    said: object = signal[0]
+    if type(said) is _TYPE:
         return None
     return Violation(
         code=RejectionCode.INVALID_SIGNAL_TYPE,
-        reason=f"signal type {signal.signal_type!r} is not one of BUY, SELL, HOLD",
+        reason=f"signal type {said!r} is not one of BUY, SELL, HOLD",
     )
 
 
 def confidence_in_range(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The confidence is a number from 0 to 1."""
-    if 0 <= signal.confidence <= 1:
+    confidence: Any = cast("Any", signal)[1]
+    if 0 <= confidence <= 1:
         return None
     return Violation(
         code=RejectionCode.INVALID_CONFIDENCE,
-        reason=f"confidence {signal.confidence} is not from 0 to 1",
+        reason=f"confidence {confidence} is not from 0 to 1",
     )
 
 
 def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The quantity is a whole number above 0; 0 will do for HOLD, which is never an order."""
-    quantity = signal.quantity
-    least = 0 if signal.signal_type is _HOLD else 1
+    given = cast("Any", signal)
+    quantity: Any = given[2]
+    least = 0 if given[0] is _HOLD else 1
     if type(quantity) is int and least <= quantity <= _MAX_QUANTITY:
         return None
     return Violation(
@@ -50,8 +60,8 @@ def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | No
 
 def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The price is a ``Decimal`` above 0 of at most 8 decimals and 18 digits."""
-    price = signal.price
-    if type(price) is not Decimal:
+    price: Any = cast("Any", signal)[3]
+    if type(price) is not _DECIMAL:
         return _bad_price(f"price {price!r} is no Decimal")
     try:
         raw = to_raw(price)
@@ -65,7 +75,7 @@ def price_near_tick(max_deviation: Decimal) -> Check:
     numerator, denominator = max_deviation.as_integer_ratio()
 
     def check(signal: SignalResult, tick: MarketTick) -> Violation | None:
-        raw, at = to_raw(signal.price), tick.price_raw
+        raw, at = to_raw(cast("Any", signal)[3]), tick.price_raw
         if raw == at or abs(raw - at) * denominator <= numerator * at:
             return None
         return Violation(
@@ -83,7 +93,7 @@ def min_confidence(least: float) -> Check:
     """The confidence is ``least`` or more."""
 
     def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
-        if signal.confidence >= least:
+        if cast("Any", signal).confidence >= least:
             return None
         return Violation(
             code=RejectionCode.CONFIDENCE_TOO_LOW,
@@ -97,7 +107,7 @@ def max_quantity(most: int) -> Check:
     """The quantity is ``most`` or less."""
 
     def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
-        if signal.quantity <= most:
+        if cast("Any", signal).quantity <= most:
             return None
         return Violation(
             code=RejectionCode.QUANTITY_EXCEEDS_MAXIMUM,
@@ -113,7 +123,8 @@ def max_notional(most: Decimal) -> Check:
     limit = numerator * 10**PRICE_SCALE
 
     def check(signal: SignalResult, _tick: MarketTick) -> Violation | None:
-        if signal.quantity * to_raw(signal.price) * denominator <= limit:
+        given = cast("Any", signal)
+        if given.quantity * to_raw(given.price) * denominator <= limit:
             return None
         return Violation(
             code=RejectionCode.NOTIONAL_EXCEEDS_MAXIMUM,

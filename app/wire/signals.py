@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 from app.domain.signals import SignalType, TradingSignal
 from app.wire.edge import compiled, write_record
@@ -19,13 +19,13 @@ from app.wire.records import RecordCodec
 from app.wire.values import EARLIEST_US, RAW_LIMIT, raw_to_bytes
 from app.wire.varint import CHUNK_BITS, LAST, MASK, MORE, encode_long
 
-LEAD_FIELDS = 8
+LEAD_FIELDS: Final = 8
 """Of the schema, in its order: what one strategy's signals of one instrument have in common."""
 
-_TOKEN = TradingSignal._fields.index("instrument_token")
+_TOKEN: Final = TradingSignal._fields.index("instrument_token")
 """Among these; what is before and behind it, all instruments of a strategy have in common."""
 
-_FAR_US = 1 << 4 * CHUNK_BITS - 1
+_FAR_US: Final = 1 << 4 * CHUNK_BITS - 1
 """In the year 3111."""
 
 _KEPT = 16_384

@@ -19,6 +19,8 @@ from app.wire.values import DAY_US, EARLIEST_US, LATEST_US, RAW_LIMIT
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
+TickFields = tuple[Integers, Integers, Integers, Integers, Integers, Integers]
+"""A column for each field of ``MarketTick``, in its order."""
 
 _WORD = 8
 """Bytes looked at at once: a longer varint (a value of 2**55 or more) wants a closer look."""
@@ -51,7 +53,15 @@ class TickBatchReader:
     def read(
         self, values: Sequence[bytes], timestamps_ms: Sequence[int]
     ) -> list[MarketTick] | None:
-        """The ticks in ``values``, or None where any of them wants a closer look.
+        """The ticks in ``values``, or None where one of them wants a closer look."""
+        columns = self.columns(values, timestamps_ms)
+        if columns is None:
+            return None
+        fields = zip(*(column.tolist() for column in columns), strict=True)
+        return [new_tick(MarketTick, tick) for tick in fields]
+
+    def columns(self, values: Sequence[bytes], timestamps_ms: Sequence[int]) -> TickFields | None:
+        """The fields of the ticks in ``values``, or None where any of them wants a closer look.
 
         Args:
             values: the records' values, none of them None.
@@ -81,9 +91,7 @@ class TickBatchReader:
         )
         if not fine.all():
             return None
-        columns = (token, event_time, price, quantity, volume, received)
-        fields = zip(*(column.tolist() for column in columns), strict=True)
-        return [new_tick(MarketTick, tick) for tick in fields]
+        return token, event_time, price, quantity, volume, received
 
 
 class _Walk:

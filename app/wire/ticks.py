@@ -11,7 +11,7 @@ from app.wire.errors import UnencodableError, WireError
 from app.wire.framing import header
 from app.wire.reader import RecordReader, bare
 from app.wire.sources import SchemaSource
-from app.wire.tick_batch import TickBatchReader
+from app.wire.tick_batch import TickBatchReader, TickFields
 from app.wire.values import (
     DAY_US,
     EARLIEST_US,
@@ -65,6 +65,22 @@ class TickCodec:
         except (OverflowError, TypeError, ValueError) as error:
             raise UnencodableError(f"the tick cannot be written: {error}") from error
         return buffer.getvalue()
+
+    def decode_columns(
+        self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /
+    ) -> TickFields | None:
+        """The ticks in ``values`` column by column, or None where any wants a closer look.
+
+        Args:
+            values: the records' values.
+            timestamps_ms: their Kafka timestamps in milliseconds; 0 or less if unknown.
+
+        Returns:
+            A column for each field of ``MarketTick``, in its order.
+        """
+        if not values or None in values:
+            return None
+        return self._batches.columns(cast("Sequence[bytes]", values), timestamps_ms)
 
     def decode_many(
         self, values: Sequence[bytes | None], timestamps_ms: Sequence[int], /

@@ -4,14 +4,17 @@ https://avro.apache.org/docs/1.11.1/specification/#primitive-types-1. Two bytes 
 time; the tables hold 16,384 entries each.
 """
 
-CHUNK_BITS = 14
-CHUNK = 1 << CHUNK_BITS
-MASK = CHUNK - 1
+from typing import Final
 
-MORE = [bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(CHUNK)]
+CHUNK_BITS: Final = 14
+CHUNK: Final = 16_384
+"""Two to the power of that."""
+MASK: Final = 16_383
+
+MORE: Final = [bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(CHUNK)]
 """Fourteen bits with more to follow."""
 
-LAST = [
+LAST: Final = [
     bytes((low,)) if low < 0x80 else bytes((low & 0x7F | 0x80, low >> 7)) for low in range(CHUNK)
 ]
 """The last fourteen bits, or fewer."""

@@ -84,7 +84,7 @@ def test_the_configuration_is_strategies_in_their_order_and_settings() -> None:
 
 
 def test_the_whole_hangs_on_every_part() -> None:
-    parts = {"ticks": "1", "configuration": "2", "signals": "3", "executions": "4"}
+    parts = {"ticks": "1", "configuration": "2", "signals": "3", "fills": "4"}
     whole = {Fingerprint(**parts).whole}
     whole |= {Fingerprint(**{**parts, name: "5"}).whole for name in parts}
     assert len(whole) == 5

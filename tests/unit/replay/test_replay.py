@@ -10,7 +10,7 @@ from app.bootstrap import build_factory
 from app.bootstrap.replay import NoStrategyError, wired_replay
 from app.domain.config import StrategyConfig
 from app.domain.market import MarketTick
-from app.domain.signals import SignalType, TradingSignal
+from app.domain.signals import SignalResult, SignalType, TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection, RejectionCode
 from app.ingest.synthetic import SyntheticSource
 from app.replay.files import FileTicks
@@ -135,7 +135,7 @@ def test_other_ticks_strategies_or_settings_are_another_fingerprint() -> None:
     ]
     assert len({fingerprint.whole for fingerprint in found}) == 4
     assert found[0].signals == found[3].signals
-    assert found[0].executions != found[3].executions
+    assert found[0].fills != found[3].fills
 
 
 def test_orders_and_fills_follow_from_signals() -> None:
@@ -208,3 +208,31 @@ def test_the_tally_adds_up() -> None:
     assert (tally.first_us, tally.last_us) == (ticks[0].event_time_us, ticks[-1].event_time_us)
     held = sum(units * last[token] for token, units in said.positions.items())
     assert said.profit(tally.prices) == said.cash + held
+
+
+class Unwritable:
+    """Says what passes its validator and no record can hold: its text is half a character."""
+
+    history_size = 0
+
+    def process_tick(self, tick: MarketTick, _history: Sequence[MarketTick], /) -> SignalResult:
+        return SignalResult("BUY", 0.5, 1, tick.last_price, "\ud800" if tick[1] % 2 else "fine")
+
+
+def test_a_signal_that_cannot_be_written_is_refused_as_it_is_live() -> None:
+    strategy = StrategyConfig(id=UUID(int=7), strategy_type="unwritable", instruments=(1001,))
+    settings = Settings(
+        _env_file=None,
+        processors={"unwritable": "tests.unit.replay.test_replay.create_unwritable"},
+    )
+    ticks = [MarketTick(1001, 10**15 + n, 10**10, 1, n) for n in range(10)]
+    result, heard = replayed(FileTicks("made up", lambda: ticks), strategy, settings=settings)
+    assert [signal.tick_offset for signal in heard.said] == [0, 2, 4, 6, 8]
+    assert [rejection.tick_offset for rejection in heard.rejections] == [1, 3, 5, 7, 9]
+    assert {rejection.code for rejection in heard.rejections} == {RejectionCode.INVALID_SIGNAL}
+    assert len(heard.orders) == 5
+    assert result.is_complete
+
+
+def create_unwritable(_config: StrategyConfig, _context: object) -> Unwritable:
+    return Unwritable()
