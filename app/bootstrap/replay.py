@@ -82,14 +82,17 @@ class WiredReplay:
     observer: Observer
 
 
-def topic_ticks(settings: Settings) -> RecordedTicks:
-    """The ticks on the broker's topic at this moment.
+def topic_ticks(settings: Settings, *, from_us: int | None = None) -> RecordedTicks:
+    """The ticks on the broker's topic at this moment; see ``TopicTicks``.
 
     Raises:
         KafkaError: no broker, or no such topic.
     """
     return TopicTicks(
-        resolve_bootstrap_servers(settings), settings.topic("ticks"), _codecs(settings).ticks
+        resolve_bootstrap_servers(settings),
+        settings.topic("ticks"),
+        _codecs(settings).ticks,
+        from_us=from_us,
     )
 
 

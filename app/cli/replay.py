@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from app.cli.progress import counting
+from app.cli.replay_selection import selection_of
 from app.cli.stopping import stop_on_signals
 from app.cli.strategy_options import parameters_of
 from app.cli.tick_files import ColumnOption, TimeFormatOption, TimezoneOption, open_tick_files
@@ -20,6 +21,7 @@ from app.settings import Settings, load_settings
 if TYPE_CHECKING:
     from app.domain.config import StrategyConfig
     from app.ingest.source import BadRow
+    from app.replay.selection import Selection
     from app.replay.ticks import RecordedTicks
 
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -45,6 +47,22 @@ def replay(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A parameter of all of them; repeatable."),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="Leave out what came before: a time, a day, yesterday."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Leave out what came from then on, or after that day."),
+    ] = None,
+    offsets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="P:FIRST-END", help="Of partition P these offsets, END excluded; repeatable."
+        ),
+    ] = None,
     column: ColumnOption = None,
     time_format: TimeFormatOption = TimeFormat.ISO,
     timezone: TimezoneOption = None,
@@ -67,7 +85,8 @@ def replay(
 
     settings = load_settings()
     configs = _strategies(settings, strategies, strategy or [], set_ or [])
-    ticks = _source(settings, source or [], column or [], time_format, timezone)
+    selection = selection_of(from_, to, offsets or [], timezone)
+    ticks = _source(settings, source or [], column or [], time_format, timezone, selection)
     tally = Tally()
     collect_seldom()
     with ExitStack() as stack:
@@ -117,16 +136,32 @@ def _source(
     columns: Sequence[str],
     time_format: TimeFormat,
     timezone: str | None,
+    selection: "Selection",
+) -> "RecordedTicks":
+    from app.replay.selection import SelectedTicks
+
+    whole = _whole_source(settings, paths, columns, time_format, timezone, selection)
+    return whole if selection.is_everything else SelectedTicks(whole, selection)
+
+
+def _whole_source(
+    settings: Settings,
+    paths: Sequence[Path],
+    columns: Sequence[str],
+    time_format: TimeFormat,
+    timezone: str | None,
+    selection: "Selection",
 ) -> "RecordedTicks":
     from app.bootstrap.replay import file_ticks, recorded_ticks, topic_ticks
 
     folders = [path for path in paths if path.is_dir()]
     if not folders and paths:
         return file_ticks(open_tick_files(paths, columns, time_format, timezone), _refuse)
-    if columns or timezone or time_format is not TimeFormat.ISO:
+    is_dated = selection.from_us is not None or selection.to_us is not None
+    if columns or time_format is not TimeFormat.ISO or (timezone and not is_dated):
         raise ConfigurationError("--column, --time-format and --timezone are for tick files")
     if not paths:
-        return topic_ticks(settings)
+        return topic_ticks(settings, from_us=selection.from_us)
     if len(paths) > 1:
         raise ConfigurationError(f"replay {folders[0]} alone: one recording, or tick files")
     return recorded_ticks(settings, paths[0])

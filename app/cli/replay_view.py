@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.bootstrap.replay import Observer
 
 _SHOWN_DIGITS = 16
+_SHOWN_INSTRUMENTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class ReplayReport:
             "unusable_records": dict(sorted(tally.unusable.items())),
             "irregular_ticks": dict(sorted(self.seen.irregular.items())),
             "strategies": [self._strategy(config) for config in self.configs],
+            "instruments_without_ticks": self._silent(),
             "rejections": dict(sorted(tally.rejections.items())),
             "stopped": [
                 {
@@ -76,6 +78,15 @@ class ReplayReport:
         if tally.first_us is not None:
             console.print(f"event times: {_time(tally.first_us)} to {_time(tally.last_us)}")
         console.print(self._table())
+        silent = self._silent()
+        if silent:
+            named = ", ".join(map(str, silent[:_SHOWN_INSTRUMENTS]))
+            more = len(silent) - _SHOWN_INSTRUMENTS
+            console.print(
+                f"no ticks of instruments that strategies are on: {named}"
+                + (f" and {more:,} more" if more > 0 else ""),
+                soft_wrap=True,
+            )
         for name, counted in (
             ("rejections", tally.rejections),
             ("records that are no ticks", tally.unusable),
@@ -101,6 +112,11 @@ class ReplayReport:
             f"fills {parts.fills[:_SHOWN_DIGITS]})",
             soft_wrap=True,
         )
+
+    def _silent(self) -> Sequence[int]:
+        """Instruments of strategies that there were no ticks of."""
+        wanted = {token for config in self.configs for token in config.instruments}
+        return sorted(wanted - self.tally.prices.keys())
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD)

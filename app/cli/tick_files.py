@@ -25,8 +25,20 @@ TimeFormatOption = Annotated[
 ]
 TimezoneOption = Annotated[
     str | None,
-    typer.Option(metavar="ZONE", help="Where event times without a zone are from."),
+    typer.Option(metavar="ZONE", help="Where times without a zone are from."),
 ]
+
+
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """The zone of ``--timezone``.
+
+    Raises:
+        ConfigurationError: there is no such zone.
+    """
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigurationError(f"--timezone {name}: there is no such zone") from error
 
 
 def open_tick_files(
@@ -41,14 +53,10 @@ def open_tick_files(
     from app.ingest.columns import Columns
     from app.ingest.opening import Reading, open_source
 
-    try:
-        zone = None if timezone is None else ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        raise ConfigurationError(f"--timezone {timezone}: there is no such zone") from error
     reading = Reading(
         columns=Columns.parse(columns),
         time_format=time_format,
-        timezone=zone,
+        timezone=zone_of(timezone),
         # Readers of the topic refuse what claims to come from further ahead.
         latest_us=to_micros(datetime.now(UTC)) + DAY_US,
     )

@@ -24,6 +24,7 @@ __all__ = [
     "connect",
     "delete_topics",
     "end_offsets",
+    "offsets_since",
     "partition_counts",
     "start_offsets",
     "topic_ids",
@@ -117,6 +118,26 @@ def end_offsets(admin: AdminClient, topics: Collection[str]) -> dict[Partition, 
     return _offsets(admin, topics, "latest")
 
 
+def offsets_since(
+    admin: AdminClient, topics: Collection[str], time_ms: int
+) -> dict[Partition, int]:
+    """Ask for the first offset whose record is of ``time_ms`` or later.
+
+    Args:
+        admin: an admin client.
+        topics: their names on the broker.
+        time_ms: milliseconds since the epoch, compared with the records' time stamps.
+
+    Returns:
+        The offsets; a partition without such a record is left out.
+
+    Raises:
+        KafkaError: a topic does not exist, or the broker does not answer.
+    """
+    found = _offsets(admin, topics, time_ms)
+    return {where: offset for where, offset in found.items() if offset >= 0}
+
+
 def topics_with_prefix(admin: AdminClient, prefix: str) -> list[str]:
     """List the topics whose names begin with ``prefix``.
 
@@ -131,7 +152,7 @@ def topics_with_prefix(admin: AdminClient, prefix: str) -> list[str]:
 
 
 def _offsets(
-    admin: AdminClient, topics: Collection[str], which: Literal["earliest", "latest"]
+    admin: AdminClient, topics: Collection[str], which: Literal["earliest", "latest"] | int
 ) -> dict[Partition, int]:
     counts = partition_counts(admin, topics)
     partitions = [(topic, number) for topic, count in counts.items() for number in range(count)]

@@ -99,12 +99,20 @@ def describe_configs(
 
 
 def list_offsets(
-    admin: AdminClient, partitions: Collection[Partition], which: Literal["earliest", "latest"]
+    admin: AdminClient,
+    partitions: Collection[Partition],
+    which: Literal["earliest", "latest"] | int,
 ) -> dict[Partition, int]:
-    """Ask for the first offset kept, or the one after the last, of each partition."""
+    """Ask for the first offset kept, or the one after the last, of each partition.
+
+    A number asks for the first record of that time or later, in milliseconds since the epoch;
+    the answer is negative where there is none.
+    """
     if not partitions:
         return {}
-    spec: OffsetSpec = getattr(OffsetSpec, which)()
+    spec: OffsetSpec = (
+        OffsetSpec.for_timestamp(which) if isinstance(which, int) else getattr(OffsetSpec, which)()
+    )
     wanted = {TopicPartition(*partition): spec for partition in partitions}
     deadline = time.monotonic() + REQUEST_SECONDS
     while True:

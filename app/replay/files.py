@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from app.domain.market import MarketTick
-from app.replay.ticks import Refuse, TickColumns
+from app.replay.ticks import EVENT, Refuse, TickColumns
 
 TOPIC_ID = "files"
 """Stands in signal ids where Kafka's id of a topic would."""
@@ -21,6 +21,7 @@ class FileTicks:
     """
 
     topic_id = TOPIC_ID
+    time_field = EVENT
     partitions: Sequence[int] = (0,)
     count = None
 

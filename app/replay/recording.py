@@ -22,7 +22,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from app.domain.errors import BadInputError
 from app.replay.decoding import TickDecoder, decode
-from app.replay.ticks import Refuse, TickColumns
+from app.replay.ticks import RECEIVED, Refuse, TickColumns
 
 FORMAT = 1
 DECODED = (
@@ -128,6 +128,8 @@ class Recording:
     Raises:
         RecordingError: ``folder`` is none.
     """
+
+    time_field = RECEIVED
 
     def __init__(self, folder: Path, decoder: TickDecoder) -> None:
         self._folder = folder

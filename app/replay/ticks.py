@@ -13,6 +13,7 @@ from app.domain.market import MarketTick, new_tick
 Integers = NDArray[np.int64]
 
 RECEIVED = MarketTick._fields.index("received_time_us")
+EVENT = MarketTick._fields.index("event_time_us")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,11 @@ class RecordedTicks(Protocol):
     @property
     def topic_id(self) -> str:
         """Kafka's id of the topic that offsets count in; signal ids are made of it."""
+        ...
+
+    @property
+    def time_field(self) -> int:
+        """Which field says when a tick came: ``RECEIVED``, or ``EVENT`` where none was."""
         ...
 
     @property

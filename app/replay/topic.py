@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
+from app.kafka.admin import (
+    Partition,
+    connect,
+    end_offsets,
+    offsets_since,
+    start_offsets,
+    topic_ids,
+)
 from app.kafka.reading import Ends, batches
 from app.replay.decoding import TickDecoder, decode
-from app.replay.ticks import Refuse, TickColumns
+from app.replay.ticks import RECEIVED, Refuse, TickColumns
 
 _CLIENT = {
     "fetch.min.bytes": 100_000,
@@ -15,21 +22,43 @@ _CLIENT = {
 
 
 class TopicTicks:
-    """A topic of a broker, from its first record to its last.
+    """A topic of a broker, from its first record to its last, or from a moment on.
+
+    Args:
+        bootstrap_servers: host:port[,host:port].
+        topic: its name on the broker.
+        decoder: of ticks.
+        from_us: records that all stand before this moment, microseconds since the epoch, need
+            not be read; None: read all.
 
     Raises:
         KafkaError: no such topic, or the broker does not answer.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, decoder: TickDecoder) -> None:
+    time_field = RECEIVED
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        decoder: TickDecoder,
+        *,
+        from_us: int | None = None,
+    ) -> None:
         self._servers = bootstrap_servers
         self._topic = topic
         self._decoder = decoder
         admin = connect(bootstrap_servers)
         self.name = f"topic {topic}"
         self.topic_id = topic_ids(admin, [topic])[topic]
-        self._starts: Mapping[Partition, int] = start_offsets(admin, [topic])
         self._ends: Mapping[Partition, int] = end_offsets(admin, [topic])
+        self._starts: Mapping[Partition, int] = start_offsets(admin, [topic])
+        if from_us is not None:
+            since = offsets_since(admin, [topic], from_us // 1_000)
+            self._starts = {
+                where: max(start, since.get(where, self._ends[where]))
+                for where, start in self._starts.items()
+            }
         self.partitions: Sequence[int] = sorted(number for _, number in self._starts)
 
     @property

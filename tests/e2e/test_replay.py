@@ -139,6 +139,11 @@ def test_a_recording_goes_on_with_what_came_since(system: System, tmp_path: Path
     assert run(system, "record", str(folder))["records"] == 2_001
 
     from_topic, from_recording = run(system, "replay"), run(system, "replay", str(folder))
+    today = ("--from", "today", "--to", "today")
+    assert run(system, "replay", *today)["fingerprint"] == from_topic["fingerprint"]
+    assert run(system, "replay", "--from", "2001-01-01")["ticks"] == 3_000
+    assert run(system, "replay", "--to", "yesterday")["ticks"] == 0
+    assert run(system, "replay", str(folder), "--to", "yesterday")["ticks"] == 0
     assert from_recording["ticks"] == 3_000
     assert from_recording["unusable_records"] == {"WRONG_MAGIC_BYTE": 1}
     assert from_recording["fingerprint"] == from_topic["fingerprint"]

@@ -77,6 +77,23 @@ def test_strategies_can_be_chosen() -> None:
     assert [s["id"][:4] for s in found["strategies"]] == ["2222"]
 
 
+def test_a_part_can_be_chosen_by_time_and_by_offset() -> None:
+    chosen = ("ticks.csv", "--strategies", "s.yaml")
+    part = ("--from", "2026-01-05T14:45:05", "--to", "2026-01-05T14:45:15")
+    assert facts(*chosen, *part, "--timezone", "Asia/Kolkata")["ticks"] == 10
+    assert facts(*chosen, "--from", "2026-01-05", "--to", "2026-01-05")["ticks"] == 20
+    assert facts(*chosen, "--to", "2026-01-04")["ticks"] == 0
+    assert facts(*chosen, "--offsets", "0:3-7")["ticks"] == 4
+
+
+def test_instruments_without_ticks_are_named(folder: Path) -> None:
+    more = (folder / "s.yaml").read_text().replace("[1001]", "[1001, 1002]")
+    (folder / "s.yaml").write_text(more)
+    assert facts("ticks.csv", "--strategies", "s.yaml")["instruments_without_ticks"] == [1002]
+    shown = panda("ticks.csv", "--strategies", "s.yaml").stdout
+    assert "no ticks of instruments that strategies are on: 1002\n" in shown
+
+
 def test_people_get_a_table_and_the_fingerprint() -> None:
     done = panda("ticks.csv", "--strategies", "s.yaml")
     assert done.exit_code == 0
@@ -111,6 +128,22 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
         ([".", "--strategies", "s.yaml"], BadInputError, "is no recording"),
         ([".", "ticks.csv", "--strategies", "s.yaml"], ConfigurationError, "one recording"),
         ([".", "--timezone", "UTC", "--strategies", "s.yaml"], ConfigurationError, "tick files"),
+        (["ticks.csv", "--strategies", "s.yaml", "--from", "soon"], ConfigurationError, "--from"),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--from", "2026-01-06", "--to", "2026-01-05"],
+            ConfigurationError,
+            "is not before",
+        ),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--offsets", "0"],
+            ConfigurationError,
+            "write it as 0:1000-2000",
+        ),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--offsets", "5:0-1"],
+            ConfigurationError,
+            "no partition 5",
+        ),
         (
             ["ticks.csv", "--strategies", "s.yaml", "--output", "."],
             ConfigurationError,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.domain.market import MarketTick
 from app.replay.merging import arrival_order, blocks
-from app.replay.ticks import Refuse, TickColumns
+from app.replay.ticks import RECEIVED, Refuse, TickColumns
 
 Where = tuple[int, int]
 """Partition and offset."""
@@ -20,6 +20,7 @@ class Pieces:
     name = "pieces"
     topic_id = "T"
     count = None
+    time_field = RECEIVED
 
     def __init__(self, partitions: Sequence[Sequence[Sequence[int]]]) -> None:
         self._pieces = partitions

@@ -16,7 +16,7 @@ from app.ingest.synthetic import SyntheticSource
 from app.replay.files import FileTicks
 from app.replay.replay import ReplayResult
 from app.replay.tally import Tally
-from app.replay.ticks import Refuse, TickColumns, Unusable
+from app.replay.ticks import RECEIVED, Refuse, TickColumns, Unusable
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
 from tests.unit.fakes.values import START
@@ -65,6 +65,7 @@ class Cut:
     name = "cut"
     topic_id = "T"
     count = None
+    time_field = RECEIVED
 
     def __init__(self, ticks: Iterable[MarketTick], length: int) -> None:
         self._by_token: dict[int, list[MarketTick]] = {}
