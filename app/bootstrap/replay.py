@@ -171,8 +171,10 @@ def wired_replay(
     source: RecordedTicks,
     configs: Sequence[StrategyConfig],
     listeners: Sequence[ReplayListener],
+    *,
+    speed: float | None = None,
 ) -> Generator[WiredReplay]:
-    """A replay of ``source`` through ``configs``.
+    """A replay of ``source`` through ``configs``; ``speed`` as ``Replay`` takes it.
 
     Raises:
         NoStrategyError: none of them can be run.
@@ -195,6 +197,7 @@ def wired_replay(
             codecs=ReplayCodecs(signals=codecs.signals, executions=codecs.executions),
             configuration=configuration_hash(running, _deciding(settings)),
             listeners=listeners,
+            speed=speed,
         )
         yield WiredReplay(replay=replay, configs=running, observer=observer)
     finally:

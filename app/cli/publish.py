@@ -1,6 +1,5 @@
 """``panda publish``: ticks from files, or made up, onto the topic."""
 
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.publish_run import PublishRun
-from app.cli.tick_files import ColumnOption, TimeFormatOption, TimezoneOption, open_tick_files
+from app.cli.tick_files import (
+    ColumnOption,
+    TimeFormatOption,
+    TimezoneOption,
+    open_tick_files,
+    speed_of,
+)
 from app.domain.errors import ConfigurationError
 from app.ingest.times import TimeFormat
 from app.settings import load_settings
@@ -128,12 +133,7 @@ def _pace(rate: float | None, speed: str | None) -> "Pace | None":
         raise ConfigurationError("--rate and --speed contradict each other: choose one")
     if rate is not None:
         return FixedRate(ticks_per_second=rate)
-    if speed is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", speed, re.ASCII)
-    if match is None or float(match[1]) == 0:
-        raise ConfigurationError(f"--speed {speed}: write it as 1x, 10x, 0.5x")
-    return EventTimePace(speed=float(match[1]))
+    return None if speed is None else EventTimePace(speed=speed_of(speed))
 
 
 def _synthetic(

@@ -13,7 +13,13 @@ from app.cli.progress import counting
 from app.cli.replay_selection import selection_of
 from app.cli.stopping import stop_on_signals
 from app.cli.strategy_options import parameters_of
-from app.cli.tick_files import ColumnOption, TimeFormatOption, TimezoneOption, open_tick_files
+from app.cli.tick_files import (
+    ColumnOption,
+    TimeFormatOption,
+    TimezoneOption,
+    open_tick_files,
+    speed_of,
+)
 from app.domain.errors import BadInputError, ConfigurationError
 from app.ingest.times import TimeFormat
 from app.settings import Settings, load_settings
@@ -66,6 +72,9 @@ def replay(
     column: ColumnOption = None,
     time_format: TimeFormatOption = TimeFormat.ISO,
     timezone: TimezoneOption = None,
+    speed: Annotated[
+        str, typer.Option(metavar="FACTOR", help="As fast as it goes, or 1x as it came, 10x.")
+    ] = "max",
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write signals, orders, executions there, in Parquet."),
@@ -91,7 +100,15 @@ def replay(
     collect_seldom()
     with ExitStack() as stack:
         files = [] if output is None else [stack.enter_context(open_output(output))]
-        wired = stack.enter_context(wired_replay(settings, ticks, configs, [tally, *files]))
+        wired = stack.enter_context(
+            wired_replay(
+                settings,
+                ticks,
+                configs,
+                [tally, *files],
+                speed=None if speed == "max" else speed_of(speed),
+            )
+        )
         for status in wired.observer.stopped:
             _notices.print(f"strategy {status.strategy_id} does not run: {status.reason}")
         show = stack.enter_context(counting(_notices, "ticks", ticks.count))
@@ -100,6 +117,8 @@ def replay(
     report = ReplayReport(
         source=ticks.name, configs=wired.configs, result=result, tally=tally, seen=wired.observer
     )
+    if output is not None:
+        (output / "report.json").write_text(json.dumps(report.as_object(), indent=2) + "\n")
     if as_json:
         typer.echo(json.dumps(report.as_object()))
     else:

@@ -1,5 +1,6 @@
 """The options of commands that read tick files."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,18 @@ TimezoneOption = Annotated[
     str | None,
     typer.Option(metavar="ZONE", help="Where times without a zone are from."),
 ]
+
+
+def speed_of(text: str) -> float:
+    """The factor in ``--speed 10x``.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", text, re.ASCII)
+    if match is None or float(match[1]) == 0:
+        raise ConfigurationError(f"--speed {text}: write it as 1x, 10x, 0.5x")
+    return float(match[1])
 
 
 def zone_of(name: str | None) -> ZoneInfo | None:

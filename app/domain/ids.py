@@ -10,6 +10,11 @@ CLIENT_ORDER_ID_LENGTH = 20
 """Kite's ``tag`` takes at most 20 alphanumerics."""
 
 
+def instrument_key(instrument_token: int) -> bytes:
+    """The key of all records of an instrument: its token in ASCII digits."""
+    return b"%d" % instrument_token
+
+
 class SignalIds:
     """Makes the signal ids of one (strategy, instrument, partition of a topic).
 

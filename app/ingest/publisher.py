@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException, Message
 
 from app.domain.errors import BadInputError
+from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
 from app.ingest.memo import Memo
 from app.ingest.outcome import BadRowError, BrokenSourceError, Counts, DeliveryError, Published
@@ -98,7 +99,7 @@ class Publisher:
         self._limit = limit
         self._on_bad_row = on_bad_row
         self._on_progress = on_progress
-        self._keys: Memo[int, bytes] = Memo(lambda token: b"%d" % token)
+        self._keys: Memo[int, bytes] = Memo(instrument_key)
         self._started = 0.0
         self._first_event_us: int | None = None
         self._next_progress = 0.0

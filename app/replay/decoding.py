@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
 from app.replay.ticks import Refuse, TickColumns, Unusable
 from app.wire.errors import KeyMismatchError, WireError
@@ -39,7 +40,7 @@ def decode(
 ) -> TickColumns:
     """The ticks among some records of one partition, which are given field by field."""
     columns = decoder.decode_columns(values, timestamps_ms)
-    if columns is not None and keys == [b"%d" % token for token in columns[0].tolist()]:
+    if columns is not None and keys == list(map(instrument_key, columns[0].tolist())):
         return TickColumns(
             partition=partition, offsets=np.array(offsets, np.int64), fields=np.stack(columns)
         )
@@ -48,7 +49,7 @@ def decode(
     outcomes = decoder.decode_many(values, timestamps_ms)
     for offset, key, outcome in zip(offsets, keys, outcomes, strict=True):
         if isinstance(outcome, MarketTick):
-            own = b"%d" % outcome.instrument_token
+            own = instrument_key(outcome.instrument_token)
             if key == own:
                 kept.append(offset)
                 ticks.append(outcome)

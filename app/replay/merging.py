@@ -29,7 +29,9 @@ Block = Sequence[Arrivals]
 
 def blocks(source: RecordedTicks, refuse: Refuse) -> Iterator[Block]:
     """All partitions of ``source``, read side by side."""
-    lanes = [_Lane(source.read(partition, refuse)) for partition in source.partitions]
+    lanes = [
+        _Lane(source.read(partition, refuse), source.time_field) for partition in source.partitions
+    ]
     while lanes := [lane for lane in lanes if lane.has_ticks()]:
         if len(lanes) == 1:
             yield [lanes[0].take(None)]
@@ -53,8 +55,9 @@ def arrival_order(block: Block) -> Integers:
 class _Lane:
     """One partition, read so far."""
 
-    def __init__(self, pieces: Iterator[TickColumns]) -> None:
+    def __init__(self, pieces: Iterator[TickColumns], time_field: int) -> None:
         self._pieces = pieces
+        self._time_field = time_field
         self._columns: TickColumns | None = None
         self._arrived: Integers = np.zeros(0, np.int64)
         self._latest = 0
@@ -78,7 +81,7 @@ class _Lane:
         piece = next(self._pieces, None)
         if piece is None:
             return False
-        arrived = np.maximum.accumulate(np.maximum(piece.received_us, self._latest))
+        arrived = np.maximum.accumulate(np.maximum(piece.fields[self._time_field], self._latest))
         self._latest = int(arrived[-1])
         self._arrived = np.concatenate((self._arrived, arrived))
         self._columns = piece if self._columns is None else self._columns.then(piece)

@@ -13,6 +13,7 @@ from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.merging import Block, arrival_order, blocks
+from app.replay.pacing import Clock, paced
 from app.replay.ticks import RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Trading
 from app.runner.runner import StrategyRunner
@@ -80,7 +81,8 @@ class Replay:
         codecs: of the records.
         configuration: hash of what runs, for the fingerprint.
         listeners: hear what happens.
-        clock: seconds of a monotonic clock.
+        clock: for the time taken, and the pace.
+        speed: 1.0 for as fast as the ticks once came; None: as fast as it goes.
     """
 
     def __init__(
@@ -93,7 +95,8 @@ class Replay:
         codecs: ReplayCodecs,
         configuration: str,
         listeners: Sequence[ReplayListener],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time,
+        speed: float | None = None,
     ) -> None:
         self._source = source
         self._trading = trading
@@ -102,6 +105,7 @@ class Replay:
         self._configuration = configuration
         self._listeners = tuple(listeners)
         self._clock = clock
+        self._speed = speed
         self._partitions = {
             number: runner.partition(topic_id=source.topic_id, partition=number)
             for number in source.partitions
@@ -127,9 +131,12 @@ class Replay:
         Raises:
             PandaError: the source cannot be read.
         """
-        started = self._clock()
+        started = self._clock.monotonic()
         is_complete = True
-        for block in blocks(self._source, self._refuse):
+        given = blocks(self._source, self._refuse)
+        if self._speed is not None:
+            given = paced(given, speed=self._speed, clock=self._clock, stopped=stopped)
+        for block in given:
             if stopped():
                 is_complete = False
                 break
@@ -138,7 +145,7 @@ class Replay:
         return ReplayResult(
             is_complete=is_complete,
             ticks=self._ticks,
-            seconds=self._clock() - started,
+            seconds=self._clock.monotonic() - started,
             fingerprint=Fingerprint(
                 ticks=self._tick_hash.hexdigest(),
                 configuration=self._configuration,

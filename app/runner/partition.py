@@ -6,6 +6,7 @@ from typing import cast
 
 from app.domain.config import StrategyConfig
 from app.domain.history import HistoryBuffer
+from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
 from app.domain.sharing import IndicatorPool, SharedIndicator
 from app.domain.signals import TradingSignal
@@ -51,7 +52,7 @@ class Instrument:
         record: InstrumentRecord | None,
     ) -> None:
         self.token = token
-        self.key = b"%d" % token
+        self.key = instrument_key(token)
         """That of its records."""
         self.slots = slots
         self.history = history

@@ -4,6 +4,7 @@ from dataclasses import fields as dataclass_fields
 from io import BytesIO
 from typing import Any
 
+from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
 from app.execution.router import RouteRecord
 from app.risk.ledger import LedgerRecord, WorkingOrder
@@ -48,7 +49,7 @@ class InstrumentRecordCodec:
 
     def key(self, record: InstrumentRecord) -> bytes:
         """The token in ASCII digits."""
-        return b"%d" % record.instrument_token
+        return instrument_key(record.instrument_token)
 
     def encode(self, record: InstrumentRecord) -> bytes:
         """The record's value."""

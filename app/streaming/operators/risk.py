@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from app.domain.ids import instrument_key
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.risk.engine import Approved, Rejected, RiskEngine
@@ -80,7 +81,7 @@ class RiskOperator:
 
     def _on_signal(self, message: Message) -> Iterable[Output]:
         signal = self._signals.decode(message.value(), message.timestamp()[1])
-        check_key(message, b"%d" % signal.instrument_token)
+        check_key(message, instrument_key(signal.instrument_token))
         for verdict in self._engine.on_signal(signal):
             match verdict:
                 case Approved(order=order):
@@ -92,12 +93,12 @@ class RiskOperator:
                     self._telemetry.signal_refused(rejection)
                     yield Output(
                         self._rejections_topic,
-                        b"%d" % rejection.instrument_token,
+                        instrument_key(rejection.instrument_token),
                         self._rejections.encode(rejection),
                     )
 
     def _on_execution(self, message: Message) -> Iterable[Output]:
         report = self._executions.decode(message.value(), message.timestamp()[1])
-        check_key(message, b"%d" % report.instrument_token)
+        check_key(message, instrument_key(report.instrument_token))
         self._engine.on_execution(report)
         return ()

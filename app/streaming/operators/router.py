@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from app.domain.ids import instrument_key
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.execution.router import OrderRouter
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
@@ -66,7 +67,7 @@ class RouterOperator:
         """Nothing is held."""
 
     def _output(self, event: ExecutionReport | Rejection) -> Output:
-        key = b"%d" % event.instrument_token
+        key = instrument_key(event.instrument_token)
         if isinstance(event, ExecutionReport):
             self._telemetry.executed(event)
             return Output(self._executions_topic, key, self._executions.encode(event))

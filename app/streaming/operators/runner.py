@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
+from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import Activation, Rejection
@@ -81,7 +82,7 @@ class RunnerOperator:
                 outputs.append(self._dead_letters.write(topic, message, tick))
                 continue
             instrument = runner.known(tick.instrument_token)
-            key = _key(tick.instrument_token) if instrument is None else instrument.key
+            key = instrument_key(tick.instrument_token) if instrument is None else instrument.key
             if message.key() != key:
                 error = KeyMismatchError(message.key(), key)
                 outputs.append(self._dead_letters.write(topic, message, error))
@@ -145,7 +146,7 @@ class RunnerOperator:
         if span is None:
             runner.rebuilt()
             return None
-        wanted = frozenset(_key(token) for token in span.tokens)
+        wanted = frozenset(instrument_key(token) for token in span.tokens)
 
         def take(messages: Sequence[Message]) -> None:
             mine = [message for message in messages if message.key() in wanted]
@@ -167,7 +168,7 @@ class RunnerOperator:
     def _valid(self, messages: Sequence[Message]) -> Iterator[tuple[int, MarketTick]]:
         """What is no tick, or under a key that is not its own, did not count then either."""
         for message, tick in zip(messages, self._decoded(messages), strict=True):
-            if isinstance(tick, MarketTick) and _key(tick[0]) == message.key():
+            if isinstance(tick, MarketTick) and instrument_key(tick[0]) == message.key():
                 yield message.offset() or 0, tick
 
     def close(self) -> None:
@@ -184,7 +185,3 @@ class RunnerOperator:
                 said = refusal(said, error)
                 self._telemetry.signal_refused(said)
         return Output(self._topics.rejections, key, self._rejections.encode(said))
-
-
-def _key(token: int) -> bytes:
-    return b"%d" % token

@@ -94,6 +94,12 @@ def test_instruments_without_ticks_are_named(folder: Path) -> None:
     assert "no ticks of instruments that strategies are on: 1002\n" in shown
 
 
+def test_ticks_can_come_as_fast_as_they_once_came() -> None:
+    at_once = facts("ticks.csv", "--strategies", "s.yaml")
+    paced = facts("ticks.csv", "--strategies", "s.yaml", "--speed", "100x")
+    assert paced["fingerprint"] == at_once["fingerprint"]
+
+
 def test_people_get_a_table_and_the_fingerprint() -> None:
     done = panda("ticks.csv", "--strategies", "s.yaml")
     assert done.exit_code == 0
@@ -104,6 +110,8 @@ def test_people_get_a_table_and_the_fingerprint() -> None:
 
 def test_what_was_said_can_be_kept(folder: Path) -> None:
     facts("ticks.csv", "--strategies", "s.yaml", "--output", "out")
+    report = json.loads((folder / "out" / "report.json").read_text())
+    assert report["ticks"] == 20
     signals = pq.read_table(folder / "out" / "signals.parquet").to_pylist()
     orders = pq.read_table(folder / "out" / "orders.parquet").to_pylist()
     executions = pq.read_table(folder / "out" / "executions.parquet").to_pylist()
@@ -129,6 +137,7 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
         ([".", "ticks.csv", "--strategies", "s.yaml"], ConfigurationError, "one recording"),
         ([".", "--timezone", "UTC", "--strategies", "s.yaml"], ConfigurationError, "tick files"),
         (["ticks.csv", "--strategies", "s.yaml", "--from", "soon"], ConfigurationError, "--from"),
+        (["ticks.csv", "--strategies", "s.yaml", "--speed", "0x"], ConfigurationError, "--speed"),
         (
             ["ticks.csv", "--strategies", "s.yaml", "--from", "2026-01-06", "--to", "2026-01-05"],
             ConfigurationError,
