@@ -48,6 +48,9 @@ def read_yaml(path: Path) -> YamlSource:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{path}:{line}: not YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = str(error).partition("\n")[0]
+        raise ConfigurationError(f"{path}: not YAML that can be used: {said}") from error
 
 
 def _lines(path: Path, node: yaml.Node, at: YamlPath) -> Generator[tuple[YamlPath, int]]:
@@ -55,6 +58,8 @@ def _lines(path: Path, node: yaml.Node, at: YamlPath) -> Generator[tuple[YamlPat
         seen: set[str] = set()
         for key, value in cast("list[tuple[yaml.ScalarNode, yaml.Node]]", node.value):
             line = key.start_mark.line + 1
+            if not isinstance(cast("object", key.value), str):
+                raise ConfigurationError(f"{path}:{line}: a key is not text")
             if key.value in seen:
                 raise ConfigurationError(f"{path}:{line}: {key.value!r} is there twice")
             seen.add(key.value)

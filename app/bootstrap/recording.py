@@ -75,17 +75,22 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
     admin = connect(servers)
     topic_id = topic_ids(admin, [topic])[topic]
     kept, ends = start_offsets(admin, [topic]), end_offsets(admin, [topic])
-    manifest = Manifest(topic=topic, topic_id=topic_id, partitions=len(ends))
+    manifest = Manifest(
+        topic=topic,
+        topic_id=topic_id,
+        partitions=len(ends),
+        first_offsets=tuple(kept[topic, number] for number in range(len(ends))),
+    )
     decoder = load_codecs(
         registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
     ).ticks
     with open_recorder(folder, manifest, decoder) as recorder:
-        recorded = {(topic, number): at for number, at in recorder.starts().items()}
-        _check_kept(folder, recorded, kept)
+        starts = {(topic, number): at for number, at in recorder.starts().items()}
+        _check_kept(folder, starts, kept, ends)
         yield Recording(
             topic=topic,
             bootstrap_servers=servers,
-            starts={**kept, **recorded},
+            starts=starts,
             ends=ends,
             follow=follow,
             recorder=recorder,
@@ -93,11 +98,20 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
 
 
 def _check_kept(
-    folder: Path, recorded: Mapping[Partition, int], kept: Mapping[Partition, int]
+    folder: Path,
+    starts: Mapping[Partition, int],
+    kept: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
 ) -> None:
-    for where, next_one in recorded.items():
+    for where, next_one in starts.items():
+        topic, number = where
+        if next_one > ends[where]:
+            raise LostRecordsError(
+                f"{folder} goes on at offset {next_one} of {topic}[{number}], and the topic ends "
+                f"before {ends[where]}: the broker has lost records that are recorded. Record to "
+                "another folder"
+            )
         if next_one < kept[where]:
-            topic, number = where
             raise LostRecordsError(
                 f"{folder} ends before offset {next_one} of {topic}[{number}], and the topic "
                 f"begins at {kept[where]} by now: what was between them is gone. Record to "

@@ -96,6 +96,7 @@ def replay(
     configs = _strategies(settings, strategies, strategy or [], set_ or [])
     selection = selection_of(from_, to, offsets or [], timezone)
     ticks = _source(settings, source or [], column or [], time_format, timezone, selection)
+    pace = None if speed == "max" else speed_of(speed)
     tally = Tally()
     collect_seldom()
     with ExitStack() as stack:
@@ -106,7 +107,7 @@ def replay(
                 ticks,
                 configs,
                 [tally, *files],
-                speed=None if speed == "max" else speed_of(speed),
+                speed=pace,
             )
         )
         for status in wired.observer.stopped:
@@ -122,7 +123,7 @@ def replay(
     if as_json:
         typer.echo(json.dumps(report.as_object()))
     else:
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         console.width = console.width if console.is_terminal else max(console.width, _PLAIN_WIDTH)
         report.show(console)
     if received:

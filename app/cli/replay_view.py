@@ -100,7 +100,6 @@ class ReplayReport:
             where = "" if status.instrument_token is None else f" on {status.instrument_token}"
             console.print(
                 f"strategy {status.strategy_id}{where} stopped: {status.reason}",
-                markup=False,
                 soft_wrap=True,
             )
         parts = result.fingerprint

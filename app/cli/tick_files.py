@@ -1,5 +1,6 @@
 """The options of commands that read tick files."""
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ def speed_of(text: str) -> float:
         ConfigurationError: there is none.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", text, re.ASCII)
-    if match is None or float(match[1]) == 0:
+    if match is None or not 0 < float(match[1]) < math.inf:
         raise ConfigurationError(f"--speed {text}: write it as 1x, 10x, 0.5x")
     return float(match[1])
 

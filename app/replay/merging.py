@@ -7,7 +7,7 @@ of it in its partition counts as arrived with that one. It does not depend on th
 ticks are read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +27,19 @@ Block = Sequence[Arrivals]
 """Ticks of one or more partitions, rising; all arrived before those of the next block did."""
 
 
-def blocks(source: RecordedTicks, refuse: Refuse) -> Iterator[Block]:
-    """All partitions of ``source``, read side by side."""
+def blocks(
+    source: RecordedTicks, refuse: Refuse, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Block]:
+    """All partitions of ``source``, read side by side.
+
+    Args:
+        source: the ticks.
+        refuse: is told of records that are no ticks.
+        stopped: asked for every piece that is read; True ends the reading.
+    """
     lanes = [
-        _Lane(source.read(partition, refuse), source.time_field) for partition in source.partitions
+        _Lane(source.read(partition, refuse), source.time_field, stopped)
+        for partition in source.partitions
     ]
     while lanes := [lane for lane in lanes if lane.has_ticks()]:
         if len(lanes) == 1:
@@ -55,7 +64,10 @@ def arrival_order(block: Block) -> Integers:
 class _Lane:
     """One partition, read so far."""
 
-    def __init__(self, pieces: Iterator[TickColumns], time_field: int) -> None:
+    def __init__(
+        self, pieces: Iterator[TickColumns], time_field: int, stopped: Callable[[], bool]
+    ) -> None:
+        self._stopped = stopped
         self._pieces = pieces
         self._time_field = time_field
         self._columns: TickColumns | None = None
@@ -79,6 +91,8 @@ class _Lane:
     def extend(self) -> bool:
         """Have more at hand; False where there are no more."""
         piece = next(self._pieces, None)
+        while piece is not None and not len(piece):
+            piece = None if self._stopped() else next(self._pieces, None)
         if piece is None:
             return False
         arrived = np.maximum.accumulate(np.maximum(piece.fields[self._time_field], self._latest))

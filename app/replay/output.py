@@ -52,6 +52,7 @@ class OutputFolder:
         self._orders = _Log(folder / "orders.parquet", _names(Order))
         self._executions = _Log(folder / "executions.parquet", _names(ExecutionReport))
         self._rejections = _Log(folder / "rejections.parquet", _names(Rejection))
+        self._logs = (self._signals, self._orders, self._executions, self._rejections)
         self.order: Callable[[Order], None] = self._orders.add
         self.execution: Callable[[ExecutionReport], None] = self._executions.add
         self.rejection: Callable[[Rejection], None] = self._rejections.add
@@ -69,14 +70,20 @@ class OutputFolder:
 
     def close(self) -> None:
         """Finish the files."""
-        for log in (self._signals, self._orders, self._executions, self._rejections):
+        for log in self._logs:
             log.close()
+
+    def discard(self) -> None:
+        """Remove them: what was to be in them did not come to its end."""
+        for log in self._logs:
+            log.discard()
 
 
 class _Log:
     """One file."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self._path = path
         self._names = names
         self._schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in names])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
@@ -90,6 +97,9 @@ class _Log:
     def close(self) -> None:
         self._flush()
         self._writer.close()
+
+    def discard(self) -> None:
+        self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
@@ -128,5 +138,10 @@ def open_output(folder: Path) -> Generator[OutputFolder]:
         raise ConfigurationError(f"cannot write to {folder}: {error.strerror}") from error
     try:
         yield output
-    finally:
         output.close()
+    except BaseException as error:
+        output.discard()
+        if isinstance(error, OSError | pa.ArrowException):
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise ConfigurationError(f"cannot write to {folder}: {reason}") from error
+        raise

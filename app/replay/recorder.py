@@ -7,7 +7,9 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +30,8 @@ from app.replay.recording import (
 
 _ROWS_PER_GROUP = 65_536
 _ROWS_PER_FILE = 16 * _ROWS_PER_GROUP
+_SECONDS_PER_FILE = 600.0
+"""What a crash may cost of a recording that follows a quiet topic; the topic still has it."""
 _PART = ".part"
 
 
@@ -64,84 +68,125 @@ class Recorder:
 
     What is whole is under its own name; what was being written when the power went is not, and
     is begun anew.
+
+    Args:
+        folder: of the recording.
+        manifest: what it says of itself.
+        decoder: of ticks.
+        clock: seconds of a monotonic clock.
     """
 
-    def __init__(self, folder: Path, decoder: TickDecoder) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        decoder: TickDecoder,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder = folder
+        self._manifest = manifest
         self._decoder = decoder
+        self._clock = clock
         self._open: dict[int, _File] = {}
         self.records = 0
-        """Written so far."""
+        """Taken so far."""
 
     def starts(self) -> Mapping[int, int]:
-        """The offset behind the last record of every partition that has any."""
-        return {
-            int(folder.name.partition("=")[2]): next_offset(written[-1])
-            for folder in self._folder.glob("partition=*")
-            if (written := files(self._folder, int(folder.name.partition("=")[2])))
-        }
+        """The offset to go on at, of every partition.
+
+        Raises:
+            RecordingError: a file cannot be read.
+        """
+        found: dict[int, int] = {}
+        for number, first in enumerate(self._manifest.first_offsets):
+            written = files(self._folder, number)
+            found[number] = next_offset(written[-1]) if written else first
+        return found
 
     def write(self, records: Iterable[Record]) -> None:
-        """Take records, in offset order within each partition."""
+        """Take records, in offset order within each partition; none is a chance to finish files."""
         by_partition: dict[int, list[Record]] = {}
         for record in records:
             by_partition.setdefault(record.partition() or 0, []).append(record)
         for partition, some in sorted(by_partition.items()):
-            self._write(partition, some)
+            self._file(partition, some[0]).write(some)
             self.records += len(some)
+        for partition, file in list(self._open.items()):
+            if file.rows >= _ROWS_PER_FILE or self._clock() >= file.due:
+                del self._open[partition]
+                file.close()
 
     def close(self) -> None:
         """Finish the files that are open."""
-        for file in self._open.values():
+        while self._open:
+            _, file = self._open.popitem()
             file.close()
-        self._open.clear()
 
-    def _write(self, partition: int, records: Sequence[Record]) -> None:
+    def _file(self, partition: int, first: Record) -> "_File":
         file = self._open.get(partition)
         if file is None:
             folder = self._folder / f"partition={partition}"
             folder.mkdir(exist_ok=True)
             for left in folder.glob(f"*{_PART}"):
                 left.unlink()
-            first = records[0].offset() or 0
-            file = self._open[partition] = _File(folder / f"{first:020d}.parquet")
-        file.write(_table(partition, records, self._decoder))
-        if file.rows >= _ROWS_PER_FILE:
-            file.close()
-            del self._open[partition]
+            file = self._open[partition] = _File(
+                folder / f"{first.offset() or 0:020d}.parquet",
+                partition,
+                self._decoder,
+                due=self._clock() + _SECONDS_PER_FILE,
+            )
+        return file
 
 
 class _File:
     """One file, under its name only once it is whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, partition: int, decoder: TickDecoder, *, due: float) -> None:
         self._path = path
         self._part = path.with_suffix(path.suffix + _PART)
-        self._writer = pq.ParquetWriter(
-            self._part, schema_of_now(), compression="zstd", use_dictionary=False
-        )
-        self._waiting: list[Any] = []
-        self._waiting_rows = 0
+        self._partition = partition
+        self._decoder = decoder
+        self._writer: Any = None
+        self._waiting: list[Record] = []
+        self._is_broken = False
+        self.due = due
+        """When it is to be finished, however few its records."""
         self.rows = 0
 
-    def write(self, table: Any) -> None:  # noqa: ANN401 - untyped library
-        self._waiting.append(table)
-        self._waiting_rows += table.num_rows
-        self.rows += table.num_rows
-        if self._waiting_rows >= _ROWS_PER_GROUP:
+    def write(self, records: Sequence[Record]) -> None:
+        self._waiting.extend(records)
+        self.rows += len(records)
+        if len(self._waiting) >= _ROWS_PER_GROUP:
             self._flush()
 
     def close(self) -> None:
-        self._flush()
-        self._writer.close()
-        with self._part.open("rb") as written:
-            os.fsync(written.fileno())
-        self._part.replace(self._path)
+        """Give it its name; or remove it, where writing it failed."""
+        try:
+            self._flush()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+                if self._is_broken:
+                    self._part.unlink(missing_ok=True)
+                else:
+                    with self._part.open("rb") as written:
+                        os.fsync(written.fileno())
+                    self._part.replace(self._path)
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=2**31 - 1)
-            self._waiting, self._waiting_rows = [], 0
+        """Write what waits. If that fails there is no telling what is in the file."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting or self._is_broken:
+            return
+        self._is_broken = True
+        table = _table(self._partition, waiting, self._decoder)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._part, schema_of_now(), compression="zstd", use_dictionary=False
+            )
+        self._writer.write_table(table, row_group_size=2**31 - 1)
+        self._is_broken = False
 
 
 def _table(partition: int, records: Sequence[Record], decoder: TickDecoder) -> Any:  # noqa: ANN401
@@ -192,35 +237,39 @@ def open_recorder(folder: Path, manifest: Manifest, decoder: TickDecoder) -> Gen
     """Begin the recording ``manifest`` in ``folder``, or go on with it.
 
     Raises:
-        ConfigurationError: there is something else, or another process records there.
+        ConfigurationError: the folder holds something else or cannot be written to, or another
+            process records there.
         RecordingError: it is a recording of another topic.
     """
-    _prepare(folder, manifest)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigurationError(f"another process records to {folder}") from error
-        recorder = Recorder(folder, decoder)
-        try:
-            yield recorder
-        finally:
-            recorder.close()
+    try:
+        begun = _prepared(folder, manifest)
+        with (folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigurationError(f"another process records to {folder}") from error
+            recorder = Recorder(folder, begun, decoder)
+            try:
+                yield recorder
+            finally:
+                recorder.close()
+    except (OSError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise ConfigurationError(f"cannot record to {folder}: {reason}") from error
 
 
-def _prepare(folder: Path, manifest: Manifest) -> None:
+def _prepared(folder: Path, manifest: Manifest) -> Manifest:
+    """What the recording in ``folder`` says of itself, which is ``manifest`` where it is new."""
     if is_recording(folder):
         found = Manifest.read(folder)
-        if found != manifest:
+        if replace(found, first_offsets=manifest.first_offsets) != manifest:
             raise RecordingError(_difference(folder, found, manifest))
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ConfigurationError(f"{folder} holds other files; name a folder of its own")
-        manifest.write(folder)
-    except OSError as error:
-        raise ConfigurationError(f"cannot record to {folder}: {error.strerror}") from error
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ConfigurationError(f"{folder} holds other files; name a folder of its own")
+    manifest.write(folder)
+    return manifest
 
 
 def _difference(folder: Path, found: Manifest, wanted: Manifest) -> str:

@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
 _DECODED_BY = b"algo_panda.decoded_by"
 _MANIFEST = "recording.json"
 _BATCH_ROWS = 8_192
+_MOST_PARTITIONS = 100_000
 
 
 class RecordingError(BadInputError):
@@ -72,6 +73,8 @@ class Manifest:
     topic_id: str
     """Kafka's id of it."""
     partitions: int
+    first_offsets: tuple[int, ...]
+    """Of each partition, where the topic began when the recording did."""
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:
@@ -87,17 +90,44 @@ class Manifest:
         """
         path = folder / _MANIFEST
         try:
-            found = cls(**json.loads(path.read_text()))
+            found = cls._checked(json.loads(path.read_text()))
         except OSError as error:
             raise RecordingError(
                 f"{folder} is no recording: {path} cannot be read: {error.strerror}"
             ) from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RecordingError(f"{path} is not what 'panda record' writes: {error}") from error
         if found.format != FORMAT:
             raise RecordingError(
                 f"{path} is of format {found.format}, and this version reads format {FORMAT}"
             )
+        return found
+
+    @classmethod
+    def _checked(cls, given: dict[str, Any]) -> "Manifest":
+        """What the file says.
+
+        Raises:
+            ValueError: it is not what ``write`` writes.
+            TypeError: likewise.
+        """
+        form = given["format"]
+        if form != FORMAT:
+            return cls(topic="", topic_id="", partitions=0, first_offsets=(), format=int(form))
+        found = cls(
+            topic=given["topic"],
+            topic_id=given["topic_id"],
+            partitions=given["partitions"],
+            first_offsets=tuple(given["first_offsets"]),
+        )
+        numbers: list[object] = [found.partitions, *found.first_offsets]
+        if (
+            not all(type(number) is int and number >= 0 for number in numbers)
+            or not 0 < found.partitions <= _MOST_PARTITIONS
+            or len(found.first_offsets) != found.partitions
+            or not all(type(name) is str for name in (found.topic, found.topic_id))
+        ):
+            raise ValueError("a value is not of its kind")
         return found
 
 
@@ -107,8 +137,18 @@ def is_recording(path: Path) -> bool:
 
 
 def files(folder: Path, partition: int) -> list[Path]:
-    """The files of a partition, by first offset."""
-    return sorted((folder / f"partition={partition}").glob("*.parquet"))
+    """The files of a partition, by first offset.
+
+    Raises:
+        RecordingError: its folder cannot be read.
+    """
+    of_partition = folder / f"partition={partition}"
+    try:
+        return sorted(path for path in of_partition.iterdir() if path.suffix == ".parquet")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RecordingError(f"{of_partition} cannot be read: {error.strerror}") from error
 
 
 def next_offset(file: Path) -> int:
@@ -118,6 +158,8 @@ def next_offset(file: Path) -> int:
         RecordingError: it cannot be read.
     """
     opened = _open(file)
+    if not opened.metadata.num_rows:
+        raise RecordingError(f"{file} holds no records; remove it")
     last = opened.metadata.row_group(opened.metadata.num_row_groups - 1)
     return int(last.column(0).statistics.max) + 1
 
@@ -190,9 +232,13 @@ _FAST = ("offset", "timestamp_ms", *DECODED)
 
 def _open(file: Path) -> Any:  # noqa: ANN401 - untyped library
     try:
-        return pq.ParquetFile(file)
+        opened = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(file, error) from error
+    missing = set(SCHEMA.names) - set(opened.schema_arrow.names)
+    if missing:
+        raise RecordingError(f"{file} is no file of a recording: it has no {min(missing)}")
+    return opened
 
 
 class _RowGroup:

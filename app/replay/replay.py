@@ -51,7 +51,7 @@ class ReplayResult:
     """How a replay ended."""
 
     is_complete: bool
-    """Whether all ticks were processed; else it was stopped."""
+    """Whether all ticks were processed; not where it was stopped, be it at the very end."""
     ticks: int
     seconds: float
     fingerprint: Fingerprint
@@ -132,18 +132,16 @@ class Replay:
             PandaError: the source cannot be read.
         """
         started = self._clock.monotonic()
-        is_complete = True
-        given = blocks(self._source, self._refuse)
+        given = blocks(self._source, self._refuse, stopped)
         if self._speed is not None:
             given = paced(given, speed=self._speed, clock=self._clock, stopped=stopped)
         for block in given:
             if stopped():
-                is_complete = False
                 break
             self._take(block)
             on_progress(self._ticks)
         return ReplayResult(
-            is_complete=is_complete,
+            is_complete=not stopped(),
             ticks=self._ticks,
             seconds=self._clock.monotonic() - started,
             fingerprint=Fingerprint(

@@ -72,7 +72,7 @@ class SelectedTicks:
                 kept &= times < selection.to_us
             if kept.all():
                 yield columns
-            elif kept.any():
+            else:  # also where none is left: a chance to stop
                 yield TickColumns(
                     partition=partition,
                     offsets=columns.offsets[kept],
@@ -115,4 +115,6 @@ def span(text: str) -> tuple[int, Span]:
     if match is None:
         raise ValueError(text)
     partition, first, end = match.groups()
+    if end and int(end) <= int(first or 0):
+        raise ValueError(text)
     return int(partition), (int(first or 0), int(end) if end else None)

@@ -108,7 +108,9 @@ class RecordedTicks(Protocol):
         ...
 
     def read(self, partition: int, refuse: Refuse, /) -> Iterator[TickColumns]:
-        """The ticks of one partition in offset order, piece by piece, none of them empty.
+        """The ticks of one partition in offset order, piece by piece.
+
+        A piece may be empty: a chance to stop.
 
         Args:
             partition: which.

@@ -54,7 +54,7 @@ class TopicTicks:
         self._ends: Mapping[Partition, int] = end_offsets(admin, [topic])
         self._starts: Mapping[Partition, int] = start_offsets(admin, [topic])
         if from_us is not None:
-            since = offsets_since(admin, [topic], from_us // 1_000)
+            since = offsets_since(admin, [topic], max(0, from_us // 1_000))
             self._starts = {
                 where: max(start, since.get(where, self._ends[where]))
                 for where, start in self._starts.items()
@@ -79,8 +79,6 @@ class TopicTicks:
         for messages in batches(
             self._servers, {where: start}, Ends({where: end}), client_config=_CLIENT
         ):
-            if not messages:
-                continue
             columns = decode(
                 self._decoder,
                 partition,
@@ -90,5 +88,4 @@ class TopicTicks:
                 values=[message.value() for message in messages],
                 refuse=refuse,
             )
-            if len(columns):
-                yield columns
+            yield columns

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from app.domain.config import StrategyConfig
 from app.domain.errors import ConfigurationError
@@ -24,14 +24,14 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     strategy_type: str = Field(min_length=1)
-    instruments: list[int] = Field(min_length=1)
+    instruments: list[StrictInt] = Field(min_length=1)
     parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
     id: UUID | None = None
     active_brokers: list[str] | None = None
     validator_type: str | None = None
     enabled: bool = True
     zerodha_trading_enabled: bool = False
-    version: int = Field(default=1, ge=1)
+    version: StrictInt = Field(default=1, ge=1)
 
 
 class _File(BaseModel):

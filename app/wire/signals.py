@@ -79,6 +79,8 @@ class SignalCodec:
             raise _UnusualError
         if type(confidence) is not float or type(quantity) is not int:
             raise _UnusualError  # 1, 1.0 and True are one key, and not one record
+        if not confidence:
+            raise _UnusualError  # nor are 0.0 and -0.0
         latest = self._latest.get(strategy_id)
         if (
             latest is not None

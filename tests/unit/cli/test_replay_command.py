@@ -177,6 +177,21 @@ def test_a_bad_row_is_named_and_nothing_behind_it_is_replayed(folder: Path) -> N
     assert "ticks.csv, line 6: last_price 'dear'" in str(done.exception)
 
 
+def test_what_failed_leaves_the_output_folder_to_the_next_try(folder: Path) -> None:
+    good = (folder / "ticks.csv").read_text()
+    (folder / "ticks.csv").write_text(good + "1001,2026-01-05T09:16:00Z,dear\n")
+    arguments = ("ticks.csv", "--strategies", "s.yaml", "--output", "out")
+    assert isinstance(panda(*arguments).exception, BadInputError)
+    assert list((folder / "out").iterdir()) == []
+    (folder / "ticks.csv").write_text(good)
+    assert facts(*arguments)["ticks"] == 20
+
+
+def test_names_are_printed_as_they_are(folder: Path) -> None:
+    (folder / "ticks.csv").rename(folder / "a[old]b.csv")
+    assert "from a[old]b.csv in" in panda("a[old]b.csv", "--strategies", "s.yaml").stdout
+
+
 def test_assignments_are_key_and_value() -> None:
     done = panda("ticks.csv", "--strategies", "s.yaml", "--set", "period")
     assert done.exit_code == 2

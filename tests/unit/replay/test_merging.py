@@ -31,9 +31,8 @@ class Pieces:
         for piece in self._pieces[partition]:
             offsets = range(first, first + len(piece))
             first += len(piece)
-            if piece:
-                ticks = [MarketTick(1, 1, 1, 0, 0, arrived) for arrived in piece]
-                yield TickColumns.of(partition, offsets, ticks)
+            ticks = [MarketTick(1, 1, 1, 0, 0, arrived) for arrived in piece]
+            yield TickColumns.of(partition, offsets, ticks)
 
 
 def merged(partitions: Sequence[Sequence[Sequence[int]]]) -> list[Where]:

@@ -2,24 +2,30 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.bootstrap.recording import LostRecordsError, _check_kept
 from app.domain.errors import ConfigurationError
 from app.domain.market import MarketTick
 from app.replay import recorder as recorder_module
 from app.replay import recording as recording_module
-from app.replay.recorder import open_recorder, record
+from app.replay.recorder import Recorder, open_recorder, record
 from app.replay.recording import Manifest, Recording, RecordingError, files
 from app.replay.ticks import TickColumns, Unusable
+from app.wire.catalogue import SchemaError
 from app.wire.codecs import load_codecs
 
 CODEC = load_codecs().ticks
-MANIFEST = Manifest(topic="ticks", topic_id="T", partitions=2)
+MANIFEST = Manifest(topic="ticks", topic_id="T", partitions=2, first_offsets=(0, 5))
 NOW_MS = 1_790_000_000_000
+
+
+GOOD = {"topic": "t", "topic_id": "T", "partitions": 2, "first_offsets": [0, 0], "format": 1}
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ def test_what_another_version_decoded_is_decoded_anew(
 def test_it_goes_on_where_it_ended(tmp_path: Path) -> None:
     write(tmp_path, [of_tick(0), of_tick(1)])
     with open_recorder(tmp_path, MANIFEST, CODEC) as recorder:
-        assert recorder.starts() == {0: 2}
+        assert recorder.starts() == {0: 2, 1: 5}
         recorder.write([of_tick(2)])
     assert read(tmp_path)[1] == [0, 1, 2]
     assert len(files(tmp_path, 0)) == 2
@@ -174,8 +180,8 @@ def test_one_records_to_a_folder_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (Manifest(topic="ticks", topic_id="U", partitions=2), "created anew"),
-        (Manifest(topic="x.ticks", topic_id="T", partitions=2), "of topic ticks with 2"),
+        (replace(MANIFEST, topic_id="U"), "created anew"),
+        (replace(MANIFEST, topic="x.ticks"), "of topic ticks with 2"),
     ],
 )
 def test_another_topic_wants_another_folder(tmp_path: Path, other: Manifest, said: str) -> None:
@@ -198,7 +204,20 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
         (None, "is no recording"),
         ("{", "not what 'panda record' writes"),
         ('{"topic": 1}', "not what 'panda record' writes"),
-        (json.dumps({"topic": "t", "topic_id": "T", "partitions": 1, "format": 99}), "format 99"),
+        (json.dumps({"format": 99}), "format 99"),
+        ("[1]", "not what 'panda record' writes"),
+        *(
+            (json.dumps({**GOOD, name: value}), "not what 'panda record' writes")
+            for name, value in (
+                ("partitions", "2"),
+                ("partitions", -1),
+                ("partitions", True),
+                ("partitions", 3),
+                ("first_offsets", [0, None]),
+                ("first_offsets", None),
+                ("topic", 1),
+            )
+        ),
     ],
 )
 def test_what_is_no_recording_is_said_to_be_none(
@@ -234,3 +253,106 @@ def test_recording_stops_after_the_batch_at_hand(tmp_path: Path) -> None:
         )
     assert told == [2, 4]
     assert read(tmp_path)[1] == [0, 1, 2, 3]
+
+
+class Registry:
+    """A decoder whose schema registry is down for one value."""
+
+    def __init__(self) -> None:
+        self.is_down = True
+
+    def decode_columns(self, values: Sequence[bytes | None], times: Sequence[int], /) -> object:
+        if self.is_down and b"unknown" in values:
+            raise SchemaError("the registry does not answer")
+        return CODEC.decode_columns(values, times)
+
+    def decode_many(self, values: Sequence[bytes | None], times: Sequence[int], /) -> object:
+        return CODEC.decode_many(values, times)
+
+
+def test_what_could_not_be_written_leaves_no_file_and_comes_again(tmp_path: Path) -> None:
+    write(tmp_path, [of_tick(0)])
+    registry = Registry()
+    records = [of_tick(1), Record((0, 2), b"1001", b"unknown"), of_tick(3)]
+    with pytest.raises(SchemaError), open_recorder(tmp_path, MANIFEST, registry) as recorder:
+        recorder.write(records)
+    assert len(list((tmp_path / "partition=0").iterdir())) == 1
+    registry.is_down = False
+    with open_recorder(tmp_path, MANIFEST, registry) as recorder:
+        assert recorder.starts() == {0: 1, 1: 5}
+        recorder.write(records)
+    assert read(tmp_path)[1] == [0, 1, 3]
+
+
+def test_rows_are_written_once_though_writing_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = pq.ParquetWriter.write_table
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        written(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", interrupted)
+    monkeypatch.setattr(recorder_module, "_ROWS_PER_GROUP", 2)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_recorder(tmp_path, MANIFEST, CODEC) as recorder,
+    ):
+        recorder.write([of_tick(0), of_tick(1)])
+    monkeypatch.undo()
+    write(tmp_path, [of_tick(0), of_tick(1)])
+    assert read(tmp_path)[1] == [0, 1]
+
+
+def test_a_quiet_topic_is_on_disk_after_some_minutes(tmp_path: Path) -> None:
+    now = [0.0]
+    MANIFEST.write(tmp_path)
+    recorder = Recorder(tmp_path, MANIFEST, CODEC, clock=lambda: now[0])
+    recorder.write([of_tick(0)])
+    now[0] = 599.0
+    recorder.write([of_tick(1)])
+    assert read(tmp_path)[1] == []
+    now[0] = 600.0
+    recorder.write([])
+    assert read(tmp_path)[1] == [0, 1]
+    recorder.write([of_tick(2)])
+    recorder.close()
+    assert read(tmp_path)[1] == [0, 1, 2]
+
+
+def test_a_file_in_the_place_of_a_folder_is_one_clear_line(tmp_path: Path) -> None:
+    MANIFEST.write(tmp_path)
+    (tmp_path / "partition=0").write_text("mine")
+    with pytest.raises(ConfigurationError, match="cannot record to"):
+        write(tmp_path, [of_tick(0)])
+    with pytest.raises(RecordingError, match="partition=0 cannot be read"):
+        read(tmp_path)
+
+
+def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
+    write(tmp_path, [of_tick(0)])
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "partition=0" / "9.parquet")
+    with pytest.raises(RecordingError, match=r"9\.parquet is no file of a recording"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("start", "kept", "end", "said"),
+    [
+        (10, 15, 20, "what was between them is gone"),
+        (10, 0, 9, "the broker has lost records"),
+        (10, 10, 10, None),
+        (10, 0, 20, None),
+    ],
+)
+def test_a_recording_has_to_join_on_to_its_topic(
+    start: int, kept: int, end: int, said: str | None
+) -> None:
+    where = ("ticks", 0)
+    given = (Path("r"), {where: start}, {where: kept}, {where: end})
+    if said is None:
+        _check_kept(*given)
+        return
+    with pytest.raises(LostRecordsError, match=said):
+        _check_kept(*given)

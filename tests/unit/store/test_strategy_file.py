@@ -83,6 +83,11 @@ def test_the_same_file_gives_the_same_ids(tmp_path: Path) -> None:
             "is there twice",
         ),
         ("strategies: [", "not YAML"),
+        ("a: 2020-13-45", "not YAML that can be used"),
+        ("a: \x01", "not YAML that can be used"),
+        ("{[1]: 2}", "a key is not text"),
+        ("&a {x: *a}", "not YAML that can be used"),
+        ("strategies:\n  - {strategy_type: rules_rsi, instruments: [true]}", "valid integer"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:

@@ -326,7 +326,11 @@ def test_signals_written_by_hand_are_those_of_the_generic_writer(signal: Trading
     assert CODECS.signals.encode(signal) == generic.encode(signal)
 
 
-@given(signals, st.sampled_from([1, 0, True, 1.0]), st.sampled_from([1, True, 1.0, 2**63 - 1]))
+@given(
+    signals,
+    st.sampled_from([1, 0, True, 1.0, 0.0, -0.0]),
+    st.sampled_from([1, True, 1.0, 2**63 - 1]),
+)
 def test_numbers_that_compare_equal_are_not_mistaken_for_each_other(
     signal: TradingSignal, confidence: float, quantity: int
 ):
