@@ -1,9 +1,11 @@
 """Ticks a second of a replay, from a recording and from the topic, beside a backtest engine."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from array import array
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +16,7 @@ from app.bootstrap.recording import open_recording
 from benchmarks import work
 from benchmarks.options import ROOT
 from benchmarks.outcome import Outcome
+from benchmarks.peer import peak_rss_mb
 from benchmarks.programs import NAUTILUS, NAUTILUS_ORDERS, Child, Program
 from benchmarks.session import Measure, Session, interleaved
 from benchmarks.tables import Runs, Target, median, table
@@ -134,17 +137,21 @@ def _measure_ours(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    peak_mb = 0.0
+    while process.poll() is None:  # what it prints fits into the pipe
+        with contextlib.suppress(OSError, ValueError):  # it has just ended
+            peak_mb = max(peak_mb, peak_rss_mb(process.pid))
+        time.sleep(0.05)
     assert process.stdout is not None
     said_by_it = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise WrongReplayError(f"panda replay ended with {os.waitstatus_to_exitcode(status)}")
+    if process.returncode:
+        raise WrongReplayError(f"panda replay ended with {process.returncode}")
     found: Mapping[str, Any] = json.loads(said_by_it)
     (said,) = found["strategies"]
     return {
         "run_s": found["seconds"],
         "load_s": 0.0,
-        "rss_mb": used.ru_maxrss / 1024,
+        "rss_mb": peak_mb,
         "buys": said["signals"]["BUY"],
         "sells": said["signals"]["SELL"],
         "fills": said["fills"],
