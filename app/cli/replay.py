@@ -89,13 +89,16 @@ def replay(
     from app.bootstrap.replay import wired_replay
     from app.cli.replay_view import ReplayReport
     from app.replay.output import open_output
+    from app.replay.selection import SelectedTicks
     from app.replay.tally import Tally
     from app.runner.collector import collect_seldom
 
     settings = load_settings()
     configs = _strategies(settings, strategies, strategy or [], set_ or [])
     selection = selection_of(from_, to, offsets or [], timezone)
-    ticks = _source(settings, source or [], column or [], time_format, timezone, selection)
+    ticks = _whole_source(settings, source or [], column or [], time_format, timezone, selection)
+    if not selection.is_everything:
+        ticks = SelectedTicks(ticks, selection)
     pace = None if speed == "max" else speed_of(speed)
     tally = Tally()
     collect_seldom()
@@ -148,20 +151,6 @@ def _strategies(
         )
     parameters = parameters_of(None, list(assignments), option="--set")
     return with_parameters(settings, found, parameters) if parameters else found
-
-
-def _source(
-    settings: Settings,
-    paths: Sequence[Path],
-    columns: Sequence[str],
-    time_format: TimeFormat,
-    timezone: str | None,
-    selection: "Selection",
-) -> "RecordedTicks":
-    from app.replay.selection import SelectedTicks
-
-    whole = _whole_source(settings, paths, columns, time_format, timezone, selection)
-    return whole if selection.is_everything else SelectedTicks(whole, selection)
 
 
 def _whole_source(

@@ -15,7 +15,7 @@ from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.pacing import Clock, paced
 from app.replay.ticks import RecordedTicks, TickColumns, Unusable
-from app.replay.trading import Trading
+from app.replay.trading import Event, Trading
 from app.runner.runner import StrategyRunner
 from app.wire.codecs import Codec
 from app.wire.errors import WireError
@@ -200,7 +200,7 @@ class Replay:
         for listener in self._listeners:
             listener.rejection(outcome)
 
-    def _on_event(self, event: Order | ExecutionReport | Rejection, partition: int) -> None:
+    def _on_event(self, event: Event, partition: int) -> None:
         match event:
             case Order():
                 for listener in self._listeners:

@@ -55,12 +55,6 @@ class TickColumns:
     def __len__(self) -> int:
         return len(self.offsets)
 
-    @property
-    def received_us(self) -> Integers:
-        """The broker's time stamps, microseconds since the epoch; 0 where they are unknown."""
-        received: Integers = self.fields[RECEIVED]
-        return received
-
     def ticks(self) -> list[MarketTick]:
         """The ticks as strategies get them."""
         columns: list[list[int]] = self.fields.tolist()

@@ -42,7 +42,9 @@ def selected(selection: Selection) -> list[tuple[int, int]]:
         for columns in source.read(partition, lambda _: None)
     ]
     for columns in pieces:
-        assert columns.received_us.tolist() == [10 * offset for offset in columns.offsets.tolist()]
+        assert columns.fields[RECEIVED].tolist() == [
+            10 * offset for offset in columns.offsets.tolist()
+        ]
     return [(c.partition, offset) for c in pieces for offset in c.offsets.tolist()]
 
 
