@@ -130,6 +130,9 @@ class ExecutionReport:
     last_price: Decimal | None
     """Price of this fill; None where the event is no fill."""
     cumulative_quantity: int
+    fees: Decimal | None = None
+    """Fees and taxes of this fill, in the instrument's currency; None where it is no fill, or they
+    are not known."""
     reason: str | None
     event_time: datetime
     """When it happened at the venue, aware UTC; the paper venue takes the tick's event time."""
@@ -146,6 +149,7 @@ class ExecutionReport:
         last_quantity: int = 0,
         last_price: Decimal | None = None,
         cumulative_quantity: int = 0,
+        fees: Decimal | None = None,
         reason: str | None = None,
     ) -> Self:
         """The ``sequence``-th event (from 1) of ``order``; without a quantity, it is no fill."""
@@ -165,6 +169,7 @@ class ExecutionReport:
             last_quantity=last_quantity,
             last_price=last_price,
             cumulative_quantity=cumulative_quantity,
+            fees=fees,
             reason=reason,
             event_time=event_time,
         )

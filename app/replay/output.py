@@ -36,6 +36,7 @@ _TYPES = {
     "signal_price": _PRICE,
     "reference_price": _PRICE,
     "last_price": _PRICE,
+    "fees": _PRICE,
     "event_time": _TIME,
 }
 """By the fields' names in the schemas; the others are text."""

@@ -56,6 +56,7 @@ EXECUTIONS = RecordType(
     topic="executions",
     make=ExecutionReport,
     prices=("last_price",),
+    amounts=("fees",),
     times=("event_time",),
     quantities=("quantity", "last_quantity", "cumulative_quantity"),
     enums={"side": Side, "status": OrderStatus},

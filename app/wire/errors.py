@@ -69,6 +69,12 @@ class InvalidPriceError(WireError):
     code = "INVALID_PRICE"
 
 
+class InvalidAmountError(WireError):
+    """An amount of money has more digits than any."""
+
+    code = "INVALID_AMOUNT"
+
+
 class InvalidTimeError(WireError):
     """A time is before 1990, or more than a day after the record reached the broker."""
 

@@ -14,6 +14,8 @@ from app.wire.framing import header
 from app.wire.reader import RecordReader, bare
 from app.wire.sources import SchemaSource
 from app.wire.values import (
+    amount_from_bytes,
+    amount_to_bytes,
     check_confidence,
     check_quantity,
     latest_us,
@@ -42,6 +44,8 @@ class RecordType(Generic[T]):
     """The class."""
     prices: tuple[str, ...] = ()
     """``Decimal``, or None where the schema has null."""
+    amounts: tuple[str, ...] = ()
+    """``Decimal`` of any sign, or None."""
     times: tuple[str, ...] = ()
     quantities: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
@@ -128,6 +132,9 @@ class RecordCodec(Generic[T]):
         for name in kind.prices:
             if fields[name] is not None:
                 fields[name] = price_to_bytes(fields[name])
+        for name in kind.amounts:
+            if fields[name] is not None:
+                fields[name] = amount_to_bytes(fields[name])
         for name in kind.times:
             fields[name] = time_to_micros(fields[name])
         for name, symbols in self._symbols.items():
@@ -139,6 +146,9 @@ class RecordCodec(Generic[T]):
         for name in kind.prices:
             if fields[name] is not None:
                 fields[name] = price_from_bytes(fields[name])
+        for name in kind.amounts:
+            if fields[name] is not None:
+                fields[name] = amount_from_bytes(fields[name])
         for name in kind.times:
             fields[name] = time_from_micros(fields[name], latest)
         for name, enum in kind.enums.items():

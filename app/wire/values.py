@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from app.domain.money import PRICE_PRECISION, PriceError, from_raw, to_raw
 from app.domain.timestamps import from_micros, to_micros
 from app.wire.errors import (
+    InvalidAmountError,
     InvalidConfidenceError,
     InvalidPriceError,
     InvalidQuantityError,
@@ -76,6 +77,33 @@ def price_from_bytes(value: bytes) -> Decimal:
     raw = int.from_bytes(value, "big", signed=True)
     if not 0 < raw < RAW_LIMIT:
         raise invalid_price(raw)
+    return from_raw(raw)
+
+
+@lru_cache(_KEPT)
+def amount_to_bytes(amount: Decimal) -> bytes:
+    """``amount`` of money, which may be 0 or less, as Avro's decimal of scale 8.
+
+    Raises:
+        InvalidAmountError: it has too many digits.
+        TypeError: as ``price_to_bytes``.
+    """
+    try:
+        return raw_to_bytes(to_raw(amount))
+    except PriceError as error:
+        raise InvalidAmountError(f"the amount {error}") from error
+
+
+@lru_cache(_KEPT)
+def amount_from_bytes(value: bytes) -> Decimal:
+    """The amount of money that Avro's decimal of scale 8 stands for.
+
+    Raises:
+        InvalidAmountError: it has more than 18 digits.
+    """
+    raw = int.from_bytes(value, "big", signed=True)
+    if not -RAW_LIMIT < raw < RAW_LIMIT:
+        raise InvalidAmountError(f"the amount has more than {PRICE_PRECISION} digits")
     return from_raw(raw)
 
 

@@ -141,6 +141,7 @@ executions = st.builds(
     last_quantity=counts,
     last_price=st.none() | prices,
     cumulative_quantity=counts,
+    fees=st.none() | prices | prices.map(lambda price: -price) | st.just(Decimal(0)),
     reason=maybe_texts,
     event_time=times,
 )
