@@ -135,7 +135,16 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
         ),
         ([".", "--strategies", "s.yaml"], BadInputError, "is no recording"),
         ([".", "ticks.csv", "--strategies", "s.yaml"], ConfigurationError, "one recording"),
-        ([".", "--timezone", "UTC", "--strategies", "s.yaml"], ConfigurationError, "tick files"),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--capital", "0"],
+            ConfigurationError,
+            "more than 0",
+        ),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--capital", "much"],
+            ConfigurationError,
+            "2500.50",
+        ),
         (["ticks.csv", "--strategies", "s.yaml", "--from", "soon"], ConfigurationError, "--from"),
         (["ticks.csv", "--strategies", "s.yaml", "--speed", "0x"], ConfigurationError, "--speed"),
         (
