@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from app.domain.money import plain
-from app.replay.figures import Figure
+from app.replay.figures import Figure, no_figure
 from app.replay.results import Part, Results
 from app.replay.summary import Statistics, time_in_market
 
@@ -83,7 +83,7 @@ def statistics_table(results: Results) -> Table:
         figures = [getattr(column.part.statistics, field) for column in columns]
         table.add_row(name, *(_shown(figure, form) for figure in figures))
     for name, paid in (("fees paid", _fees), ("slippage paid", _slippage)):
-        table.add_row(name, *(paid(column.part) for column in columns))
+        table.add_row(name, *(_shown_paid(*paid(column.part)) for column in columns))
     table.add_row(
         "closed trades", *(f"{column.part.standing.trades.count:,}" for column in columns)
     )
@@ -108,21 +108,22 @@ def statistics_object(results: Results) -> Mapping[str, Any]:
 
 
 def _object(part: Part) -> Mapping[str, Any]:
-    named = [(field.name, getattr(part.statistics, field.name)) for field in fields(Statistics)]
+    named = {field.name: getattr(part.statistics, field.name) for field in fields(Statistics)}
+    named["fees"], silent_fees = _fees(part)
+    named["slippage"], silent_slippage = _slippage(part)
     money, trades = part.standing.money, part.standing.trades
     return {
-        **{name: _number(figure.value) for name, figure in named},
-        "reasons": {name: figure.reason for name, figure in named if figure.value is None},
+        **{name: _number(figure.value) for name, figure in named.items()},
+        "reasons": {name: figure.reason for name, figure in named.items() if figure.value is None},
         "trades": trades.count,
         "trades_won": trades.won,
         "trades_lost": trades.lost,
         "gross_profit": plain(part.standing.gross_profit),
         "net_profit": plain(part.standing.net_profit),
         "traded_value": plain(money.traded),
-        "fees": plain(money.fees),
-        "fills_without_fees": money.fills_without_fees,
-        "slippage": plain(money.slippage),
-        "fills_without_slippage": money.fills_without_slippage,
+        "fills": money.fills,
+        "fills_without_fees": silent_fees,
+        "fills_without_slippage": silent_slippage,
     }
 
 
@@ -134,18 +135,22 @@ def _shown(figure: Figure[Any], form: _Shown) -> str:
     return f"none: {figure.reason}" if figure.value is None else form(figure.value)
 
 
-def _fees(part: Part) -> str:
+def _fees(part: Part) -> tuple[Figure[Decimal], int]:
+    """What was paid, and how many fills do not say."""
     money = part.standing.money
-    return _paid(money.fees, money.fills_without_fees, money.fills, "fees")
+    return _paid(money.fees, money.fills_without_fees, money.fills), money.fills_without_fees
 
 
-def _slippage(part: Part) -> str:
-    money = part.standing.money
-    return _paid(money.slippage, money.fills_without_slippage, money.fills, "slippage")
+def _slippage(part: Part) -> tuple[Figure[Decimal], int]:
+    """What was paid, and of how many fills it is not known."""
+    money, silent = part.standing.money, part.standing.money.fills_without_slippage
+    return _paid(money.slippage, silent, money.fills), silent
 
 
-def _paid(amount: Decimal, silent: int, fills: int, what: str) -> str:
-    """An amount, or that it is not known of some fills or all."""
-    if silent and silent == fills:
-        return f"none: no fill says its {what}"
-    return f"{amount:,.2f}" + (f" ({silent:,} fills do not say)" if silent else "")
+def _paid(amount: Decimal, silent: int, fills: int) -> Figure[Decimal]:
+    return no_figure("no fill says") if silent and silent == fills else Figure(amount)
+
+
+def _shown_paid(paid: Figure[Decimal], silent: int) -> str:
+    partly = f" ({silent:,} fills do not say)" if silent and paid.value is not None else ""
+    return _shown(paid, _money) + partly

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
 from app.domain.money import PRICE_SCALE, from_raw, to_raw
 from app.replay.exact import exactly
 from app.replay.trades import Fill, Lots, Trade
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -30,18 +33,19 @@ class Money:
     def book(self, fill: Fill) -> None:
         """Take a fill."""
         report = fill.report
-        value = report.last_quantity * (report.last_price or Decimal(0))
+        units, price = report.signed_quantity, report.last_price or Decimal(0)
+        value = units * price
         self.fills += 1
-        self.traded += value
-        self.cash -= report.side.sign * value
+        self.traded += abs(value)
+        self.cash -= value
         if report.fees is None:
             self.fills_without_fees += 1
         else:
             self.fees += report.fees
-        if fill.slippage is None:
+        if fill.reference_price is None:
             self.fills_without_slippage += 1
         else:
-            self.slippage += fill.slippage
+            self.slippage += units * (price - fill.reference_price)
 
     def add(self, other: "Money") -> None:
         """Take in what others came to."""
@@ -73,7 +77,7 @@ class TradeTotals:
     def take(self, trade: Trade) -> None:
         """Count a trade."""
         self.count += 1
-        self.holding_us += round(trade.holding_time.total_seconds() * 1e6)
+        self.holding_us += trade.holding_time // _MICROSECOND
         if trade.net_profit > 0:
             self.won += 1
             self.profit += trade.net_profit
@@ -153,10 +157,10 @@ class Ledger:
         for trade in book.lots.take(fill):
             book.trades.take(trade)
             self._on_trade(trade)
-        held = abs(book.position)
-        book.position += report.signed_quantity
-        self._cash -= report.signed_quantity * price + (report.fees or Decimal(0))
-        self._net[token] = self._net.get(token, 0) + report.signed_quantity
+        units, held = report.signed_quantity, abs(book.position)
+        book.position += units
+        self._cash -= units * price + (report.fees or Decimal(0))
+        self._net[token] = self._net.get(token, 0) + units
         self._gross[token] = self._gross.get(token, 0) + abs(book.position) - held
         if token not in self._prices:  # a mark for what no tick was seen of
             self._prices[token] = to_raw(price)

@@ -91,8 +91,7 @@ class Portfolio:
             key = (report.strategy_id, report.account, report.instrument_token)
             time_us = max(to_micros(report.event_time), self._booked_us.get(key, 0))
             self._booked_us[key] = time_us
-            slippage = _slippage(report, self._references.get(name))
-            self._fills.append(Fill(time_us, report, slippage))
+            self._fills.append(Fill(time_us, report, self._references.get(name)))
         if report.status.is_terminal:
             self._references.pop(name, None)
 
@@ -151,10 +150,3 @@ class Portfolio:
     def _keep(self, trade: Trade) -> None:
         if len(self.trades) < self._most_trades:
             self.trades.append(trade)
-
-
-@exactly
-def _slippage(report: ExecutionReport, reference: Decimal | None) -> Decimal | None:
-    if reference is None or report.last_price is None:
-        return None
-    return (report.last_price - reference) * report.signed_quantity

@@ -27,8 +27,8 @@ class Fill(NamedTuple):
     """When, microseconds since the epoch: its event time, or the one of the fill before it on
     the same strategy, account and instrument, where that is later."""
     report: ExecutionReport
-    slippage: Decimal | None
-    """``(fill price - reference price) * quantity``, positive where it cost; None: not known."""
+    reference_price: Decimal | None
+    """Price of the tick that caused the order; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
