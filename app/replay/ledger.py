@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.domain.money import PRICE_SCALE, from_raw, to_raw
-from app.replay.exact import exactly
+from app.replay.exact import exactly, rounded
 from app.replay.trades import Fill, Lots, Trade
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -163,7 +163,7 @@ class Ledger:
         self._net[token] = self._net.get(token, 0) + units
         self._gross[token] = self._gross.get(token, 0) + abs(book.position) - held
         if token not in self._prices:  # a mark for what no tick was seen of
-            self._prices[token] = to_raw(price)
+            self._prices[token] = to_raw(rounded(price))
 
     def mark(self, prices: Mapping[int, Sequence[int | None]], moment: int) -> None:
         """Raw last prices by instrument from now on, those of one ``moment`` of each sequence."""

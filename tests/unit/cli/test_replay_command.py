@@ -61,6 +61,47 @@ def test_a_file_of_ticks_is_replayed_through_a_file_of_strategies() -> None:
     assert found["first_event_time"] == "2026-01-05T09:15:00Z"
 
 
+def test_statistics_are_numbers_or_reasons() -> None:
+    found = facts("ticks.csv", "--strategies", "s.yaml", "--capital", "5000.50")
+    first, _ = found["strategies"]
+    statistics = found["statistics"]
+    assert (statistics["capital"], statistics["time_zone"], statistics["days"]) == (
+        "5000.5",
+        "UTC",
+        1,
+    )
+    whole = statistics["all"]
+    assert whole["net_profit"] == whole["gross_profit"] == first["profit_before_fees"]
+    assert whole["total_return"] == pytest.approx(float(whole["net_profit"]) / 5000.5)
+    assert (whole["sharpe_ratio"], whole["win_rate"], whole["fees"]) == (None, None, None)
+    assert whole["reasons"]["sharpe_ratio"] == "1 daily return; needs 20"
+    assert whole["reasons"]["win_rate"] == "0 trades; needs 30"
+    assert whole["reasons"]["fees"] == "no fill says"
+    assert whole["slippage"] == "0"
+    assert whole.keys() == statistics["strategies"][first["id"]].keys()
+    assert statistics["instruments"]["1001"] == whole
+
+
+def test_people_are_told_why_there_is_no_number() -> None:
+    shown = panda("ticks.csv", "--strategies", "s.yaml").stdout
+    lines = {
+        line.strip().partition("  ")[0]: line.rpartition("  ")[0] for line in shown.split("\n")
+    }
+    assert lines["total return"].endswith("-0.01 %")
+    assert lines["Sharpe ratio"].endswith("none: 1 daily return; needs 20")
+    assert lines["fees paid"].endswith("none: no fill says")
+    assert "capital 1,000,000; 1 day with ticks (UTC)" in shown
+
+
+def test_days_are_those_of_the_time_zone(folder: Path) -> None:
+    more = "1001,2026-01-05T20:00:00Z,100\n"
+    (folder / "ticks.csv").write_text((folder / "ticks.csv").read_text() + more)
+    assert facts("ticks.csv", "--strategies", "s.yaml")["statistics"]["days"] == 1
+    there = facts("ticks.csv", "--strategies", "s.yaml", "--timezone", "Asia/Kolkata")
+    assert there["statistics"]["days"] == 2
+    assert there["statistics"]["time_zone"] == "Asia/Kolkata"
+
+
 def test_the_same_again_has_the_same_fingerprint() -> None:
     one, other = (facts("ticks.csv", "--strategies", "s.yaml")["fingerprint"] for _ in range(2))
     assert one == other

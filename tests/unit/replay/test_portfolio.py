@@ -326,6 +326,12 @@ def test_what_comes_late_counts_when_it_comes() -> None:
     assert curve(held(*blocks)) == [(-1, 0), (0, 0), (2, 50), (5, 20)]
 
 
+def test_what_no_tick_was_seen_of_is_worth_what_was_paid_for_it() -> None:
+    elsewhere = order(1, 3, token=5)
+    results = held(([tick(100)], [filled(elsewhere, "7.123456789", fees="1")]))
+    assert results.equity[-1].gross_exposure == Decimal("21.37037037")
+
+
 def test_a_fill_behind_the_last_tick_is_booked_all_the_same() -> None:
     results = held(([tick(100)], [filled(order(1, 1), "101", seconds=200)]))
     assert results.whole.standing.net_profit == -1
