@@ -45,7 +45,7 @@ _ROWS: Mapping[str, tuple[str, _Shown]] = {
     "sharpe_ratio": ("Sharpe ratio", _ratio),
     "sortino_ratio": ("Sortino ratio", _ratio),
     "calmar_ratio": ("Calmar ratio", _ratio),
-    "max_drawdown": ("maximum drawdown", _percent),
+    "max_drawdown": ("maximum drawdown, of closes", _percent),
     "max_drawdown_duration": ("maximum drawdown duration", _days),
     "value_at_risk_95": ("VaR 95, one day", _percent),
     "value_at_risk_99": ("VaR 99, one day", _percent),

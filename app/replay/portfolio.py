@@ -57,6 +57,7 @@ class Portfolio:
         self._timeline = Timeline(Days(zone), self.curve)
         self._columns: list[TickColumns] = []
         self._is_block_whole = False
+        self._is_finished = False
         self._fills: list[Fill] = []
         self._references: dict[tuple[str, str], Decimal] = {}
         self._booked_us: dict[tuple[str, str, int], int] = {}
@@ -89,7 +90,8 @@ class Portfolio:
         name = (report.signal_id, report.account)
         if report.last_quantity:
             key = (report.strategy_id, report.account, report.instrument_token)
-            time_us = max(to_micros(report.event_time), self._booked_us.get(key, 0))
+            time_us = to_micros(report.event_time)
+            time_us = max(time_us, self._booked_us.get(key, time_us))
             self._booked_us[key] = time_us
             self._fills.append(Fill(time_us, report, self._references.get(name)))
         if report.status.is_terminal:
@@ -97,16 +99,18 @@ class Portfolio:
 
     @exactly
     def finish(self) -> None:
-        """Close the last day, and the books. Nothing may follow."""
+        """Close the last day, and the books; once. Nothing may follow."""
+        if self._is_finished:
+            return
+        self._is_finished = True
         self._settle()
-        ended = max((fill.time_us for fill in self._fills), default=0)
-        for fill in sorted(self._fills, key=attrgetter("time_us")):
+        left = sorted(self._fills, key=attrgetter("time_us"))
+        for fill in left:
             self.ledger.book(fill)
-        self._fills = []
         self.ledger.end()
         newest, day = self._timeline.newest_us, self._timeline.open_day
         if newest is not None and day is not None:
-            self._sample(max(newest, ended))
+            self._sample(max(newest, *(fill.time_us for fill in left)) if left else newest)
             self.closings.close(day, self.ledger)
 
     @exactly

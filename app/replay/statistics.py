@@ -19,6 +19,8 @@ from app.replay.figures import Figure, no_figure, too_few
 Floats = NDArray[np.float64]
 
 DAYS_PER_YEAR: Final = 252
+LEAST_CLOSES: Final = 2
+"""Daily returns that a drawdown of closes needs: one says nothing of what lies between."""
 LEAST_DAYS: Final = 20
 """Daily returns that an annual figure or a ratio needs: about a month."""
 _ROUNDING = 1e-12
@@ -115,7 +117,7 @@ def calmar_ratio(returns: Floats, *, days_per_year: int = DAYS_PER_YEAR) -> Figu
 
 def max_drawdown(returns: Floats) -> Figure[float]:
     """The least of ``drawdowns``; never above 0 (empyrical likewise)."""
-    why = too_few(len(returns), 1, "daily return")
+    why = too_few(len(returns), LEAST_CLOSES, "daily return")
     return no_figure(why) if why else Figure(float(drawdowns(returns).min()))
 
 
@@ -125,7 +127,7 @@ def max_drawdown_duration(returns: Floats) -> Figure[float]:
     It is the longest drawdown, which need not be the deepest (as in the library backtesting.py,
     which counts calendar days; here days are those with returns, 252 a year).
     """
-    why = too_few(len(returns), 1, "daily return")
+    why = too_few(len(returns), LEAST_CLOSES, "daily return")
     if why:
         return no_figure(why)
     end = len(returns)

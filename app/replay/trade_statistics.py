@@ -41,7 +41,7 @@ def expectancy(trades: TradeTotals) -> Figure[Decimal]:
 def profit_factor(trades: TradeTotals) -> Figure[float]:
     """Sum of the net profits over the sum of the net losses.
 
-    R. Pardo, "The Evaluation and Optimization of Trading Strategies", 2008.
+    TradeStation, Strategy Performance Report: "gross profit by gross loss", commissions included.
     """
     why = too_few(trades.count, LEAST_TRADES, "trade")
     if why:

@@ -171,6 +171,14 @@ def test_books_are_apart_by_strategy_account_and_instrument() -> None:
     assert (results.equity[-1].net_exposure, results.equity[-1].gross_exposure) == (-550, 1650)
 
 
+def test_what_is_finished_can_be_asked_again() -> None:
+    portfolio = Portfolio()
+    told(portfolio, [tick(100), tick(110, seconds=90)], filled(order(1, 1), "100"))
+    first, again = results_of(portfolio), results_of(portfolio)
+    assert (first.equity, list(first.days)) == (again.equity, list(again.days))
+    assert len(again.days) == 1
+
+
 def test_most_trades_are_counted_and_only_the_first_are_kept() -> None:
     portfolio = Portfolio(most_trades=2)
     fills = [filled(order(n, (-1) ** n), str(100 + n), seconds=n) for n in range(10)]

@@ -120,7 +120,7 @@ def naive_duration(equity: list[int]) -> int:
     return max(longest, len(equity) - 1 - high)
 
 
-@given(st.lists(st.sampled_from([1000, 1100, 1200, 1300]), min_size=2, max_size=30))
+@given(st.lists(st.sampled_from([1000, 1100, 1200, 1300]), min_size=3, max_size=30))
 def test_the_duration_is_that_from_a_high_until_it_is_reached_again(equity: list[int]) -> None:
     found = max_drawdown_duration(daily_returns(equity)).value
     assert found == naive_duration(equity)
@@ -132,7 +132,7 @@ def test_the_duration_is_that_from_a_high_until_it_is_reached_again(equity: list
         ([100, 110, 120], 0),
         ([100, 110, 105, 110, 120], 2),
         ([100, 90, 95, 99, 100, 90], 4),
-        ([100, 90], 1),
+        ([100, 110, 90], 1),
         ([100, 120, 110, 100, 90], 3),
     ],
 )
@@ -150,7 +150,8 @@ def test_durations_by_hand(equity: list[int], days: int) -> None:
         (sortino_ratio(np.full(50, 0.001)), "no day with a loss"),
         (calmar_ratio(np.full(50, 0.001)), "no drawdown"),
         (calmar_ratio(np.full(5, 0.001)), "5 daily returns; needs 20"),
-        (max_drawdown(np.zeros(0)), "0 daily returns; needs 1"),
+        (max_drawdown(np.zeros(1)), "1 daily return; needs 2"),
+        (max_drawdown_duration(np.zeros(0)), "0 daily returns; needs 2"),
         (value_at_risk(np.zeros(19), cutoff=0.05), "19 daily returns; needs 20"),
         (value_at_risk(np.zeros(99), cutoff=0.01), "99 daily returns; needs 100"),
         (annual_return(np.full(20, 100.0)), "too large for a number"),
