@@ -91,6 +91,7 @@ def replay(
     Runner, validators, risk, router and paper broker are those of the workers. Nothing on the
     broker or in the database is changed. Ctrl-C ends it with what there is so far.
     """
+    from app.bootstrap.paper import described
     from app.bootstrap.replay import wired_replay
     from app.cli.replay_view import ReplayReport
     from app.replay.output import open_output
@@ -133,6 +134,7 @@ def replay(
         tally=tally,
         results=results_of(portfolio),
         seen=wired.observer,
+        paper=described(settings),
     )
     if output is not None:
         (output / "report.json").write_text(json.dumps(report.as_object(), indent=2) + "\n")

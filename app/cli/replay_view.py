@@ -35,6 +35,8 @@ class ReplayReport:
     tally: Tally
     results: Results
     seen: "Observer"
+    paper: Mapping[str, str]
+    """How the paper venue filled orders."""
 
     def as_object(self) -> Mapping[str, Any]:
         """What ``--json`` prints."""
@@ -52,6 +54,8 @@ class ReplayReport:
             "statistics": statistics_object(self.results),
             "instruments_without_ticks": self._silent(),
             "rejections": dict(sorted(tally.rejections.items())),
+            "open_orders": result.open_orders,
+            "paper_venue": dict(self.paper),
             "stopped": [
                 {
                     "strategy_id": str(status.strategy_id),
@@ -102,12 +106,16 @@ class ReplayReport:
             if counted:
                 listed = ", ".join(f"{count:,} {what}" for what, count in sorted(counted.items()))
                 console.print(f"{name}: {listed}", soft_wrap=True)
+        if result.open_orders:
+            console.print(f"open orders: {result.open_orders:,} wait for a tick that did not come")
         for status in self.seen.stopped:
             where = "" if status.instrument_token is None else f" on {status.instrument_token}"
             console.print(
                 f"strategy {status.strategy_id}{where} stopped: {status.reason}",
                 soft_wrap=True,
             )
+        said = ", ".join(f"{name} {value}" for name, value in self.paper.items())
+        console.print(f"paper fills: {said}", soft_wrap=True)
         parts = result.fingerprint
         console.print(
             f"fingerprint {parts.whole[:_SHOWN_DIGITS]} "

@@ -54,9 +54,11 @@ def test_a_file_of_ticks_is_replayed_through_a_file_of_strategies() -> None:
     assert (found["outcome"], found["ticks"], found["instruments"]) == ("complete", 20, 1)
     first, second = found["strategies"]
     assert first["signals"] == {"BUY": 0, "SELL": 17, "HOLD": 0}  # a price that only rises
-    assert (first["orders"], first["fills"], first["positions"]) == (17, 17, {"1001": -17})
-    assert first["notional"] == str(sum(range(103, 120)))
-    assert first["profit_before_fees"] == str(sum(range(103, 120)) - 17 * 119)
+    # Each is filled at the next tick; behind the last one there is none.
+    assert (first["orders"], first["fills"], first["positions"]) == (17, 16, {"1001": -16})
+    assert found["open_orders"] == 1
+    assert first["notional"] == str(sum(range(104, 120)))
+    assert first["profit_before_fees"] == str(sum(range(104, 120)) - 16 * 119)
     assert (sum(second["signals"].values()), second["orders"]) == (15, 0)
     assert found["first_event_time"] == "2026-01-05T09:15:00Z"
 
@@ -77,7 +79,7 @@ def test_statistics_are_numbers_or_reasons() -> None:
     assert whole["reasons"]["sharpe_ratio"] == "1 daily return; needs 20"
     assert whole["reasons"]["win_rate"] == "0 trades; needs 30"
     assert whole["reasons"]["fees"] == "no fill says"
-    assert whole["slippage"] == "0"
+    assert whole["slippage"] == "-16"  # sold a tick later, each one a point higher
     assert whole.keys() == statistics["strategies"][first["id"]].keys()
     assert statistics["instruments"]["1001"] == whole
 
@@ -156,10 +158,10 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
     signals = pq.read_table(folder / "out" / "signals.parquet").to_pylist()
     orders = pq.read_table(folder / "out" / "orders.parquet").to_pylist()
     executions = pq.read_table(folder / "out" / "executions.parquet").to_pylist()
-    assert (len(signals), len(orders), len(executions)) == (32, 17, 34)
+    assert (len(signals), len(orders), len(executions)) == (32, 17, 33)
     assert {order["signal_id"] for order in orders} <= {signal["signal_id"] for signal in signals}
     assert executions[1]["status"] == "FILLED"
-    assert executions[1]["last_price"] == orders[0]["reference_price"] == 103
+    assert (orders[0]["reference_price"], executions[1]["last_price"]) == (103, 104)
     assert pq.read_table(folder / "out" / "rejections.parquet").num_rows == 0
 
 
