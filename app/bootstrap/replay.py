@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +81,8 @@ class WiredReplay:
     replay: Replay
     configs: Sequence[StrategyConfig]
     """The strategies that take ticks."""
+    deciding: Mapping[str, str | int | None]
+    """The settings that decide what becomes of a tick."""
     observer: Observer
 
 
@@ -191,17 +193,18 @@ def wired_replay(
             raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
         running = [registered.config for registered in report.registered]
         codecs = _codecs(settings)
+        deciding = _deciding(settings)
         replay = Replay(
             source=source,
             runner=runner,
             configs=running,
             trading=_trading(settings, source.topic_id),
             codecs=ReplayCodecs(signals=codecs.signals, executions=codecs.executions),
-            configuration=configuration_hash(running, _deciding(settings)),
+            configuration=configuration_hash(running, deciding),
             listeners=listeners,
             speed=speed,
         )
-        yield WiredReplay(replay=replay, configs=running, observer=observer)
+        yield WiredReplay(replay=replay, configs=running, deciding=deciding, observer=observer)
     finally:
         runner.stop()
 

@@ -82,7 +82,16 @@ def replay(
     ] = "1000000",
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write signals, orders, executions there, in Parquet."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write signals, orders, executions there, in Parquet; report.json, report.html.",
+        ),
+    ] = None,
+    report_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Write an HTML page there: charts, tables, trades."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -93,6 +102,7 @@ def replay(
     """
     from app.bootstrap.paper import described
     from app.bootstrap.replay import wired_replay
+    from app.cli.replay_pages import Pages
     from app.cli.replay_view import ReplayReport
     from app.replay.output import open_output
     from app.replay.portfolio import Portfolio
@@ -110,6 +120,7 @@ def replay(
     pace = None if speed == "max" else speed_of(speed)
     tally = Tally()
     portfolio = Portfolio(capital=capital_of(capital), zone=zone_of(timezone) or UTC)
+    pages = Pages.wanted(report_file, output, configs)
     collect_seldom()
     with ExitStack() as stack:
         files = [] if output is None else [stack.enter_context(open_output(output))]
@@ -118,7 +129,7 @@ def replay(
                 settings,
                 ticks,
                 configs,
-                [tally, portfolio, *files],
+                [tally, portfolio, *pages.listeners, *files],
                 speed=pace,
             )
         )
@@ -135,6 +146,7 @@ def replay(
         results=results_of(portfolio),
         seen=wired.observer,
         paper=described(settings),
+        settings=wired.deciding,
     )
     if output is not None:
         (output / "report.json").write_text(json.dumps(report.as_object(), indent=2) + "\n")
@@ -144,6 +156,7 @@ def replay(
         console = Console(highlight=False, markup=False)
         console.width = console.width if console.is_terminal else max(console.width, _PLAIN_WIDTH)
         report.show(console)
+    pages.write(report)
     if received:
         raise typer.Exit(128 + received[0])
 

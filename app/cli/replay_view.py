@@ -37,6 +37,8 @@ class ReplayReport:
     seen: "Observer"
     paper: Mapping[str, str]
     """How the paper venue filled orders."""
+    settings: Mapping[str, str | int | None]
+    """Those that decide what becomes of a tick."""
 
     def as_object(self) -> Mapping[str, Any]:
         """What ``--json`` prints."""
@@ -52,10 +54,11 @@ class ReplayReport:
             "irregular_ticks": dict(sorted(self.seen.irregular.items())),
             "strategies": [self._strategy(config) for config in self.configs],
             "statistics": statistics_object(self.results),
-            "instruments_without_ticks": self._silent(),
+            "instruments_without_ticks": self.silent_instruments,
             "rejections": dict(sorted(tally.rejections.items())),
             "open_orders": result.open_orders,
             "paper_venue": dict(self.paper),
+            "settings": dict(self.settings),
             "stopped": [
                 {
                     "strategy_id": str(status.strategy_id),
@@ -88,7 +91,7 @@ class ReplayReport:
             console.print(f"event times: {_time(tally.first_us)} to {_time(tally.last_us)}")
         console.print(self._table())
         console.print(statistics_table(self.results))
-        silent = self._silent()
+        silent = self.silent_instruments
         if silent:
             named = ", ".join(map(str, silent[:_SHOWN_INSTRUMENTS]))
             more = len(silent) - _SHOWN_INSTRUMENTS
@@ -126,7 +129,8 @@ class ReplayReport:
             soft_wrap=True,
         )
 
-    def _silent(self) -> Sequence[int]:
+    @property
+    def silent_instruments(self) -> Sequence[int]:
         """Instruments of strategies that there were no ticks of."""
         wanted = {token for config in self.configs for token in config.instruments}
         return sorted(wanted - self.tally.prices.keys())
@@ -138,7 +142,7 @@ class ReplayReport:
         for name in ("BUY", "SELL", "HOLD", "orders", "fills", "notional", "fees", "net profit"):
             table.add_column(name, justify="right")
         for config in self.configs:
-            said = self._of(config)
+            said = self.said_by(config)
             money = self._standing(config)
             table.add_row(
                 config.strategy_id[:8],
@@ -152,7 +156,8 @@ class ReplayReport:
             )
         return table
 
-    def _of(self, config: StrategyConfig) -> StrategyTally:
+    def said_by(self, config: StrategyConfig) -> StrategyTally:
+        """What a strategy said."""
         return self.tally.strategies.get(config.strategy_id) or StrategyTally(config.strategy_type)
 
     def _standing(self, config: StrategyConfig) -> Standing:
@@ -160,7 +165,7 @@ class ReplayReport:
         return NO_MONEY if part is None else part.standing
 
     def _strategy(self, config: StrategyConfig) -> Mapping[str, Any]:
-        said, money = self._of(config), self._standing(config)
+        said, money = self.said_by(config), self._standing(config)
         return {
             "id": config.strategy_id,
             "strategy_type": config.strategy_type,

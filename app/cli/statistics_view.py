@@ -1,6 +1,6 @@
 """The statistics of a replay, for people and for programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from app.replay.results import Part, Results
 from app.replay.summary import Statistics, time_in_market
 
 _MOST_COLUMNS = 4
-_Shown = Callable[[Any], str]
+_Form = Callable[[Any], str]
 
 
 def _percent(value: float) -> str:
@@ -38,7 +38,7 @@ def _money(value: Decimal) -> str:
     return f"{value:,.2f}"
 
 
-_ROWS: Mapping[str, tuple[str, _Shown]] = {
+_ROWS: Mapping[str, tuple[str, _Form]] = {
     "total_return": ("total return", _percent),
     "annual_return": ("annual return", _percent),
     "annual_volatility": ("annual volatility", _percent),
@@ -58,10 +58,36 @@ _ROWS: Mapping[str, tuple[str, _Shown]] = {
 """Names and forms for people, by field of ``Statistics``."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A statistic as people see it."""
+
+    field: str
+    """Its name in JSON."""
     name: str
-    part: Part
+    text: str | None
+    """None: there is no number."""
+    value: float | str | None
+    """As in JSON."""
+    reason: str | None
+    """Why there is no number."""
+
+    def __str__(self) -> str:
+        return f"none: {self.reason}" if self.text is None else self.text
+
+
+def shown_statistics(part: Part) -> Sequence[Shown]:
+    """All statistics of one part, in the order in which people see them."""
+    of_part = [
+        _shown(field, name, getattr(part.statistics, field), form)
+        for field, (name, form) in _ROWS.items()
+    ]
+    fees, slippage = _fees(part), _slippage(part)
+    return [
+        *of_part,
+        _shown_paid("fees", "fees paid", *fees),
+        _shown_paid("slippage", "slippage paid", *slippage),
+    ]
 
 
 def statistics_table(results: Results) -> Table:
@@ -73,20 +99,16 @@ def statistics_table(results: Results) -> Table:
         f" ({results.zone})",
         title_justify="left",
     )
-    columns = [_Column("all", results.whole)]
+    columns = [("all", results.whole)]
     if 1 < len(results.strategies) < _MOST_COLUMNS:
-        columns += [_Column(name[:8], part) for name, part in results.strategies.items()]
+        columns += [(name[:8], part) for name, part in results.strategies.items()]
     table.add_column("statistic")
-    for column in columns:
-        table.add_column(column.name, justify="right")
-    for field, (name, form) in _ROWS.items():
-        figures = [getattr(column.part.statistics, field) for column in columns]
-        table.add_row(name, *(_shown(figure, form) for figure in figures))
-    for name, paid in (("fees paid", _fees), ("slippage paid", _slippage)):
-        table.add_row(name, *(_shown_paid(*paid(column.part)) for column in columns))
-    table.add_row(
-        "closed trades", *(f"{column.part.standing.trades.count:,}" for column in columns)
-    )
+    for name, _ in columns:
+        table.add_column(name, justify="right")
+    parts = [part for _, part in columns]
+    for row in zip(*map(shown_statistics, parts), strict=True):
+        table.add_row(row[0].name, *map(str, row))
+    table.add_row("closed trades", *(f"{part.standing.trades.count:,}" for part in parts))
     return table
 
 
@@ -131,8 +153,15 @@ def _number(value: float | Decimal | None) -> float | str | None:
     return plain(value) if isinstance(value, Decimal) else value
 
 
-def _shown(figure: Figure[Any], form: _Shown) -> str:
-    return f"none: {figure.reason}" if figure.value is None else form(figure.value)
+def _shown(field: str, name: str, figure: Figure[Any], form: _Form) -> Shown:
+    value = figure.value
+    return Shown(
+        field=field,
+        name=name,
+        text=None if value is None else form(value),
+        value=_number(value),
+        reason=figure.reason,
+    )
 
 
 def _fees(part: Part) -> tuple[Figure[Decimal], int]:
@@ -151,6 +180,6 @@ def _paid(amount: Decimal, silent: int, fills: int) -> Figure[Decimal]:
     return no_figure("no fill says") if silent and silent == fills else Figure(amount)
 
 
-def _shown_paid(paid: Figure[Decimal], silent: int) -> str:
-    partly = f" ({silent:,} fills do not say)" if silent and paid.value is not None else ""
-    return _shown(paid, _money) + partly
+def _shown_paid(field: str, name: str, paid: Figure[Decimal], silent: int) -> Shown:
+    partly = f" ({silent:,} fills do not say)" if silent else ""
+    return _shown(field, name, paid, lambda amount: _money(amount) + partly)

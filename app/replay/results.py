@@ -8,11 +8,11 @@ from typing import Final
 
 from app.replay.closings import Daily
 from app.replay.equity import EquitySample
-from app.replay.ledger import Money, Standing, TradeTotals, standing
+from app.replay.ledger import BookKey, Money, Standing, TradeTotals, standing
 from app.replay.portfolio import Portfolio
 from app.replay.statistics import DAYS_PER_YEAR
 from app.replay.summary import Statistics, statistics_of
-from app.replay.trades import Trade
+from app.replay.trades import Lot, Trade
 
 NO_MONEY: Final = Standing(money=Money(), trades=TradeTotals(), positions={}, open_value=Decimal(0))
 """Where nothing was traded."""
@@ -48,6 +48,8 @@ class Results:
     step_us: int
     trades: Sequence[Trade]
     """The first of them; ``whole.standing.trades.count`` says how many there were."""
+    open_lots: Mapping[BookKey, Sequence[Lot]]
+    """What was opened and not closed, the oldest first; of books that are not flat."""
 
 
 def results_of(portfolio: Portfolio, *, days_per_year: int = DAYS_PER_YEAR) -> Results:
@@ -81,4 +83,5 @@ def results_of(portfolio: Portfolio, *, days_per_year: int = DAYS_PER_YEAR) -> R
         equity=portfolio.curve.samples,
         step_us=portfolio.curve.step_us,
         trades=portfolio.trades,
+        open_lots={key: book.lots.open for key, book in books if book.lots.open},
     )
