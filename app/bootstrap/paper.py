@@ -99,6 +99,22 @@ def described(settings: Settings) -> Mapping[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def described_charges(settings: Settings) -> str:
+    """What paper fills cost, in the words of a file of charges."""
+    fees = fee_schedule(settings)
+    if fees is None:
+        return "none"
+    said = {
+        name: ", ".join(
+            f"{key} {' + '.join(value) if isinstance(value, list) else value}"
+            for key, value in charge.model_dump(mode="json", exclude_defaults=True).items()
+        )
+        for name, charge in fees.charges.items()
+    }
+    listed = "; ".join(f"{name}: {charge}" for name, charge in said.items())
+    return f"{fees.name} as of {fees.as_of}: {listed}"
+
+
 def _unless(default: object, value: object) -> str | None:
     return None if value == default else str(value)
 

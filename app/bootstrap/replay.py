@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap.paper import fee_schedule, fill_model
+from app.bootstrap.paper import described_charges, fee_schedule, fill_model
 from app.bootstrap.risk import risk_limits
 from app.bootstrap.runner import arrival_policy
 from app.bootstrap.strategies import build_factory
@@ -204,7 +204,12 @@ def wired_replay(
             listeners=listeners,
             speed=speed,
         )
-        yield WiredReplay(replay=replay, configs=running, deciding=deciding, observer=observer)
+        yield WiredReplay(
+            replay=replay,
+            configs=running,
+            deciding={**deciding, "fees": described_charges(settings)},
+            observer=observer,
+        )
     finally:
         runner.stop()
 

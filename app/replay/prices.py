@@ -95,7 +95,7 @@ class Prices:
     def ticks(self, columns: TickColumns, /) -> None:
         """Keep some of them."""
         tokens = columns.fields[_TOKEN]
-        rows = np.searchsorted(self._tokens, tokens)
+        rows: Integers = np.searchsorted(self._tokens, tokens)
         is_ours = np.isin(tokens, self._tokens)
         if is_ours.any():
             times, prices = columns.fields[EVENT][is_ours], columns.fields[_PRICE][is_ours]

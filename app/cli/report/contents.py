@@ -14,6 +14,7 @@ from app.cli.report.result_tables import (
     monthly_table,
     part_cells,
     part_head,
+    standing_cells,
     trade_table,
 )
 from app.cli.report.tables import Cell, Table, count, cut, money, statistic
@@ -110,7 +111,7 @@ class Contents:
         ]
         if part is not None:
             return [*row, *part_cells(part)]
-        row += (money(NO_MONEY.net_profit), money(NO_MONEY.gross_profit))
+        row += standing_cells(NO_MONEY)
         return [*row, *[Cell(_NOTHING_SAID, "none")] * (columns - len(row))]
 
     @property

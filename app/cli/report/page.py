@@ -34,7 +34,7 @@ def page_of(report: ReplayReport, prices: Prices) -> str:
         contents=contents,
         facts=Facts(report),
         run=report,
-        data=_in_script(contents.charts()),
+        data=in_script(contents.charts()),
         style=Markup(_file(environment, "report.css")),  # noqa: S704 - our own file
         scripts=[Markup(source) for source in sources],  # noqa: S704 - ours and plotly's
         hashes=" ".join(map(_hash, sources)),
@@ -48,7 +48,7 @@ def _file(environment: Environment, name: str) -> str:
     return loader.get_source(environment, name)[0]
 
 
-def _in_script(value: Any) -> Markup:  # noqa: ANN401 - charts are of any depth
+def in_script(value: Any) -> Markup:  # noqa: ANN401 - charts are of any depth
     """JSON that no HTML parser sees the end of a script in."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

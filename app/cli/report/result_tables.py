@@ -1,12 +1,13 @@
 """Tables of what a run came to: its parts, its months, its trades."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from app.cli.report.clocks import Clocks
 from app.cli.report.tables import Cell, Table, count, cut, money, statistic
 from app.cli.statistics_view import shown_statistics
 from app.domain.money import plain
+from app.replay.ledger import Standing
 from app.replay.results import Part, Results
 from app.replay.statistics import Floats
 from app.replay.summary import monthly_returns
@@ -22,17 +23,20 @@ def part_head(results: Results) -> Sequence[str]:
     return ("net profit", "profit before fees", "traded value", "fills", "closed trades", *names)
 
 
-def part_cells(part: Part) -> Iterable[Cell]:
+def part_cells(part: Part) -> Sequence[Cell]:
     """Money, trades and statistics of one strategy, one instrument or everything."""
-    standing = part.standing
-    return (
+    return [*standing_cells(part.standing), *map(statistic, shown_statistics(part))]
+
+
+def standing_cells(standing: Standing) -> Sequence[Cell]:
+    """The money and trades alone."""
+    return [
         money(standing.net_profit),
         money(standing.gross_profit),
         money(standing.money.traded),
         count(standing.money.fills),
         count(standing.trades.count),
-        *map(statistic, shown_statistics(part)),
-    )
+    ]
 
 
 def instrument_table(results: Results) -> Table:
