@@ -1,13 +1,13 @@
 """Puts the paper venue together: ticks and paper orders in, executions out."""
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from confluent_kafka import TopicPartition
 
 from app.bootstrap.wiring import Program, Wiring
-from app.brokers.paper.fees import FeeSchedule, read_fees
+from app.brokers.paper.fees import Charge, FeeSchedule, read_fees
 from app.brokers.paper.fills import FillModel, Markup
 from app.brokers.paper.venue import PaperVenue
 from app.domain.errors import ConfigurationError
@@ -104,15 +104,20 @@ def described_charges(settings: Settings) -> str:
     fees = fee_schedule(settings)
     if fees is None:
         return "none"
-    said = {
-        name: ", ".join(
-            f"{key} {' + '.join(value) if isinstance(value, list) else value}"
-            for key, value in charge.model_dump(mode="json", exclude_defaults=True).items()
-        )
-        for name, charge in fees.charges.items()
-    }
+    said = {name: ", ".join(_charged(charge)) for name, charge in fees.charges.items()}
     listed = "; ".join(f"{name}: {charge}" for name, charge in said.items())
     return f"{fees.name} as of {fees.as_of}: {listed}"
+
+
+def _charged(charge: Charge) -> Iterator[str]:
+    for key in ("rate", "amount", "maximum"):
+        value: Decimal | None = getattr(charge, key)
+        if value:
+            yield f"{key} {value}"
+    if charge.side is not None:
+        yield f"side {charge.side.value}"
+    if charge.of:
+        yield f"of {' + '.join(charge.of)}"
 
 
 def _unless(default: object, value: object) -> str | None:

@@ -83,7 +83,7 @@ class Prices:
 
     def points(self, instrument_token: int) -> Sequence[PricePoint]:
         """What is kept of an instrument, in the order of event times."""
-        row = int(np.searchsorted(self._tokens, instrument_token))
+        row = int(self._tokens.searchsorted(instrument_token))
         if row == len(self._tokens) or self._tokens[row] != instrument_token:
             return []
         cells = slice(row * self._cells, (row + 1) * self._cells)
@@ -94,13 +94,13 @@ class Prices:
 
     def ticks(self, columns: TickColumns, /) -> None:
         """Keep some of them."""
-        tokens = columns.fields[_TOKEN]
-        rows: Integers = np.searchsorted(self._tokens, tokens)
+        tokens: Integers = columns.fields[_TOKEN]
         is_ours = np.isin(tokens, self._tokens)
         if is_ours.any():
             times, prices = columns.fields[EVENT][is_ours], columns.fields[_PRICE][is_ours]
             self._fit(int(times.min()), int(times.max()))
-            self._put(_Points(rows[is_ours], times, prices))
+            rows = self._tokens.searchsorted(tokens[is_ours])
+            self._put(_Points(rows, times, prices))
 
     def unusable_record(self, record: Unusable, /) -> None:
         """It has no price."""

@@ -138,7 +138,7 @@ def test_an_instrument_can_be_chosen(browser: Browser, run: ReplayRun, token: st
     assert drawn(browser, "price")["marks"] > 30
 
 
-def test_dragging_over_prices_zooms_and_a_double_click_shows_all_again(
+def test_dragging_over_prices_zooms_and_a_button_shows_all_again(
     browser: Browser, run: ReplayRun
 ) -> None:
     browser.show(run.page, width=DESKTOP)
@@ -151,7 +151,10 @@ def test_dragging_over_prices_zooms_and_a_double_click_shows_all_again(
         lambda it: None if visible_range(it) == whole else visible_range(it)
     )
     assert whole[0] < zoomed[0] < zoomed[1] < whole[1]
-    ActionChains(browser.driver).move_to_element(area).double_click().perform()
+    # A double click does so as well; whether two clicks are one depends on how busy the machine is.
+    button = "#chart-price .modebar-btn[data-attr=zoom][data-val=reset]"
+    ActionChains(browser.driver).move_to_element(area).perform()
+    browser.driver.find_element(By.CSS_SELECTOR, button).click()
     WebDriverWait(browser, 10).until(lambda it: visible_range(it) == whole)
 
 

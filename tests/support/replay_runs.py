@@ -52,8 +52,8 @@ def write_walks(folder: Path, *, days: int = 30) -> None:
     for day in range(days):
         for minute in range(40):
             at = _START + timedelta(days=day, minutes=5 * minute)
-            for token in prices:
-                prices[token] *= math.exp(chance.gauss(0, 0.002))
+            for token, price in prices.items():
+                prices[token] = price * math.exp(chance.gauss(0, 0.002))
                 lines.append(f"{token},{at:%Y-%m-%dT%H:%M:%SZ},{prices[token]:.2f}")
     (folder / "ticks.csv").write_text("\n".join(lines) + "\n")
     (folder / "s.yaml").write_text(STRATEGIES)
