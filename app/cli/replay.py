@@ -13,6 +13,7 @@ from app.cli.progress import counting
 from app.cli.replay_selection import selection_of
 from app.cli.stopping import stop_on_signals
 from app.cli.strategy_options import parameters_of
+from app.cli.sweep import SweepOptions, run_sweep
 from app.cli.tick_files import (
     ColumnOption,
     TimeFormatOption,
@@ -75,6 +76,35 @@ def replay(
     speed: Annotated[
         str, typer.Option(metavar="FACTOR", help="As fast as it goes, or 1x as it came, 10x.")
     ] = "max",
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUES",
+            help="A run for every value, as 7..28:7 or 20,30; repeatable: every combination.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes of a sweep. Default: as many as there are CPUs."),
+    ] = None,
+    in_sample: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Rank by the first part of the ticks, and show how the rest went.",
+        ),
+    ] = None,
+    walk_forward: Annotated[
+        int | None,
+        typer.Option(
+            metavar="WINDOWS",
+            min=1,
+            help="In so many windows, run the best of the first part on what follows.",
+        ),
+    ] = None,
+    rank_by: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="What a sweep ranks by. Default: profit.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write signals, orders, executions there, in Parquet."),
@@ -94,11 +124,26 @@ def replay(
     from app.runner.collector import collect_seldom
 
     settings = load_settings()
-    configs = _strategies(settings, strategies, strategy or [], set_ or [])
+    sweeping = SweepOptions(
+        sweep=sweep or (),
+        set_=set_ or (),
+        jobs=jobs,
+        in_sample=in_sample,
+        walk_forward=walk_forward,
+        rank_by=rank_by,
+        output=output,
+        as_json=as_json,
+    )
+    sweeping.check(speed=speed)
+    # What is set may only be right together with what is swept.
+    configs = _strategies(settings, strategies, strategy or [], [] if sweep else set_ or [])
     selection = selection_of(from_, to, offsets or [], timezone)
     ticks = _whole_source(settings, source or [], column or [], time_format, timezone, selection)
     if not selection.is_everything:
         ticks = SelectedTicks(ticks, selection)
+    if sweep:
+        run_sweep(settings, ticks, configs, sweeping, _notices)
+        return
     pace = None if speed == "max" else speed_of(speed)
     tally = Tally()
     collect_seldom()
