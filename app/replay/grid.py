@@ -51,7 +51,8 @@ class Axis:
             raise GridError(f"--sweep {text}: there is no value in it")
         seen: set[str] = set()
         for value in values:
-            written = json.dumps(value, sort_keys=True)
+            is_whole = isinstance(value, float) and value.is_integer()
+            written = json.dumps(int(value) if is_whole else value, sort_keys=True)
             if written in seen:
                 raise GridError(f"--sweep {text}: {written} is in it twice")
             seen.add(written)

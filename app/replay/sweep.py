@@ -107,7 +107,10 @@ class Swept:
             and run.task.window == window
             and isinstance(run.outcome, Finished)
         ]
-        return sorted(found, key=lambda one: _rank(one[1], self.plan.rank_by))
+        return sorted(
+            found,
+            key=lambda one: (*_rank(one[1], self.plan.rank_by), one[0].task.combination.number),
+        )
 
     @property
     def failures(self) -> Sequence[tuple[Run, Failed]]:
@@ -180,7 +183,7 @@ def _tasks_of_the_best(plan: Plan, runs: Sequence[Run]) -> Sequence[Task]:
 
 
 def _rank(run: Finished, metric: str) -> tuple[bool, Decimal]:
-    """What to sort by; stable sorting puts the earlier combination first among equals."""
+    """What to sort by."""
     value = run.metrics[metric]
     if value is None:
         return True, Decimal(0)
