@@ -157,7 +157,10 @@ def _made(
     for task, outcome in workers.run(to_make, stopped=stopped):
         match outcome:
             case Died():
-                yield Run(task=task, outcome=Failed(reason="its process was killed, twice"))
+                yield Run(
+                    task=task,
+                    outcome=Failed(reason="its process ended before the run did, when alone, too"),
+                )
             case Finished() | Failed():
                 yield Run(task=task, outcome=outcome)
             case None:
