@@ -94,7 +94,7 @@ def run_sweep(
         raise ConfigurationError(f"no combination of --sweep can be run: {refused[1]}")
     if options.output is not None:
         new_folder(options.output)
-    jobs = options.jobs or len(os.sched_getaffinity(0))
+    jobs = options.jobs or _cpus()
     with _temporary_folder() as folder, stop_on_signals(lambda: None) as received:
 
         def stopped() -> bool:
@@ -182,14 +182,15 @@ def _plan(
     from app.replay.windows import rolling_windows
 
     share = _in_sample(options)
-    if share is None or is_cut_short:
-        return Plan(combinations=list(grid), rank_by=rank_by)
-    windows = rolling_windows(
-        ticks, count=options.walk_forward or 1, in_sample=Fraction(str(share))
-    )
+    count = 0 if share is None else options.walk_forward or 1
     return Plan(
         combinations=list(grid),
-        windows=windows,
+        window_count=count,
+        windows=(
+            ()
+            if share is None or is_cut_short
+            else rolling_windows(ticks, count=count, in_sample=Fraction(str(share)))
+        ),
         is_walk_forward=options.walk_forward is not None,
         rank_by=rank_by,
     )
@@ -219,3 +220,11 @@ def _temporary_folder() -> Generator[Path]:
         raise ConfigurationError(f"no folder for the ticks: {error.strerror}") from error
     with folder as name:
         yield Path(name)
+
+
+def _cpus() -> int:
+    """How many this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not every system can say
+        return os.cpu_count() or 1

@@ -72,8 +72,10 @@ class Plan:
     """What a sweep is to do."""
 
     combinations: Sequence[Combination]
+    window_count: int = 0
+    """0: every run is on all ticks."""
     windows: Sequence[Window] = ()
-    """Empty: every run is on all ticks."""
+    """So many, or none where the ticks were not read to their end: then there are no runs."""
     is_walk_forward: bool = False
     """Whether only the best in the sample of a window is run on what follows; else all are."""
     rank_by: str
@@ -84,8 +86,8 @@ class Plan:
         """How many runs there will be."""
         in_each = len(self.combinations)
         if self.is_walk_forward:
-            return len(self.windows) * (in_each + 1)
-        return in_each * (2 * len(self.windows) or 1)
+            return self.window_count * (in_each + 1)
+        return in_each * (2 * self.window_count or 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,7 @@ class Swept:
 
 def sweep(plan: Plan, execute: Execute) -> Swept:
     """Make all runs of ``plan``."""
-    if not plan.windows:
+    if not plan.window_count:
         runs = list(execute([Task(combination=one) for one in plan.combinations]))
     elif plan.is_walk_forward:
         runs = list(execute(_tasks(plan, Part.IN_SAMPLE)))

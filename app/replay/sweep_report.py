@@ -58,7 +58,7 @@ class SweepReport:
             "sweep": {axis.name: list(axis.values) for axis in self.grid.axes},
             "rank_by": plan.rank_by,
             "in_sample": self.in_sample,
-            "walk_forward": len(plan.windows) if plan.is_walk_forward else None,
+            "walk_forward": plan.window_count if plan.is_walk_forward else None,
             "runs_planned": plan.runs,
             "runs_made": len(self.swept.runs),
             "runs_failed": len(self.swept.failures),

@@ -27,8 +27,14 @@ WINDOWS = tuple(
     for n in (1, 2, 3)
 )
 WHOLE = Plan(combinations=list(GRID), rank_by="profit")
-SPLIT = Plan(combinations=list(GRID), rank_by="profit", windows=WINDOWS[:1])
-WALK = Plan(combinations=list(GRID), rank_by="profit", windows=WINDOWS, is_walk_forward=True)
+SPLIT = Plan(combinations=list(GRID), rank_by="profit", window_count=1, windows=WINDOWS[:1])
+WALK = Plan(
+    combinations=list(GRID),
+    rank_by="profit",
+    window_count=3,
+    windows=WINDOWS,
+    is_walk_forward=True,
+)
 
 
 def finished(**values: Value) -> Finished:
@@ -162,3 +168,13 @@ def test_what_was_stopped_says_that_it_is_partial(plan: Plan, most: int, seed: i
 def test_nothing_is_chosen_in_a_window_that_was_not_gone_through(most: int, seed: int) -> None:
     swept = sweep(WALK, executing(most=most, seed=seed))
     assert not any(run.task.part is Part.OUT_OF_SAMPLE for run in swept.runs)
+
+
+def test_there_are_no_runs_on_ticks_that_were_not_read_to_their_end() -> None:
+    cut_short = Plan(
+        combinations=list(GRID), rank_by="profit", window_count=3, is_walk_forward=True
+    )
+    swept = sweep(cut_short, executing())
+    assert (len(swept.runs), swept.is_complete) == (0, False)
+    said = report(swept)
+    assert (said["outcome"], said["walk_forward"], said["runs_planned"]) == ("partial", 3, 21)
