@@ -108,7 +108,7 @@ class Order:
     tick_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarded:
     """An order that goes on to a venue of our own, as a record of the topic which that reads."""
 
