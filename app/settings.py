@@ -115,6 +115,50 @@ class Settings(BaseSettings):
         ge=1,
         description="Largest absolute position per strategy, instrument and account.",
     )
+    paper_spread: str = Field(
+        default="0",
+        description="Between bid and ask on the paper venue, of which a fill pays half:"
+        " '2 ticks', '1.5 bps'.",
+    )
+    paper_slippage: str = Field(
+        default="0", description="By how much paper fills are worse than that: '1 ticks', '2 bps'."
+    )
+    paper_slippage_probability: float = Field(
+        default=1.0, ge=0, le=1, description="How likely a paper fill slips."
+    )
+    paper_tick_size: Decimal | None = Field(
+        default=None,
+        gt=0,
+        description="Smallest step of prices: what a spread or slippage in ticks counts, and what"
+        " prices that they changed are rounded to.",
+    )
+    paper_latency_ms: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        le=3_600_000,
+        description="From the tick that caused an order to its arrival at the paper venue.",
+    )
+    paper_latency_jitter_ms: Decimal = Field(
+        default=Decimal(0), ge=0, le=3_600_000, description="Up to so much more, at random."
+    )
+    paper_volume_limit: Decimal | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The part of a tick's traded quantity that one paper order may take; the rest"
+        " of the order waits. Unset: any tick fills it whole.",
+    )
+    paper_expire_seconds: int = Field(
+        default=21_600,
+        ge=1,
+        description="When a paper order that is not filled expires, by the ticks' time.",
+    )
+    paper_seed: int = Field(default=0, description="Of the paper venue's randomness.")
+    paper_fees: str | None = Field(
+        default=None,
+        description="What paper fills cost: zerodha-nse-intraday-2024-10, or a file of charges."
+        " Unset: nothing.",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where worker metrics listen.")
     metrics_port: int | None = Field(
         default=None,

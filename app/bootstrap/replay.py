@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.bootstrap.paper import fee_schedule, fill_model
 from app.bootstrap.risk import risk_limits
 from app.bootstrap.runner import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.brokers.paper.broker import PaperBroker
+from app.brokers.paper.venue import PaperVenue
 from app.domain.config import StrategyConfig
 from app.domain.errors import ConfigurationError
 from app.domain.factory import StrategyFactory
@@ -207,7 +209,7 @@ def wired_replay(
             source=source,
             runner=runner,
             configs=running,
-            trading=_trading(settings),
+            trading=_trading(settings, source.topic_id),
             codecs=ReplayCodecs(signals=codecs.signals, executions=codecs.executions),
             configuration=configuration_hash(running, _deciding(settings)),
             listeners=listeners,
@@ -234,7 +236,7 @@ def _runner(
     )
 
 
-def _trading(settings: Settings) -> Trading:
+def _trading(settings: Settings, topic_id: str) -> Trading:
     """Risk, router, and in the place of every broker the paper venue."""
 
     def active(_account: str) -> TradingState:
@@ -246,6 +248,9 @@ def _trading(settings: Settings) -> Trading:
         ),
         router=OrderRouter(
             brokers={name: PaperBroker() for name in KNOWN_BROKERS}, trading_state=active
+        ),
+        venue=PaperVenue(
+            topic_id=topic_id, model=fill_model(settings), fees=fee_schedule(settings)
         ),
     )
 
@@ -259,6 +264,12 @@ def _deciding(settings: Settings) -> dict[str, str | int | None]:
         "risk_max_quantity": settings.risk_max_quantity,
         "risk_max_notional": str(settings.risk_max_notional),
         "risk_max_position": settings.risk_max_position,
+        **{
+            name: None if value is None else str(value)
+            for name, value in settings
+            if name.startswith("paper_") and name != "paper_fees"  # a file may move
+        },
+        "fees": repr(fee_schedule(settings)),
         "accounts": "|".join(f"{name}={settings.account_for(name)}" for name in KNOWN_BROKERS),
     }
 

@@ -1,4 +1,4 @@
-"""Puts the router together: orders in, executions out."""
+"""Puts the router together: orders in, paper orders and executions out."""
 
 import contextlib
 from collections.abc import Mapping
@@ -22,9 +22,11 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
         return RouterOperator(
             router=OrderRouter(brokers=brokers, trading_state=trading_state),
             orders=wiring.codecs.orders,
+            paper_orders=wiring.codecs.paper_orders,
             executions=wiring.codecs.executions,
             rejections=wiring.codecs.rejections,
             states=states,
+            paper_orders_topic=wiring.on_broker("paper-orders"),
             executions_topic=wiring.on_broker("executions"),
             rejections_topic=wiring.on_broker("rejections"),
             dead_letters=dead_letters,
@@ -35,6 +37,14 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
 
 
 ROUTER = Program(
-    topics=("orders", "executions", "rejections", "control", "orders.dlq", ROUTER_CHANGELOG),
+    topics=(
+        "orders",
+        "paper-orders",
+        "executions",
+        "rejections",
+        "control",
+        "orders.dlq",
+        ROUTER_CHANGELOG,
+    ),
     wire=_wire,
 )

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import tzinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from app.domain.errors import PandaError
 from app.replay.grid import Combination
 from app.replay.mapped import MappedTicks
 from app.replay.metrics import Measured, measured
+from app.replay.portfolio import Portfolio
+from app.replay.results import results_of
 from app.replay.selection import SelectedTicks, Selection
 from app.replay.sweep import Failed, Finished, Plan, Run, Swept, Task, sweep
 from app.replay.tally import Tally
@@ -35,6 +39,10 @@ class Experiment:
     """As they are stored, without what is set for the sweep."""
     parameters: Mapping[str, Any]
     """Set in all runs; a combination comes on top."""
+    capital: Decimal
+    """Equity at the beginning, for the statistics."""
+    zone: tzinfo
+    """Whose days they count."""
 
     def configs_of(self, parameters: Mapping[str, Any]) -> Sequence[StrategyConfig]:
         """The strategies of a run.
@@ -57,8 +65,9 @@ class Experiment:
         """Make a run."""
         try:
             configs = self.configs_of(task.combination.parameters)
-            tally = Tally()
-            with wired_replay(self.settings, self.ticks_of(task), configs, [tally]) as wired:
+            tally, portfolio = Tally(), Portfolio(capital=self.capital, zone=self.zone)
+            ticks = self.ticks_of(task)
+            with wired_replay(self.settings, ticks, configs, [tally, portfolio]) as wired:
                 result = wired.replay.run(stopped=stopped)
         except PandaError as error:
             return Failed(reason=str(error))
@@ -67,7 +76,7 @@ class Experiment:
         if not result.is_complete:
             return None
         return Finished(
-            metrics=measured(Measured(result=result, tally=tally)),
+            metrics=measured(Measured(results=results_of(portfolio), tally=tally)),
             ticks=result.ticks,
             fingerprint=result.fingerprint,
             problems=_problems(wired.observer),
@@ -120,6 +129,8 @@ def run_plan(
         experiment.ticks,
         [_init_values(config) for config in experiment.configs],
         dict(experiment.parameters),
+        experiment.capital,
+        experiment.zone,
     )
     with Workers[Task, Outcome](
         _make_run,
@@ -177,6 +188,8 @@ def _prepare(
     ticks: MappedTicks,
     configs: Sequence[dict[str, Any]],
     parameters: Mapping[str, Any],
+    capital: Decimal,
+    zone: tzinfo,
 ) -> None:
     # What befalls strategies is told once, in the report, rather than by every run.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -186,6 +199,8 @@ def _prepare(
         ticks=ticks,
         configs=[StrategyConfig(**values) for values in configs],
         parameters=parameters,
+        capital=capital,
+        zone=zone,
     )
     _in_this_process.append((experiment, stopped))
 

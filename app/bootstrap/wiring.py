@@ -20,7 +20,7 @@ from app.wire.codecs import Codecs, load_codecs
 from app.wire.dead_letter import SUFFIX
 
 _STAGE_CHECKPOINT_SECONDS = 0.05
-"""Risk and router send what they decide with their checkpoint, so theirs come often."""
+"""The stages behind the runner send with their checkpoint, so theirs come often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,13 @@ class Wiring:
         return states.of
 
     def spec(
-        self, program: str, inputs: tuple[str, ...], changelog: str, create: OperatorFactory
+        self,
+        program: str,
+        inputs: tuple[str, ...],
+        changelog: str,
+        create: OperatorFactory,
+        *,
+        from_the_end: tuple[str, ...] = (),
     ) -> StreamSpec:
         """What ``program`` reads, and what runs on each partition of it."""
         is_runner = program == "runner"
@@ -78,6 +84,7 @@ class Wiring:
                 else _STAGE_CHECKPOINT_SECONDS
             ),
             create=create,
+            from_the_end=tuple(map(self.on_broker, from_the_end)),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry
 
+from app.bootstrap.paper import PAPER
 from app.bootstrap.risk import RISK
 from app.bootstrap.router import ROUTER
 from app.bootstrap.runner import RUNNER
@@ -25,13 +26,18 @@ from app.streaming.worker import run_worker
 
 logger = logging.getLogger(__name__)
 
-_PROGRAMS: Mapping[str, Program] = {"runner": RUNNER, "risk": RISK, "router": ROUTER}
+_PROGRAMS: Mapping[str, Program] = {
+    "runner": RUNNER,
+    "risk": RISK,
+    "router": ROUTER,
+    "paper": PAPER,
+}
 
 
 async def run_program(
     program: str, settings: Settings, *, instance_id: str | None, probe: Probe = no_probe
 ) -> None:
-    """Run ``runner``, ``risk`` or ``router`` until it is told to stop.
+    """Run ``runner``, ``risk``, ``router`` or ``paper`` until it is told to stop.
 
     Args:
         program: which of them.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 
 from app.cli.progress import counting
-from app.cli.replay_selection import selection_of
+from app.cli.replay_selection import capital_of, selection_of
 from app.cli.stopping import stop_on_signals
 from app.cli.strategy_options import parameters_of
 from app.cli.sweep import SweepOptions, run_sweep
@@ -20,6 +21,7 @@ from app.cli.tick_files import (
     TimezoneOption,
     open_tick_files,
     speed_of,
+    zone_of,
 )
 from app.domain.errors import BadInputError, ConfigurationError
 from app.ingest.times import TimeFormat
@@ -103,8 +105,12 @@ def replay(
         ),
     ] = None,
     rank_by: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="What a sweep ranks by. Default: profit.")
+        str | None,
+        typer.Option(metavar="METRIC", help="What a sweep ranks by. Default: net_profit."),
     ] = None,
+    capital: Annotated[
+        str, typer.Option(metavar="AMOUNT", help="Equity at the beginning, for the statistics.")
+    ] = "1000000",
     output: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write signals, orders, executions there, in Parquet."),
@@ -116,14 +122,18 @@ def replay(
     Runner, validators, risk, router and paper broker are those of the workers. Nothing on the
     broker or in the database is changed. Ctrl-C ends it with what there is so far.
     """
+    from app.bootstrap.paper import described
     from app.bootstrap.replay import wired_replay
     from app.cli.replay_view import ReplayReport
     from app.replay.output import open_output
+    from app.replay.portfolio import Portfolio
+    from app.replay.results import results_of
     from app.replay.selection import SelectedTicks
     from app.replay.tally import Tally
     from app.runner.collector import collect_seldom
 
     settings = load_settings()
+    equity, zone = capital_of(capital), zone_of(timezone) or UTC
     sweeping = SweepOptions(
         sweep=sweep or (),
         set_=set_ or (),
@@ -131,6 +141,8 @@ def replay(
         in_sample=in_sample,
         walk_forward=walk_forward,
         rank_by=rank_by,
+        capital=equity,
+        zone=zone,
         output=output,
         as_json=as_json,
     )
@@ -146,6 +158,7 @@ def replay(
         return
     pace = None if speed == "max" else speed_of(speed)
     tally = Tally()
+    portfolio = Portfolio(capital=equity, zone=zone)
     collect_seldom()
     with ExitStack() as stack:
         files = [] if output is None else [stack.enter_context(open_output(output))]
@@ -154,7 +167,7 @@ def replay(
                 settings,
                 ticks,
                 configs,
-                [tally, *files],
+                [tally, portfolio, *files],
                 speed=pace,
             )
         )
@@ -164,7 +177,13 @@ def replay(
         received = stack.enter_context(stop_on_signals(lambda: None))
         result = wired.replay.run(stopped=lambda: bool(received), on_progress=show)
     report = ReplayReport(
-        source=ticks.name, configs=wired.configs, result=result, tally=tally, seen=wired.observer
+        source=ticks.name,
+        configs=wired.configs,
+        result=result,
+        tally=tally,
+        results=results_of(portfolio),
+        seen=wired.observer,
+        paper=described(settings),
     )
     if output is not None:
         (output / "report.json").write_text(json.dumps(report.as_object(), indent=2) + "\n")
@@ -211,9 +230,8 @@ def _whole_source(
     folders = [path for path in paths if path.is_dir()]
     if not folders and paths:
         return file_ticks(open_tick_files(paths, columns, time_format, timezone), _refuse)
-    is_dated = selection.from_us is not None or selection.to_us is not None
-    if columns or time_format is not TimeFormat.ISO or (timezone and not is_dated):
-        raise ConfigurationError("--column, --time-format and --timezone are for tick files")
+    if columns or time_format is not TimeFormat.ISO:
+        raise ConfigurationError("--column and --time-format are for tick files")
     if not paths:
         return topic_ticks(settings, from_us=selection.from_us)
     if len(paths) > 1:

@@ -1,11 +1,13 @@
-"""The options of ``panda replay`` that say which part of the ticks, parsed."""
+"""The options of ``panda replay`` that say which part of the ticks, and how much money, parsed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from app.cli.tick_files import zone_of
 from app.domain.errors import ConfigurationError
+from app.domain.money import PriceError, from_raw, to_raw
 
 if TYPE_CHECKING:
     from app.replay.selection import Selection
@@ -34,6 +36,21 @@ def selection_of(
     if len(spans) < len(offsets):
         raise ConfigurationError("--offsets names a partition more than once")
     return Selection(from_us=first, to_us=end, offsets=spans)
+
+
+def capital_of(text: str) -> Decimal:
+    """The amount of ``--capital``.
+
+    Raises:
+        ConfigurationError: it is no amount above 0.
+    """
+    try:
+        amount = from_raw(to_raw(text))
+    except PriceError as error:
+        raise ConfigurationError(f"--capital {text}: write it as 100000 or 2500.50") from error
+    if amount <= 0:
+        raise ConfigurationError(f"--capital {text}: it has to be more than 0")
+    return amount
 
 
 def _moment(option: str, text: str | None, zone: tzinfo, *, is_end: bool = False) -> int | None:

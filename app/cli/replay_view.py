@@ -8,11 +8,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from app.cli.statistics_view import statistics_object, statistics_table
 from app.domain.config import StrategyConfig
 from app.domain.money import plain
 from app.domain.signals import SignalType
 from app.domain.timestamps import from_micros, iso_utc
+from app.replay.ledger import Standing
 from app.replay.replay import ReplayResult
+from app.replay.results import NO_MONEY, Results
 from app.replay.tally import StrategyTally, Tally
 
 if TYPE_CHECKING:
@@ -30,7 +33,10 @@ class ReplayReport:
     configs: Sequence[StrategyConfig]
     result: ReplayResult
     tally: Tally
+    results: Results
     seen: "Observer"
+    paper: Mapping[str, str]
+    """How the paper venue filled orders."""
 
     def as_object(self) -> Mapping[str, Any]:
         """What ``--json`` prints."""
@@ -45,8 +51,11 @@ class ReplayReport:
             "unusable_records": dict(sorted(tally.unusable.items())),
             "irregular_ticks": dict(sorted(self.seen.irregular.items())),
             "strategies": [self._strategy(config) for config in self.configs],
+            "statistics": statistics_object(self.results),
             "instruments_without_ticks": self._silent(),
             "rejections": dict(sorted(tally.rejections.items())),
+            "open_orders": result.open_orders,
+            "paper_venue": dict(self.paper),
             "stopped": [
                 {
                     "strategy_id": str(status.strategy_id),
@@ -78,6 +87,7 @@ class ReplayReport:
         if tally.first_us is not None:
             console.print(f"event times: {_time(tally.first_us)} to {_time(tally.last_us)}")
         console.print(self._table())
+        console.print(statistics_table(self.results))
         silent = self._silent()
         if silent:
             named = ", ".join(map(str, silent[:_SHOWN_INSTRUMENTS]))
@@ -96,12 +106,16 @@ class ReplayReport:
             if counted:
                 listed = ", ".join(f"{count:,} {what}" for what, count in sorted(counted.items()))
                 console.print(f"{name}: {listed}", soft_wrap=True)
+        if result.open_orders:
+            console.print(f"open orders: {result.open_orders:,} wait for a tick that did not come")
         for status in self.seen.stopped:
             where = "" if status.instrument_token is None else f" on {status.instrument_token}"
             console.print(
                 f"strategy {status.strategy_id}{where} stopped: {status.reason}",
                 soft_wrap=True,
             )
+        said = ", ".join(f"{name} {value}" for name, value in self.paper.items())
+        console.print(f"paper fills: {said}", soft_wrap=True)
         parts = result.fingerprint
         console.print(
             f"fingerprint {parts.whole[:_SHOWN_DIGITS]} "
@@ -121,26 +135,32 @@ class ReplayReport:
         table = Table(box=box.SIMPLE_HEAD)
         table.add_column("strategy")
         table.add_column("type")
-        for name in ("BUY", "SELL", "HOLD", "orders", "fills", "notional", "profit"):
+        for name in ("BUY", "SELL", "HOLD", "orders", "fills", "notional", "fees", "net profit"):
             table.add_column(name, justify="right")
         for config in self.configs:
             said = self._of(config)
+            money = self._standing(config)
             table.add_row(
                 config.strategy_id[:8],
                 config.strategy_type,
                 *(f"{said.signals[name]:,}" for name in SignalType),
                 f"{said.orders:,}",
                 f"{said.fills:,}",
-                f"{said.notional:,.2f}",
-                f"{said.profit(self.tally.prices):,.2f}",
+                f"{money.money.traded:,.2f}",
+                f"{money.money.fees:,.2f}",
+                f"{money.net_profit:,.2f}",
             )
         return table
 
     def _of(self, config: StrategyConfig) -> StrategyTally:
         return self.tally.strategies.get(config.strategy_id) or StrategyTally(config.strategy_type)
 
+    def _standing(self, config: StrategyConfig) -> Standing:
+        part = self.results.strategies.get(config.strategy_id)
+        return NO_MONEY if part is None else part.standing
+
     def _strategy(self, config: StrategyConfig) -> Mapping[str, Any]:
-        said = self._of(config)
+        said, money = self._of(config), self._standing(config)
         return {
             "id": config.strategy_id,
             "strategy_type": config.strategy_type,
@@ -151,9 +171,9 @@ class ReplayReport:
             "signals": {name.value: said.signals[name] for name in SignalType},
             "orders": said.orders,
             "fills": said.fills,
-            "notional": plain(said.notional),
-            "profit_before_fees": plain(said.profit(self.tally.prices)),
-            "positions": {str(token): n for token, n in sorted(said.positions.items()) if n},
+            "notional": plain(money.money.traded),
+            "profit_before_fees": plain(money.gross_profit),
+            "positions": {str(token): n for token, n in sorted(money.positions.items())},
         }
 
 

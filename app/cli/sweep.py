@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import tzinfo
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,7 @@ Stopped = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOptions:
-    """The options of a sweep, as they were written."""
+    """The options of a sweep."""
 
     sweep: Sequence[str]
     set_: Sequence[str]
@@ -44,6 +46,8 @@ class SweepOptions:
     in_sample: float | None
     walk_forward: int | None
     rank_by: str | None
+    capital: Decimal
+    zone: tzinfo
     output: Path | None
     as_json: bool
 
@@ -104,7 +108,14 @@ def run_sweep(
         plan = _plan(options, grid, ticks, rank_by, is_cut_short=stopped())
         with counting(notices, f"of {plan.runs:,} runs", plan.runs) as show_progress:
             swept = run_plan(
-                Experiment(settings=settings, ticks=ticks, configs=configs, parameters=parameters),
+                Experiment(
+                    settings=settings,
+                    ticks=ticks,
+                    configs=configs,
+                    parameters=parameters,
+                    capital=options.capital,
+                    zone=options.zone,
+                ),
                 plan,
                 refused=refused,
                 jobs=jobs,

@@ -196,9 +196,9 @@ def _table(report: SweepReport, first: str, *others: str) -> Table:
 
 
 def _metrics(report: SweepReport) -> Sequence[str]:
-    """All, beginning with the one that was ranked by."""
+    """Those that tables have, beginning with the one that was ranked by."""
     first = report.swept.plan.rank_by
-    return [first, *(name for name in METRICS if name != first)]
+    return [first, *(name for name in METRICS if name != first and METRICS[name].is_shown)]
 
 
 def _parameters(report: SweepReport, run: Run) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from app.settings import load_settings
 
-app = typer.Typer(help="Run the workers: runner, risk, router.", no_args_is_help=True)
+app = typer.Typer(help="Run the workers: runner, risk, router, paper.", no_args_is_help=True)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 _STOP_PATIENCE_SECONDS = 30.0
@@ -37,6 +37,7 @@ class Program(StrEnum):
     RUNNER = "runner"
     RISK = "risk"
     ROUTER = "router"
+    PAPER = "paper"
 
 
 @app.command()
@@ -53,8 +54,14 @@ def risk(workers: Workers = 1, instance_id: InstanceId = None) -> None:
 
 @app.command()
 def router(workers: Workers = 1, instance_id: InstanceId = None) -> None:
-    """Approved orders in, executions out."""
+    """Approved orders in; paper orders and executions out."""
     _run(Program.ROUTER, workers, instance_id)
+
+
+@app.command()
+def paper(workers: Workers = 1, instance_id: InstanceId = None) -> None:
+    """Ticks and paper orders in, executions out: the paper venue."""
+    _run(Program.PAPER, workers, instance_id)
 
 
 def _run(program: Program, workers: int, instance_id: str | None) -> None:

@@ -76,6 +76,8 @@ class Monitor:
             self.tally.ticks_processed >= published
             and self._is_through("risk", "signals")
             and self._is_through("router", "orders")
+            and self._is_through("paper", "paper-orders")
+            and self._is_through("paper", "ticks")
             and self._is_through("risk", "executions")
             and self._has_seen("signals", "orders", "executions", "rejections")
         )

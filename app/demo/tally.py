@@ -17,10 +17,10 @@ class Book:
     positions: dict[int, int] = field(default_factory=dict[int, int])
 
     def take(self, fill: ExecutionReport) -> None:
-        """Book a fill; there are no fees on paper yet."""
+        """Book a fill, and its fees."""
         token, change = fill.instrument_token, fill.signed_quantity
         self.positions[token] = self.positions.get(token, 0) + change
-        self.cash -= change * (fill.last_price or Decimal(0))
+        self.cash -= change * (fill.last_price or Decimal(0)) + (fill.fees or Decimal(0))
 
     def value(self, prices: dict[int, Decimal]) -> Decimal:
         """Profit and loss with open positions marked to the last price seen."""
@@ -37,6 +37,8 @@ class Tally:
     signals: dict[str, int] = field(default_factory=dict[str, int])
     orders: int = 0
     fills: int = 0
+    ended: int = 0
+    """Orders that came to their end."""
     rejections: int = 0
     dead_letters: int = 0
     books: dict[str, Book] = field(default_factory=dict[str, Book])
@@ -48,7 +50,8 @@ class Tally:
         self.prices[signal.instrument_token] = signal.tick_price
 
     def take_execution(self, report: ExecutionReport) -> None:
-        """Count and book a fill."""
+        """Count it, and book a fill."""
+        self.ended += report.status.is_terminal
         if report.last_quantity:
             self.fills += 1
             self.books.setdefault(report.strategy_type, Book()).take(report)
@@ -65,6 +68,7 @@ class Tally:
             "signals": dict(sorted(self.signals.items())),
             "orders": self.orders,
             "fills": self.fills,
+            "open_orders": self.orders - self.ended,
             "rejections": self.rejections,
             "dead_letters": self.dead_letters,
             "profit_and_loss": {name: plain(value) for name, value in self.profit().items()},

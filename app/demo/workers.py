@@ -11,7 +11,7 @@ from app.domain.errors import PandaError
 from app.kafka.guard import start_guard
 from app.kafka.processes import ProcessIdentity
 
-PROGRAMS = ("runner", "risk", "router")
+PROGRAMS = ("runner", "risk", "router", "paper")
 
 _STOP_PATIENCE_SECONDS = 20.0
 _TAIL_LINES = 8

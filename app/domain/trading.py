@@ -109,6 +109,13 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """An order that goes on to a venue of our own, as a record of the topic which that reads."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
     """One event of an order: one record on ``executions``."""
 
@@ -135,7 +142,7 @@ class ExecutionReport:
     are not known."""
     reason: str | None
     event_time: datetime
-    """When it happened at the venue, aware UTC; the paper venue takes the tick's event time."""
+    """When it happened at the venue, aware UTC; the paper venue takes times of ticks."""
 
     @classmethod
     def of_order(

@@ -1,10 +1,11 @@
 """Approved orders in; executions out. The last place that can refuse an order."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from app.domain.routes import RouteRecord, Routes
 from app.domain.trading import (
     ExecutionReport,
+    Forwarded,
     Order,
     OrderStatus,
     Rejection,
@@ -14,17 +15,6 @@ from app.domain.trading import (
     Violation,
 )
 from app.execution.ports import Broker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRecord:
-    """How far the orders of one strategy on one instrument of one account have been routed."""
-
-    account: str
-    strategy_id: str
-    instrument_token: int
-    tick_topic_id: str
-    tick_offset: int
 
 
 class OrderRouter:
@@ -41,31 +31,16 @@ class OrderRouter:
     ) -> None:
         self._brokers = brokers
         self._trading_state = trading_state
-        self._routes: dict[tuple[str, str, int], RouteRecord] = {}
-        self._changed: set[tuple[str, str, int]] = set()
+        self._routes = Routes()
 
-    def on_order(self, order: Order) -> Sequence[ExecutionReport | Rejection]:
+    def on_order(self, order: Order) -> Sequence[ExecutionReport | Forwarded | Rejection]:
         """What became of ``order``: nothing where it is a redelivery.
 
         An order that is refused here gives a rejection for people to read, and an execution
         report that ends it, so that risk gives back what it had reserved.
         """
-        key = (order.account, order.strategy_id, order.instrument_token)
-        route = self._routes.get(key)
-        if (
-            route is not None
-            and route.tick_topic_id == order.tick_topic_id
-            and order.tick_offset <= route.tick_offset
-        ):
+        if not self._routes.is_new(order):
             return ()
-        self._routes[key] = RouteRecord(
-            account=order.account,
-            strategy_id=order.strategy_id,
-            instrument_token=order.instrument_token,
-            tick_topic_id=order.tick_topic_id,
-            tick_offset=order.tick_offset,
-        )
-        self._changed.add(key)
         violation = self._gate(order)
         if violation is not None:
             return (
@@ -80,16 +55,13 @@ class OrderRouter:
             )
         return self._brokers[order.broker].submit(order)
 
-    def changed_records(self) -> Iterable[RouteRecord]:
+    def changed_records(self) -> Sequence[RouteRecord]:
         """Every route that moved since the last call."""
-        changed, self._changed = self._changed, set()
-        return [self._routes[key] for key in sorted(changed)]
+        return self._routes.changed_records()
 
     def restore(self, records: Iterable[RouteRecord]) -> None:
         """Go on from ``records``."""
-        for record in records:
-            key = (record.account, record.strategy_id, record.instrument_token)
-            self._routes[key] = record
+        self._routes.restore(records)
 
     def _gate(self, order: Order) -> Violation | None:
         state = self._trading_state(order.account)

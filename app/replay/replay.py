@@ -1,20 +1,21 @@
 """The replay itself: recorded ticks in, everything that the live system would say out."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from app.domain.config import StrategyConfig
+from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.pacing import Clock, paced
-from app.replay.ticks import RecordedTicks, TickColumns, Unusable
+from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Event, Trading
 from app.runner.runner import StrategyRunner
 from app.wire.codecs import Codec
@@ -22,6 +23,14 @@ from app.wire.errors import WireError
 from app.wire.refusal import refusal
 
 Said = Sequence[TradingSignal | Rejection]
+
+
+class _Heard(NamedTuple):
+    """Ticks of one partition, as they were handed to strategies, and what these said."""
+
+    partition: int
+    rows: Sequence[tuple[MarketTick, int, None]]
+    said: Sequence[Said]
 
 
 class ReplayListener(Protocol):
@@ -55,6 +64,8 @@ class ReplayResult:
     ticks: int
     seconds: float
     fingerprint: Fingerprint
+    open_orders: int
+    """Orders that wait for a tick that did not come."""
 
     @property
     def ticks_per_second(self) -> float:
@@ -150,37 +161,54 @@ class Replay:
                 signals=self._signal_hash.hexdigest(),
                 fills=self._fill_hash.hexdigest(),
             ),
+            open_orders=self._trading.open_orders,
         )
 
     def _take(self, block: Block) -> None:
-        said: list[Said] = []
-        for arrivals in block:
-            said.extend(self._processed(arrivals.columns))
-        outcomes = list(chain.from_iterable(_in_order(said, block)))
+        heard = [self._processed(arrivals.columns) for arrivals in block]
+        said = list(chain.from_iterable(one.said for one in heard))
+        order = None if len(block) == 1 else arrival_order(block)
+        outcomes = list(chain.from_iterable(_in_order(said, order)))
         signals = _signals(outcomes)
         for listener in self._listeners:
             listener.signals(signals)
-        if len(signals) < len(outcomes) or self._is_trading:
+        if self._is_trading:
+            self._trade(heard, order)
+        elif len(signals) < len(outcomes):
             for outcome in outcomes:
                 self._on_outcome(outcome)
 
-    def _processed(self, columns: TickColumns) -> Sequence[Said]:
+    def _trade(self, heard: Sequence[_Heard], order: Integers | None) -> None:
+        """Tick by tick: first it fills orders of before, then strategies have their say."""
+        waiting, on_tick = self._trading.instruments, self._trading.on_tick
+        rows = list(chain.from_iterable(one.rows for one in heard))
+        said = list(chain.from_iterable(one.said for one in heard))
+        partitions = list(chain.from_iterable([one.partition] * len(one.rows) for one in heard))
+        indices: Iterable[int] = range(len(rows)) if order is None else order.tolist()
+        for index in indices:
+            tick, offset, _ = rows[index]
+            if tick[0] in waiting:
+                for report in on_tick(offset, tick):
+                    self._on_event(report, partitions[index])
+            for outcome in said[index]:
+                self._on_outcome(outcome)
+
+    def _processed(self, columns: TickColumns) -> _Heard:
         """What strategies say at each tick, and could be written."""
         for listener in self._listeners:
             listener.ticks(columns)
         self._tick_hash.add(columns)
         self._ticks += len(columns)
         offsets: list[int] = columns.offsets.tolist()
-        said = self._partitions[columns.partition].process_batch(
-            list(zip(columns.ticks(), offsets, repeat(None)))
-        )
+        rows = list(zip(columns.ticks(), offsets, repeat(None)))
+        said = self._partitions[columns.partition].process_batch(rows)
         try:
             values = list(map(self._encode, _signals(list(chain.from_iterable(said)))))
         except WireError:
             said = [[self._writable(outcome) for outcome in some] for some in said]
             values = list(map(self._encode, _signals(list(chain.from_iterable(said)))))
         self._signal_hash.add(columns.partition, values)
-        return said
+        return _Heard(columns.partition, rows, said)
 
     def _writable(self, outcome: TradingSignal | Rejection) -> TradingSignal | Rejection:
         """``outcome``, or the refusal of a signal that cannot be written."""
@@ -224,11 +252,10 @@ def _signals(outcomes: Said) -> Sequence[TradingSignal]:
     return [outcome for outcome in outcomes if isinstance(outcome, TradingSignal)]
 
 
-def _in_order(said: Sequence[Said], block: Block) -> Iterator[Said]:
+def _in_order(said: Sequence[Said], order: Integers | None) -> Iterator[Said]:
     """What was said at each tick, in the order in which the ticks arrived."""
-    if len(block) == 1:
+    if order is None:
         return iter(said)
-    order = arrival_order(block)
     spoke = np.fromiter(map(bool, said), np.bool_, len(said))
     indices: list[int] = order[spoke[order]].tolist()
     return (said[index] for index in indices)

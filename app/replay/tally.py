@@ -1,4 +1,4 @@
-"""Counts what happens in a replay, and books fills, by strategy."""
+"""Counts what happens in a replay, by strategy."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,26 +28,6 @@ class StrategyTally:
     signals: Counter[SignalType] = field(default_factory=Counter[SignalType])
     orders: int = 0
     fills: int = 0
-    notional: Decimal = Decimal(0)
-    """Quantity times price of all fills, in the instruments' currency."""
-    cash: Decimal = Decimal(0)
-    """What sales brought less what purchases cost."""
-    positions: dict[int, int] = field(default_factory=dict[int, int])
-    """Units by instrument, negative when short."""
-
-    def book(self, report: ExecutionReport) -> None:
-        """Take a fill."""
-        price = report.last_price or Decimal(0)
-        self.fills += 1
-        self.notional += report.last_quantity * price
-        self.cash -= report.signed_quantity * price
-        token = report.instrument_token
-        self.positions[token] = self.positions.get(token, 0) + report.signed_quantity
-
-    def profit(self, prices: dict[int, Decimal]) -> Decimal:
-        """Profit and loss before fees, open positions at ``prices``."""
-        held = (prices[token] * units for token, units in self.positions.items() if units)
-        return self.cash + sum(held, Decimal(0))
 
 
 class Tally:
@@ -105,9 +85,9 @@ class Tally:
         self._of(order).orders += 1
 
     def execution(self, report: ExecutionReport, /) -> None:
-        """Book a fill."""
+        """Count a fill."""
         if report.last_quantity:
-            self._of(report).book(report)
+            self._of(report).fills += 1
 
     def _of(self, event: Order | ExecutionReport) -> StrategyTally:
         return self._named(event.strategy_id, event.strategy_type)

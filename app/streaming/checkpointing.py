@@ -104,7 +104,7 @@ class Checkpointer:
         await asyncio.get_running_loop().run_in_executor(
             self._pool, owned.changelog.commit, records, positions, outputs, BROKER_TIMEOUT
         )
-        owned.made_durable(positions)
+        owned.made_durable(positions, self._clock())
         self._telemetry.checkpointed(owned.partition, time.perf_counter() - started, len(records))
         return True
 

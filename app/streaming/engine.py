@@ -346,7 +346,9 @@ class StreamEngine:
 
     async def _checkpoint_in(self, seconds: float, owned: OwnedPartition) -> None:
         await asyncio.sleep(seconds)
-        await self.checkpoint(owned)
+        await self._checkpoints.write_if(
+            owned, lambda: owned.wants_checkpoint(self._clock()), last=False
+        )
 
     def _fenced(self, owned: OwnedPartition) -> None:
         """Let go of a partition that belongs to another worker now."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -97,7 +97,7 @@ class PartitionOpener:
             except FencedError:
                 owned.close()
                 return None
-            owned.made_durable(first)
+            owned.made_durable(first, time.monotonic())
         self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
         return owned
 
@@ -121,13 +121,21 @@ class PartitionOpener:
         known = checkpoint or Positions(offsets={}, horizons={}, topic_ids={})
         check_topic_ids(known, self._topic_ids, self._spec, number)
         inputs = self._spec.inputs
-        missing = [topic for topic in inputs if topic not in known.offsets]
-        first = self._watermarks(number, missing, BROKER_TIMEOUT, 0) if missing else {}
+        first = self._first(number, [topic for topic in inputs if topic not in known.offsets])
         return Positions(
             offsets={**first, **{t: known.offsets[t] for t in inputs if t in known.offsets}},
             horizons={**first, **{t: known.horizons[t] for t in inputs if t in known.horizons}},
             topic_ids={topic: self._topic_ids[topic] for topic in inputs},
         )
+
+    def _first(self, number: int, topics: Sequence[str]) -> dict[str, int]:
+        """Where a program that never had a checkpoint begins."""
+        from_the_end = [topic for topic in topics if topic in self._spec.from_the_end]
+        whole = [topic for topic in topics if topic not in from_the_end]
+        return {
+            **(self._watermarks(number, whole, BROKER_TIMEOUT, 0) if whole else {}),
+            **(self._watermarks(number, from_the_end, BROKER_TIMEOUT, 1) if from_the_end else {}),
+        }
 
     def _ends(self, number: int) -> dict[str, int]:
         """Where the topics end; empty where the broker does not say soon: nothing hangs on it."""

@@ -170,6 +170,8 @@ class StreamSpec:
     checkpoint_interval: float
     """Seconds between checkpoints of a partition that moved."""
     create: OperatorFactory
+    from_the_end: tuple[str, ...] = ()
+    """Inputs of which only what comes after the program's first start is of interest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

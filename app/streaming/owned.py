@@ -8,6 +8,7 @@ from app.streaming.operator import Output, PartitionOperator
 
 _SMALLEST_WINDOW = 1_000
 _WINDOW_GROWTH = 4
+_QUIET_SECONDS = 1.0
 
 
 class OwnedPartition:
@@ -45,6 +46,8 @@ class OwnedPartition:
         self.changelog = changelog
         self.next_offsets = dict(positions.offsets)
         self.durable = positions
+        self.durable_since = float("-inf")
+        """Time of the clock of the last checkpoint written here."""
         self.outputs: list[Output] = []
         """Waiting for the checkpoint's transaction, where delivery is exactly once."""
         self.lock = asyncio.Lock()
@@ -99,8 +102,18 @@ class OwnedPartition:
             offsets=dict(self.next_offsets), horizons=horizons, topic_ids=self.durable.topic_ids
         )
 
-    def made_durable(self, positions: Positions) -> None:
-        """Take note of a checkpoint."""
+    def wants_checkpoint(self, now: float) -> bool:
+        """Whether something was processed that is worth one: outputs wait, or it has been a while.
+
+        Records that cause no output can be processed again at no loss. A program that reads many
+        of them, and keeps no output waiting, would write little but positions.
+        """
+        waits = self._sends_ahead or bool(self.outputs)
+        return self.has_moved and (waits or now >= self.durable_since + _QUIET_SECONDS)
+
+    def made_durable(self, positions: Positions, now: float) -> None:
+        """Take note of a checkpoint, written at this time of the clock."""
+        self.durable_since = now
         self.durable = positions
         self._bounds = positions.horizons
 

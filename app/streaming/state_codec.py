@@ -1,15 +1,18 @@
-"""The records of checkpoints: states of runner, risk and router, to framed Avro and back."""
+"""The records of checkpoints: states of the worker programs, to framed Avro and back."""
 
 from dataclasses import fields as dataclass_fields
 from io import BytesIO
 from typing import Any
 
+from app.brokers.paper.venue import OpenOrder
 from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
-from app.execution.router import RouteRecord
+from app.domain.routes import RouteRecord
+from app.domain.trading import Order
 from app.risk.ledger import LedgerRecord, WorkingOrder
 from app.runner.state import InstrumentRecord, Mark, StrategyRecord
 from app.wire.catalogue import Catalogue
+from app.wire.codecs import Codec
 from app.wire.edge import compiled, write_record
 from app.wire.framing import header
 from app.wire.reader import RecordReader, bare
@@ -18,6 +21,7 @@ from app.wire.sources import CatalogueSource
 RUNNER_CHANGELOG = "runner-state-changelog"
 RISK_CHANGELOG = "risk-state-changelog"
 ROUTER_CHANGELOG = "router-state-changelog"
+PAPER_CHANGELOG = "paper-state-changelog"
 
 
 class _FieldsCodec:
@@ -100,7 +104,7 @@ class RiskStateCodec:
     def encode(self, record: LedgerRecord | WorkingOrder) -> bytes:
         """The record's value."""
         is_ledger = isinstance(record, LedgerRecord)
-        fields = {field.name: getattr(record, field.name) for field in dataclass_fields(record)}
+        fields = _fields_of(record)
         return self._codec.write(
             {"ledger": fields if is_ledger else None, "order": None if is_ledger else fields}
         )
@@ -124,19 +128,11 @@ class RouteRecordCodec:
 
     def key(self, record: RouteRecord) -> bytes:
         """Account, strategy id and token."""
-        return f"{record.account}|{record.strategy_id}|{record.instrument_token}".encode()
+        return _route_key(record).encode()
 
     def encode(self, record: RouteRecord) -> bytes:
         """The record's value."""
-        return self._codec.write(
-            {
-                "account": record.account,
-                "strategy_id": record.strategy_id,
-                "instrument_token": record.instrument_token,
-                "tick_topic_id": record.tick_topic_id,
-                "tick_offset": record.tick_offset,
-            }
-        )
+        return self._codec.write(_fields_of(record))
 
     def decode(self, value: bytes) -> RouteRecord:
         """The record in ``value``.
@@ -145,6 +141,61 @@ class RouteRecordCodec:
             WireError: it is not one.
         """
         return RouteRecord(**self._codec.read(value))
+
+
+class PaperStateCodec:
+    """Open orders, keyed by their id, and routes, keyed by account, strategy and instrument."""
+
+    def __init__(self, catalogue: Catalogue, orders: Codec[Order]) -> None:
+        self._codec = _FieldsCodec(catalogue, PAPER_CHANGELOG)
+        self._orders = orders
+
+    def key(self, record: OpenOrder | RouteRecord) -> bytes:
+        """What kind it is, and which."""
+        if isinstance(record, OpenOrder):
+            return self.order_key(record.order.client_order_id)
+        return f"route|{_route_key(record)}".encode()
+
+    def order_key(self, client_order_id: str) -> bytes:
+        """The order's id."""
+        return f"order|{client_order_id}".encode()
+
+    def encode(self, record: OpenOrder | RouteRecord) -> bytes:
+        """The record's value."""
+        if isinstance(record, RouteRecord):
+            return self._codec.write({"open": None, "route": _fields_of(record)})
+        fields = {
+            "order": self._orders.encode(record.order),
+            "filled": record.filled,
+            "events": record.events,
+            "notional_raw": str(record.notional_raw),
+        }
+        return self._codec.write({"open": fields, "route": None})
+
+    def decode(self, value: bytes) -> OpenOrder | RouteRecord:
+        """The record in ``value``.
+
+        Raises:
+            WireError: it is neither.
+        """
+        fields = self._codec.read(value)
+        opened = fields["open"]
+        if opened is None:
+            return RouteRecord(**fields["route"])
+        return OpenOrder(
+            order=self._orders.decode(opened["order"]),
+            filled=opened["filled"],
+            events=opened["events"],
+            notional_raw=int(opened["notional_raw"]),
+        )
+
+
+def _route_key(record: RouteRecord) -> str:
+    return f"{record.account}|{record.strategy_id}|{record.instrument_token}"
+
+
+def _fields_of(record: LedgerRecord | WorkingOrder | RouteRecord) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclass_fields(record)}
 
 
 def _tick_fields(tick: MarketTick) -> dict[str, Any]:

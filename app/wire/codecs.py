@@ -1,7 +1,7 @@
 """Every topic's codec, made once at start-up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -46,6 +46,7 @@ ORDERS = RecordType(
     quantities=("quantity",),
     enums={"side": Side},
 )
+PAPER_ORDERS = replace(ORDERS, topic="paper-orders")
 REJECTIONS = RecordType(
     topic="rejections",
     make=Rejection,
@@ -97,6 +98,7 @@ class Codecs:
     ticks: TickCodec
     signals: Codec[TradingSignal]
     orders: Codec[Order]
+    paper_orders: Codec[Order]
     rejections: Codec[Rejection]
     executions: Codec[ExecutionReport]
     activations: Codec[Activation]
@@ -105,7 +107,7 @@ class Codecs:
     @property
     def by_topic(self) -> Mapping[str, Codec[Any]]:
         """The same, by the name that the topic is declared as."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name.replace("_", "-"): getattr(self, name) for name in self.__slots__}
 
 
 def load_codecs(
@@ -131,6 +133,7 @@ def load_codecs(
         ticks=TickCodec(schema=newest.schema, writer_id=source.writer_id("ticks"), source=source),
         signals=_signal_codec(catalogue, source),
         orders=_record_codec(ORDERS, catalogue, source),
+        paper_orders=_record_codec(PAPER_ORDERS, catalogue, source),
         rejections=_record_codec(REJECTIONS, catalogue, source),
         executions=_record_codec(EXECUTIONS, catalogue, source),
         activations=_record_codec(ACTIVATIONS, catalogue, source),

@@ -1,16 +1,23 @@
 """What one uninterrupted, single-threaded pass over the recorded ticks gives, byte by byte."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from confluent_kafka import Message
 
 from app.bootstrap import build_factory
+from app.bootstrap.paper import fee_schedule, fill_model
 from app.bootstrap.runner import arrival_policy
+from app.brokers.paper.venue import PaperVenue
 from app.domain.config import StrategyConfig
-from app.domain.trading import Activation
+from app.domain.ids import instrument_key
+from app.domain.market import MarketTick
+from app.domain.trading import Activation, ExecutionReport, Order
 from app.kafka.admin import connect, topic_ids
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
@@ -22,6 +29,7 @@ from app.streaming.operators.versions import STRATEGIES_KEY, StrategyVersions
 from app.streaming.state_codec import InstrumentRecordCodec
 from app.wire.catalogue import load_catalogue
 from app.wire.codecs import load_codecs
+from app.wire.errors import WireError
 from tests.chaos.strategies import KEPT
 
 
@@ -76,6 +84,33 @@ class Oracle:
             }
             outputs.update(output._replace(headers=tuple(output.headers)) for output in said)
         return Expected(frozenset(outputs), state)
+
+    def fill(
+        self, orders: Sequence[Order], ticks: Mapping[int, Sequence[Message]]
+    ) -> list[ExecutionReport]:
+        """What becomes of ``orders`` on paper, each alone with the ticks behind its own."""
+        behind = {partition: self._by_token(messages) for partition, messages in ticks.items()}
+        venue = PaperVenue(
+            topic_id=self._topic_id,
+            model=fill_model(self._settings),
+            fees=fee_schedule(self._settings),
+        )
+        reports: list[ExecutionReport] = []
+        for order in orders:
+            reports.extend(venue.on_order(order))
+            missed = behind[order.tick_partition].get(order.instrument_token, [])
+            first = bisect_right(missed, order.tick_offset, key=itemgetter(0))
+            reports.extend(venue.on_missed(order, missed[first:]))
+        return reports
+
+    def _by_token(self, messages: Iterable[Message]) -> dict[int, list[tuple[int, MarketTick]]]:
+        found: dict[int, list[tuple[int, MarketTick]]] = {}
+        for message in messages:
+            with suppress(WireError):
+                tick = self._codecs.ticks.decode(message.value())
+                assert message.key() == instrument_key(tick.instrument_token)
+                found.setdefault(tick.instrument_token, []).append((message.offset(), tick))
+        return found
 
     def _pass(
         self,

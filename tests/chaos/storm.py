@@ -43,7 +43,8 @@ STEPS = (
 )
 """Every step that the engine names."""
 
-_WORKERS = ("runner-1", "runner-2", "risk-1", "router-1")
+_STAGES = ("risk-1", "router-1", "paper-1")
+_WORKERS = ("runner-1", "runner-2", *_STAGES)
 _CLEAN = frozenset({0, -signal.SIGKILL, -signal.SIGTERM})
 
 
@@ -194,7 +195,7 @@ class Storm:
         self.end(self.runner(), signal.SIGKILL)
 
     def kill_stage(self) -> None:
-        self.end(self._random.choice(["risk-1", "router-1"]), signal.SIGKILL)
+        self.end(self._random.choice(_STAGES), signal.SIGKILL)
 
     def kill_all(self) -> None:
         for name in list(self._live):
@@ -214,7 +215,7 @@ class Storm:
         self.end(name, signal.SIGTERM)
 
     def terminate_stage(self) -> None:
-        name = self._random.choice(["risk-1", "router-1"])
+        name = self._random.choice(_STAGES)
         self.end(name, signal.SIGTERM)
 
     def freeze_runner(self) -> None:

@@ -4,6 +4,7 @@ import re
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from confluent_kafka import Message, Producer
 
 from app.domain.config import StrategyConfig
 from app.domain.market import MarketTick
-from app.domain.trading import ExecutionReport, Stage
+from app.domain.trading import Stage
 from app.kafka.partitioner import producer_config
 from app.streaming.operator import Output
 from tests.chaos.oracle import Oracle
@@ -48,6 +49,7 @@ class Verdict:
     orders: int
     doubled_orders: int
     unanswered_signals: int
+    wrong_executions: int
     activations: int
 
     @property
@@ -58,6 +60,7 @@ class Verdict:
             + self.wrong_states
             + self.doubled_orders
             + self.unanswered_signals
+            + self.wrong_executions
         )
 
 
@@ -136,9 +139,10 @@ class ChaosSystem(System):
         wanted = expected.outputs
         state = self._state()
         orders = self.values("orders")
-        executions = self.values("executions")
+        reports = self.values("executions")
+        executions, fills = Counter(reports), Counter(oracle.fill(orders, ticks))
         names = [o.client_order_id for o in orders]
-        events = [e.execution_id for e in executions]
+        events = [e.execution_id for e in reports]
         signals = {s.signal_id: s for s in self.values("signals")}
         answered = {o.signal_id for o in orders} | {
             r.signal_id for r in self.values("rejections") if r.stage is not Stage.RUNNER
@@ -158,7 +162,8 @@ class ChaosSystem(System):
             ),
             orders=len(orders),
             doubled_orders=len(names) - len(set(names)) + len(events) - len(set(events)),
-            unanswered_signals=len(to_trade ^ answered) + len(set(names) ^ _ended(executions)),
+            unanswered_signals=len(to_trade ^ answered),
+            wrong_executions=(fills - executions).total() + (executions - fills).total(),
             activations=len(activations),
         )
 
@@ -223,7 +228,3 @@ def _output(message: Message) -> Output:
     return Output(
         message.topic() or "", message.key(), message.value(), tuple(message.headers() or ())
     )
-
-
-def _ended(executions: Iterable[ExecutionReport]) -> set[str]:
-    return {e.client_order_id for e in executions if e.status.is_terminal}

@@ -34,7 +34,9 @@ def test_it_publishes_runs_everything_and_sums_up(tmp_path: Path) -> None:
     assert summary["ticks_published"] == summary["ticks_processed"] == 6_000
     signals = summary["signals"]
     assert set(signals) == {"rules_rsi", "ml_momentum", "hybrid_ml_rsi_filter"}
-    assert summary["orders"] == summary["fills"] == sum(signals.values()) > 0
+    assert summary["orders"] == sum(signals.values()) > 0
+    assert summary["orders"] == summary["fills"] + summary["open_orders"]
+    assert summary["open_orders"] < 0.01 * summary["orders"]
     assert summary["rejections"] == summary["dead_letters"] == 0
     assert summary["seconds"] > 1
     assert "ticks 6000 published" in ended.stderr

@@ -9,7 +9,7 @@ from tests.support.system import System
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
 
-@pytest.mark.parametrize("program", ["runner", "risk", "router"])
+@pytest.mark.parametrize("program", ["runner", "risk", "router", "paper"])
 def test_no_broker_is_one_clear_line(system: System, program: str) -> None:
     (port,) = free_ports(1)
     server = f"127.0.0.1:{port}"

@@ -41,7 +41,7 @@ def test_the_strategy_of_the_readme_runs_as_the_readme_says(system: System) -> N
     )
     assert added.returncode == 0, added.stderr
     published = system.publish(rising(1001, 30))
-    system.start("runner", "risk", "router", env=mine)
+    system.start("runner", "risk", "router", "paper", env=mine)
     system.wait_until_settled(published)
 
     signals = system.values("signals")

@@ -62,7 +62,7 @@ def traces(system: System) -> Mapping[str, object]:
     topics = topics_with_prefix(admin, prefix)
     groups = {
         program: committed_offsets(servers, f"{prefix}panda-{program}", topics)
-        for program in ("runner", "risk", "router")
+        for program in ("runner", "risk", "router", "paper")
     }
     assert all(groups.values())
     with system.repository() as repository:
@@ -94,7 +94,7 @@ def test_a_replay_says_what_was_said_live_and_touches_nothing(
     system.add(*strategies())
     published = system.publish_file(ibm_trades)
     published += system.publish(spy_like(ibm_trades))
-    system.start("runner", "risk", "router")
+    system.start("runner", "risk", "router", "paper")
     system.wait_until_settled(published)
     for worker in system.workers:
         assert worker.stop() == 0

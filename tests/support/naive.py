@@ -1,9 +1,13 @@
 """Independent recomputations, written to be obviously right and nothing else."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+
+from app.domain.trading import Order
+from tests.support.system import Located
 
 
 def naive_rsi_sides(
@@ -24,4 +28,28 @@ def naive_rsi_sides(
             found.append((at, "BUY"))
         elif rsi > Fraction(upper):
             found.append((at, "SELL"))
+    return found
+
+
+def next_tick_fills(
+    orders: Iterable[Order], ticks: Sequence[Located]
+) -> dict[str, tuple[datetime, Decimal]]:
+    """When and at what price paper fills each order, by its id; without those that wait on."""
+    found: dict[str, tuple[datetime, Decimal]] = {}
+    by_partition: dict[int, list[Located]] = {}
+    for record in ticks:
+        by_partition.setdefault(record.partition, []).append(record)
+    for order in orders:
+        behind = by_partition[order.tick_partition]
+        # Offsets of these topics have no gaps.
+        for at in range(order.tick_offset + 1, len(behind)):
+            tick = behind[at].value
+            assert behind[at].offset == at
+            if (
+                tick.instrument_token == order.instrument_token
+                and tick.event_time >= order.event_time
+                and (tick.event_time, tick.last_price) != (order.event_time, order.reference_price)
+            ):
+                found[order.client_order_id] = (tick.event_time, tick.last_price)
+                break
     return found

@@ -1,1 +1,1 @@
-"""The paper venue: fills without a market."""
+"""The paper venue: orders filled by recorded and live ticks, without a market."""

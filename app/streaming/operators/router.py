@@ -1,9 +1,9 @@
-"""Approved orders in; executions, rejections and dead letters out."""
+"""Approved orders in; paper orders, executions, rejections and dead letters out."""
 
 from collections.abc import Mapping, Sequence
 
 from app.domain.ids import instrument_key
-from app.domain.trading import ExecutionReport, Order, Rejection
+from app.domain.trading import ExecutionReport, Forwarded, Order, Rejection
 from app.execution.router import OrderRouter
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter, check_key
@@ -20,9 +20,11 @@ class RouterOperator:
         *,
         router: OrderRouter,
         orders: Decoder[Order],
+        paper_orders: Encoder[Order],
         executions: Encoder[ExecutionReport],
         rejections: Encoder[Rejection],
         states: RouteRecordCodec,
+        paper_orders_topic: str,
         executions_topic: str,
         rejections_topic: str,
         dead_letters: DeadLetterWriter,
@@ -30,9 +32,11 @@ class RouterOperator:
     ) -> None:
         self._router = router
         self._orders = orders
+        self._paper_orders = paper_orders
         self._executions = executions
         self._rejections = rejections
         self._states = states
+        self._paper_orders_topic = paper_orders_topic
         self._executions_topic = executions_topic
         self._rejections_topic = rejections_topic
         self._dead_letters = dead_letters
@@ -66,10 +70,16 @@ class RouterOperator:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _output(self, event: ExecutionReport | Rejection) -> Output:
-        key = instrument_key(event.instrument_token)
-        if isinstance(event, ExecutionReport):
-            self._telemetry.executed(event)
-            return Output(self._executions_topic, key, self._executions.encode(event))
-        self._telemetry.signal_refused(event)
-        return Output(self._rejections_topic, key, self._rejections.encode(event))
+    def _output(self, event: ExecutionReport | Forwarded | Rejection) -> Output:
+        match event:
+            case Forwarded(order=order):
+                key = instrument_key(order.instrument_token)
+                return Output(self._paper_orders_topic, key, self._paper_orders.encode(order))
+            case ExecutionReport():
+                key = instrument_key(event.instrument_token)
+                self._telemetry.executed(event)
+                return Output(self._executions_topic, key, self._executions.encode(event))
+            case Rejection():
+                key = instrument_key(event.instrument_token)
+                self._telemetry.signal_refused(event)
+                return Output(self._rejections_topic, key, self._rejections.encode(event))

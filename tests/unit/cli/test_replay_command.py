@@ -54,11 +54,54 @@ def test_a_file_of_ticks_is_replayed_through_a_file_of_strategies() -> None:
     assert (found["outcome"], found["ticks"], found["instruments"]) == ("complete", 20, 1)
     first, second = found["strategies"]
     assert first["signals"] == {"BUY": 0, "SELL": 17, "HOLD": 0}  # a price that only rises
-    assert (first["orders"], first["fills"], first["positions"]) == (17, 17, {"1001": -17})
-    assert first["notional"] == str(sum(range(103, 120)))
-    assert first["profit_before_fees"] == str(sum(range(103, 120)) - 17 * 119)
+    # Each is filled at the next tick; behind the last one there is none.
+    assert (first["orders"], first["fills"], first["positions"]) == (17, 16, {"1001": -16})
+    assert found["open_orders"] == 1
+    assert first["notional"] == str(sum(range(104, 120)))
+    assert first["profit_before_fees"] == str(sum(range(104, 120)) - 16 * 119)
     assert (sum(second["signals"].values()), second["orders"]) == (15, 0)
     assert found["first_event_time"] == "2026-01-05T09:15:00Z"
+
+
+def test_statistics_are_numbers_or_reasons() -> None:
+    found = facts("ticks.csv", "--strategies", "s.yaml", "--capital", "5000.50")
+    first, _ = found["strategies"]
+    statistics = found["statistics"]
+    assert (statistics["capital"], statistics["time_zone"], statistics["days"]) == (
+        "5000.5",
+        "UTC",
+        1,
+    )
+    whole = statistics["all"]
+    assert whole["net_profit"] == whole["gross_profit"] == first["profit_before_fees"]
+    assert whole["total_return"] == pytest.approx(float(whole["net_profit"]) / 5000.5)
+    assert (whole["sharpe_ratio"], whole["win_rate"], whole["fees"]) == (None, None, None)
+    assert whole["reasons"]["sharpe_ratio"] == "1 daily return; needs 20"
+    assert whole["reasons"]["win_rate"] == "0 trades; needs 30"
+    assert whole["reasons"]["fees"] == "no fill says"
+    assert whole["slippage"] == "-16"  # sold a tick later, each one a point higher
+    assert whole.keys() == statistics["strategies"][first["id"]].keys()
+    assert statistics["instruments"]["1001"] == whole
+
+
+def test_people_are_told_why_there_is_no_number() -> None:
+    shown = panda("ticks.csv", "--strategies", "s.yaml").stdout
+    lines = {
+        line.strip().partition("  ")[0]: line.rpartition("  ")[0] for line in shown.split("\n")
+    }
+    assert lines["total return"].endswith("-0.01 %")
+    assert lines["Sharpe ratio"].endswith("none: 1 daily return; needs 20")
+    assert lines["fees paid"].endswith("none: no fill says")
+    assert "capital 1,000,000; 1 day with ticks (UTC)" in shown
+
+
+def test_days_are_those_of_the_time_zone(folder: Path) -> None:
+    more = "1001,2026-01-05T20:00:00Z,100\n"
+    (folder / "ticks.csv").write_text((folder / "ticks.csv").read_text() + more)
+    assert facts("ticks.csv", "--strategies", "s.yaml")["statistics"]["days"] == 1
+    there = facts("ticks.csv", "--strategies", "s.yaml", "--timezone", "Asia/Kolkata")
+    assert there["statistics"]["days"] == 2
+    assert there["statistics"]["time_zone"] == "Asia/Kolkata"
 
 
 def test_the_same_again_has_the_same_fingerprint() -> None:
@@ -115,10 +158,10 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
     signals = pq.read_table(folder / "out" / "signals.parquet").to_pylist()
     orders = pq.read_table(folder / "out" / "orders.parquet").to_pylist()
     executions = pq.read_table(folder / "out" / "executions.parquet").to_pylist()
-    assert (len(signals), len(orders), len(executions)) == (32, 17, 34)
+    assert (len(signals), len(orders), len(executions)) == (32, 17, 33)
     assert {order["signal_id"] for order in orders} <= {signal["signal_id"] for signal in signals}
     assert executions[1]["status"] == "FILLED"
-    assert executions[1]["last_price"] == orders[0]["reference_price"] == 103
+    assert (orders[0]["reference_price"], executions[1]["last_price"]) == (103, 104)
     assert pq.read_table(folder / "out" / "rejections.parquet").num_rows == 0
 
 
@@ -135,7 +178,16 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
         ),
         ([".", "--strategies", "s.yaml"], BadInputError, "is no recording"),
         ([".", "ticks.csv", "--strategies", "s.yaml"], ConfigurationError, "one recording"),
-        ([".", "--timezone", "UTC", "--strategies", "s.yaml"], ConfigurationError, "tick files"),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--capital", "0"],
+            ConfigurationError,
+            "more than 0",
+        ),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--capital", "much"],
+            ConfigurationError,
+            "2500.50",
+        ),
         (["ticks.csv", "--strategies", "s.yaml", "--from", "soon"], ConfigurationError, "--from"),
         (["ticks.csv", "--strategies", "s.yaml", "--speed", "0x"], ConfigurationError, "--speed"),
         (

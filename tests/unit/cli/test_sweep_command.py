@@ -55,14 +55,14 @@ def test_every_run_is_that_of_the_same_parameters_alone(folder: Path) -> None:
     assert (swept["outcome"], swept["runs_made"], swept["runs_failed"]) == ("complete", 9, 3)
     ranked = [row for row in swept["runs"] if row["rank"] is not None]
     assert [row["rank"] for row in ranked] == [1, 2, 3, 4, 5, 6]
-    profits = [float(row["metrics"]["profit"]) for row in ranked]
+    profits = [float(row["metrics"]["net_profit"]) for row in ranked]
     assert profits == sorted(profits, reverse=True)
     assert len({row["fingerprint"]["whole"] for row in ranked}) == 6
     for row in ranked:
         parameters = {**row["parameters"], "upper": 60}
         alone = facts(*CHOSEN, *(f"--set={key}={value}" for key, value in parameters.items()))
         assert row["fingerprint"] == alone["fingerprint"]
-        assert row["metrics"]["profit"] == alone["strategies"][0]["profit_before_fees"]
+        assert row["metrics"]["net_profit"] == alone["statistics"]["all"]["net_profit"]
     assert not list(folder.glob("panda-sweep-*"))
 
 
@@ -100,8 +100,8 @@ def test_in_and_out_of_sample_are_those_of_the_two_spans_alone() -> None:
         assert facts(*CHOSEN, *chosen)["fingerprint"] == row["fingerprint"]
         assert row["ticks"] == {"in_sample": 150, "out_of_sample": 50}[part]
     shown = panda(*CHOSEN, "--sweep", "period=2,3", "--in-sample", "0.75").stdout
-    assert "profit in-sample" in shown
-    assert "profit out-of-sample" in shown
+    assert "net_profit in-sample" in shown
+    assert "net_profit out-of-sample" in shown
     assert "partly luck" in shown
 
 
@@ -126,21 +126,21 @@ def test_a_walk_forward_shows_what_was_chosen_and_what_came_of_it(folder: Path) 
     assert rows[0]["fills"] == str(swept["runs"][0]["metrics"]["fills"])
     written = json.loads((folder / "out" / "sweep.json").read_text())
     assert written == {key: swept[key] for key in swept if key not in {"jobs", "seconds"}}
-    assert "out-of-sample, all windows together: profit" in panda(*options).stdout
+    assert "out-of-sample, all windows together: net_profit" in panda(*options).stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--jobs", "2"], "--jobs is for sweeps"),
-        (["--rank-by", "profit"], "--rank-by is for sweeps"),
+        (["--rank-by", "fills"], "--rank-by is for sweeps"),
         (["--sweep", "period"], "--sweep period: write it as"),
         (["--sweep", "period=2", "--speed", "1x"], "--speed is for single runs"),
         (["--sweep", "period=2", "--set", "period=3"], "named by --set and by --sweep"),
         (["--sweep", "period=2", "--sweep", "period=3"], "names period more than once"),
         (["--sweep", "period=1..200", "--sweep", "lower=1..100"], "at most 10,000 runs"),
         (["--sweep", "periods=2,3"], "no combination of --sweep can be run: "),
-        (["--sweep", "period=2", "--rank-by", "luck"], "choose one of profit, "),
+        (["--sweep", "period=2", "--rank-by", "luck"], "choose one of net_profit, "),
         (["--sweep", "period=2", "--in-sample", "1"], "--in-sample 1: write a share"),
         (["--sweep", "period=2", "--walk-forward", "500"], "200 ticks are too few to cut into 500"),
         (["--sweep", "period=2", "--output", "."], "name a new folder"),

@@ -27,6 +27,9 @@ TOPIC = """
 """
 
 
+PROGRAMS = ("runner", "risk", "router", "paper")
+
+
 def topic_file(tmp_path: Path, *layouts: tuple[str, str], name: str = "topics.yaml") -> Path:
     path = tmp_path / name
     topics = "".join(TOPIC.format(name=topic, layout=layout) for topic, layout in layouts)
@@ -38,10 +41,10 @@ def topic_file(tmp_path: Path, *layouts: tuple[str, str], name: str = "topics.ya
 def test_every_topic_of_the_flow_is_declared_with_what_is_to_be_known_of_it(path: Path) -> None:
     topics = load_topics(path)
 
-    flow = {"ticks", "signals", "orders", "rejections", "executions", "activations", "control"}
-    dead_letters = {f"{name}.dlq" for name in ("ticks", "signals", "orders", "executions")}
-    changelogs = {f"{name}-state-changelog" for name in ("runner", "risk", "router")}
-    assert topics.keys() == flow | dead_letters | changelogs | {"control.dlq"}
+    read = {"ticks", "signals", "orders", "paper-orders", "executions", "control"}
+    dead_letters = {f"{name}.dlq" for name in read}
+    changelogs = {f"{name}-state-changelog" for name in PROGRAMS}
+    assert topics.keys() == read | {"rejections", "activations"} | dead_letters | changelogs
     assert all(t.purpose and t.key and t.written_by and t.read_by for t in topics.values())
     assert all("cleanup.policy" in topic.config for topic in topics.values())
 
@@ -53,7 +56,8 @@ def test_what_one_worker_reads_together_has_as_many_partitions(path: Path) -> No
     def count(name: str) -> int:
         return topics[name].partitions
 
-    for name in ("signals", "executions", "rejections", "runner-state-changelog"):
+    with_ticks = ("signals", "paper-orders", "executions", "rejections")
+    for name in (*with_ticks, "runner-state-changelog", "paper-state-changelog"):
         assert count(name) == count("ticks")
     assert count("risk-state-changelog") == count("signals")
     assert count("router-state-changelog") == count("orders")
@@ -66,7 +70,7 @@ def test_what_must_be_kept_is_never_compacted_away() -> None:
     assert topics["activations"].config["cleanup.policy"] == "delete"
     assert topics["activations"].config["retention.ms"] == "-1"
     assert topics["control"].config["cleanup.policy"] == "compact"
-    for name in ("runner", "risk", "router"):
+    for name in PROGRAMS:
         config = topics[f"{name}-state-changelog"].config
         assert config["cleanup.policy"] == "compact"
         assert config["segment.ms"] == "60000"

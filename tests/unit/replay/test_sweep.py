@@ -26,11 +26,11 @@ WINDOWS = tuple(
     )
     for n in (1, 2, 3)
 )
-WHOLE = Plan(combinations=list(GRID), rank_by="profit")
-SPLIT = Plan(combinations=list(GRID), rank_by="profit", window_count=1, windows=WINDOWS[:1])
+WHOLE = Plan(combinations=list(GRID), rank_by="net_profit")
+SPLIT = Plan(combinations=list(GRID), rank_by="net_profit", window_count=1, windows=WINDOWS[:1])
 WALK = Plan(
     combinations=list(GRID),
-    rank_by="profit",
+    rank_by="net_profit",
     window_count=3,
     windows=WINDOWS,
     is_walk_forward=True,
@@ -68,7 +68,9 @@ def executing(
             reason = (failing or {}).get(task.combination.number)
             yield Run(
                 task=task,
-                outcome=finished(profit=profits(task)) if reason is None else Failed(reason=reason),
+                outcome=finished(net_profit=profits(task))
+                if reason is None
+                else Failed(reason=reason),
             )
 
     return execute
@@ -109,7 +111,7 @@ def test_the_best_is_first_and_of_equals_the_earlier() -> None:
 def test_what_has_no_value_is_last_and_less_may_be_better(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawdown = Metric(of=lambda _: None, meaning="loss", is_more_better=False, is_sum=False)
+    drawdown = Metric(of=lambda _: None, is_more_better=False, is_sum=False)
     monkeypatch.setattr(metrics, "METRICS", METRICS)
     monkeypatch.setitem(METRICS, "drawdown", drawdown)
     values: list[Value] = [None, 0.5, Decimal("0.25"), None, 3, 0]
@@ -131,11 +133,11 @@ def test_in_a_walk_forward_the_best_of_a_window_is_run_on_what_follows() -> None
     assert [numbers(swept, Part.OUT_OF_SAMPLE, n) for n in (1, 2, 3)] == [[4], [4], [6]]
     spans = [run.task.span for run in swept.runs if run.task.part is Part.OUT_OF_SAMPLE]
     assert spans == [window.out_of_sample for window in WINDOWS]
-    assert swept.total(Part.IN_SAMPLE, "profit") == (2 - 10) + 2 + (2 + 30)
-    assert swept.total(Part.OUT_OF_SAMPLE, "profit") == (2 - 10) + 2 + (2 + 30) - 300
+    assert swept.total(Part.IN_SAMPLE, "net_profit") == (2 - 10) + 2 + (2 + 30)
+    assert swept.total(Part.OUT_OF_SAMPLE, "net_profit") == (2 - 10) + 2 + (2 + 30) - 300
     said = report(swept)
     assert [window["chosen"]["combination"] for window in said["windows"]] == [4, 4, 6]
-    assert said["out_of_sample"]["profit"] == "-274"
+    assert said["out_of_sample"]["net_profit"] == "-274"
 
 
 def test_in_a_split_all_are_run_on_both_parts() -> None:
@@ -172,7 +174,7 @@ def test_nothing_is_chosen_in_a_window_that_was_not_gone_through(most: int, seed
 
 def test_there_are_no_runs_on_ticks_that_were_not_read_to_their_end() -> None:
     cut_short = Plan(
-        combinations=list(GRID), rank_by="profit", window_count=3, is_walk_forward=True
+        combinations=list(GRID), rank_by="net_profit", window_count=3, is_walk_forward=True
     )
     swept = sweep(cut_short, executing())
     assert (len(swept.runs), swept.is_complete) == (0, False)

@@ -3,6 +3,7 @@
 import pytest
 
 from app.streaming.changelog import Positions
+from app.streaming.operator import Output
 from app.streaming.owned import OwnedPartition
 
 TOPIC = "ticks"
@@ -32,7 +33,7 @@ def owned(
 def moved(partition: OwnedPartition, at: int, *, last: bool) -> Positions:
     partition.next_offsets[TOPIC] = at
     positions = partition.next_positions(last=last)
-    partition.made_durable(positions)
+    partition.made_durable(positions, now=0.0)
     return positions
 
 
@@ -92,3 +93,24 @@ def test_others_want_none(partition: OwnedPartition) -> None:
 def test_a_clean_stop_settles_it_although_records_wait() -> None:
     partition = owned(100, 100, end=90_000)
     assert moved(partition, 150, last=True).is_settled
+
+
+def test_what_causes_no_output_is_made_durable_now_and_then() -> None:
+    partition = owned(100, 100, sends_ahead=False)
+    assert not partition.wants_checkpoint(10.0)
+    partition.next_offsets[TOPIC] = 150
+    assert partition.wants_checkpoint(10.0)
+    partition.made_durable(partition.next_positions(last=False), now=10.0)
+    partition.next_offsets[TOPIC] = 200
+    assert not partition.wants_checkpoint(10.9)
+    assert partition.wants_checkpoint(11.0)
+    partition.outputs.append(Output("executions", b"1", b"filled"))
+    assert partition.wants_checkpoint(10.9)
+
+
+def test_where_outputs_leave_at_once_every_checkpoint_is_worth_it() -> None:
+    partition = owned(100, 100)
+    moved(partition, 150, last=False)
+    assert not partition.wants_checkpoint(0.0)
+    partition.next_offsets[TOPIC] = 151
+    assert partition.wants_checkpoint(0.0)

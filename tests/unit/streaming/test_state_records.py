@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.market import MarketTick
-from app.execution.router import RouteRecord
+from app.domain.routes import RouteRecord
 from app.risk.ledger import LedgerRecord, WorkingOrder
 from app.runner.state import InstrumentRecord, Mark, StrategyRecord
 from app.streaming.changelog import Positions

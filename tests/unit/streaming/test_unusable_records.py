@@ -1,4 +1,4 @@
-"""What risk and the router do with records that they cannot use: nothing, but for a dead letter."""
+"""What stages do with records that they cannot use: nothing, but for a dead letter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,20 +7,23 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.paper.broker import PaperBroker
+from app.brokers.paper.fills import FillModel
+from app.brokers.paper.venue import PaperVenue
 from app.domain.trading import OrderStatus, TradingState
 from app.execution.router import OrderRouter
 from app.risk.checks import RiskLimits
 from app.risk.engine import RiskEngine
-from app.streaming.operator import MessageHeaders, Output, PartitionOperator
+from app.streaming.operator import MessageHeaders, Output, PartitionOperator, Start
 from app.streaming.operators.dead_letters import DeadLetterWriter
+from app.streaming.operators.paper import PaperOperator
 from app.streaming.operators.ports import SilentStageTelemetry
 from app.streaming.operators.risk import RiskOperator
 from app.streaming.operators.router import RouterOperator
-from app.streaming.state_codec import RiskStateCodec, RouteRecordCodec
+from app.streaming.state_codec import PaperStateCodec, RiskStateCodec, RouteRecordCodec
 from app.wire.catalogue import load_catalogue
 from app.wire.codecs import load_codecs
 from app.wire.dead_letter import DeadLetter, parse_dead_letter
-from tests.unit.fakes.values import ORDER, OTHER_TOKEN, TOKEN, report, signal
+from tests.unit.fakes.values import ORDER, OTHER_TOKEN, TOKEN, report, signal, tick
 
 CODECS = load_codecs()
 TOKEN_KEY, ACCOUNT_KEY = b"%d" % TOKEN, ORDER.account.encode()
@@ -67,7 +70,7 @@ class HeardLetters(SilentStageTelemetry):
 
 
 def writer(telemetry: HeardLetters) -> DeadLetterWriter:
-    names = ("signals", "executions", "orders")
+    names = ("signals", "executions", "orders", "paper-orders")
     return DeadLetterWriter(
         topics={name: f"{name}.dlq" for name in names}, telemetry=telemetry, app_version="1.2.3"
     )
@@ -99,14 +102,36 @@ def router(telemetry: HeardLetters) -> PartitionOperator:
             brokers={"paper": PaperBroker()}, trading_state=lambda _account: TradingState.ACTIVE
         ),
         orders=CODECS.orders,
+        paper_orders=CODECS.paper_orders,
         executions=CODECS.executions,
         rejections=CODECS.rejections,
         states=RouteRecordCodec(load_catalogue()),
+        paper_orders_topic="paper-orders",
         executions_topic="executions",
         rejections_topic="rejections",
         dead_letters=writer(telemetry),
         telemetry=telemetry,
     )
+
+
+def paper(telemetry: HeardLetters) -> PartitionOperator:
+    operator = PaperOperator(
+        partition=ORDER.tick_partition,
+        topic_id=ORDER.tick_topic_id,
+        venue=PaperVenue(topic_id=ORDER.tick_topic_id, model=FillModel()),
+        ticks=CODECS.ticks,
+        orders=CODECS.paper_orders,
+        executions=CODECS.executions,
+        states=PaperStateCodec(load_catalogue(), CODECS.paper_orders),
+        ticks_topic="ticks",
+        executions_topic="executions",
+        dead_letters=writer(telemetry),
+        telemetry=telemetry,
+        reread=lambda _first, _end: (),
+    )
+    start = Start(offsets={"ticks": ORDER.tick_offset, "paper-orders": 0}, is_settled=True)
+    operator.restore({}, start)
+    return operator
 
 
 def record_of(output: Output) -> Record:
@@ -117,6 +142,8 @@ Make = Callable[[HeardLetters], PartitionOperator]
 A_SIGNAL = CODECS.signals.encode(signal())
 AN_EXECUTION = CODECS.executions.encode(report(ORDER, OrderStatus.FILLED, filled=10))
 AN_ORDER = CODECS.orders.encode(ORDER)
+A_PAPER_ORDER = CODECS.paper_orders.encode(ORDER)
+A_TICK = CODECS.ticks.encode(tick("101", seconds=1))
 
 of_every_input = pytest.mark.parametrize(
     ("make", "good"),
@@ -124,6 +151,7 @@ of_every_input = pytest.mark.parametrize(
         pytest.param(risk, Record("signals", TOKEN_KEY, A_SIGNAL), id="signals"),
         pytest.param(risk, Record("executions", TOKEN_KEY, AN_EXECUTION), id="executions"),
         pytest.param(router, Record("orders", ACCOUNT_KEY, AN_ORDER), id="orders"),
+        pytest.param(paper, Record("paper-orders", TOKEN_KEY, A_PAPER_ORDER), id="paper-orders"),
     ],
 )
 
@@ -184,10 +212,15 @@ def test_its_neighbours_are_processed_as_if_it_were_not_there(make: Make, good: 
 
 def test_what_one_stage_sends_the_next_one_can_use() -> None:
     heard = HeardLetters()
-    judge, route = risk(heard), router(heard)
+    judge, route, fill = risk(heard), router(heard), paper(heard)
     (an_order,) = judge.process("signals", [Record("signals", TOKEN_KEY, A_SIGNAL)])
     assert (an_order.topic, an_order.key) == ("orders", ACCOUNT_KEY)
-    executions = route.process("orders", [record_of(an_order)])
+    (on_paper,) = route.process("orders", [record_of(an_order)])
+    assert (on_paper.topic, on_paper.key) == ("paper-orders", TOKEN_KEY)
+    executions = [
+        *fill.process("paper-orders", [record_of(on_paper)]),
+        *fill.process("ticks", [Record("ticks", TOKEN_KEY, A_TICK)]),
+    ]
     assert [(e.topic, e.key) for e in executions] == [("executions", TOKEN_KEY)] * 2
     assert judge.process("executions", [record_of(e) for e in executions]) == []
     assert heard.letters == []

@@ -169,6 +169,7 @@ RECORDS: Mapping[str, st.SearchStrategy[Any]] = {
     "ticks": ticks,
     "signals": signals,
     "orders": orders,
+    "paper-orders": orders,
     "rejections": rejections,
     "executions": executions,
     "activations": activations,
@@ -308,6 +309,7 @@ def test_json_has_the_schema_s_names_and_only_json_values(topic_and_record):
 def test_every_class_has_exactly_the_fields_of_its_schema():
     made = {
         "orders": Order,
+        "paper-orders": Order,
         "rejections": Rejection,
         "executions": ExecutionReport,
         "activations": Activation,
