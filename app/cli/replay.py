@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
+from app.cli.compare import compare
 from app.cli.progress import counting
 from app.cli.replay_selection import capital_of, selection_of
 from app.cli.stopping import stop_on_signals
@@ -23,6 +25,7 @@ from app.cli.tick_files import (
     speed_of,
     zone_of,
 )
+from app.cli.verify import run_verification
 from app.domain.errors import BadInputError, ConfigurationError
 from app.ingest.times import TimeFormat
 from app.settings import Settings, load_settings
@@ -33,10 +36,25 @@ if TYPE_CHECKING:
     from app.replay.selection import Selection
     from app.replay.ticks import RecordedTicks
 
+
+class _RunByDefault(TyperGroup):
+    """``panda replay ...`` is ``panda replay run ...``: that is what people mean."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of a private class
+        """Put the command in, where none is named."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+app = typer.Typer(
+    cls=_RunByDefault, help="Backtest on recorded ticks ('run', which need not be written)."
+)
+app.command()(compare)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 _PLAIN_WIDTH = 120
 
 
+@app.command(name="run")
 def replay(
     source: Annotated[
         list[Path] | None,
@@ -108,6 +126,13 @@ def replay(
         str | None,
         typer.Option(metavar="METRIC", help="What a sweep ranks by. Default: net_profit."),
     ] = None,
+    verify_live: Annotated[
+        bool,
+        typer.Option(
+            "--verify-live",
+            help="Run the versions that were active, and compare with the topic 'signals'.",
+        ),
+    ] = False,
     capital: Annotated[
         str, typer.Option(metavar="AMOUNT", help="Equity at the beginning, for the statistics.")
     ] = "1000000",
@@ -147,6 +172,16 @@ def replay(
         as_json=as_json,
     )
     sweeping.check(speed=speed)
+    if verify_live:
+        given = {"--strategies": strategies, "--strategy": strategy, "--set": set_}
+        given |= {"--sweep": sweep, "--output": output}
+        for name, value in given.items():
+            if value:
+                raise ConfigurationError(f"{name}: --verify-live runs what ran live, as it was")
+        selection = selection_of(from_, to, offsets or [], timezone)
+        ticks = _live_source(settings, source or [])
+        run_verification(settings, ticks, selection, as_json=as_json, notices=_notices)
+        return
     # What is set may only be right together with what is swept.
     configs = _strategies(settings, strategies, strategy or [], [] if sweep else set_ or [])
     selection = selection_of(from_, to, offsets or [], timezone)
@@ -237,6 +272,14 @@ def _whole_source(
     if len(paths) > 1:
         raise ConfigurationError(f"replay {folders[0]} alone: one recording, or tick files")
     return recorded_ticks(settings, paths[0])
+
+
+def _live_source(settings: Settings, paths: Sequence[Path]) -> "RecordedTicks":
+    from app.bootstrap.replay import recorded_ticks, topic_ticks
+
+    if len(paths) > 1 or any(not path.is_dir() for path in paths):
+        raise ConfigurationError("--verify-live is for the topic 'ticks', or one recording of it")
+    return recorded_ticks(settings, paths[0]) if paths else topic_ticks(settings)
 
 
 def _refuse(bad: "BadRow") -> None:

@@ -281,6 +281,8 @@ class Activation:
     strategy_type: str
     strategy_version: int
     configuration_digest: str
+    configuration: str | None = None
+    """The configuration itself, as ``app.domain.config_json`` has it; None in old records."""
     active: bool
     reason: str | None
     tick_topic_id: str

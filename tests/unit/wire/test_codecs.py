@@ -151,6 +151,7 @@ activations = st.builds(
     strategy_type=texts,
     strategy_version=counts,
     configuration_digest=texts,
+    configuration=maybe_texts,
     active=st.booleans(),
     reason=maybe_texts,
     tick_topic_id=texts,
