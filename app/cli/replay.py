@@ -1,7 +1,7 @@
 """``panda replay``: recorded ticks through the live system, in one process."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC
 from pathlib import Path
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from app.cli.bias import run_bias_check
 from app.cli.compare import compare
 from app.cli.progress import counting
 from app.cli.replay_selection import capital_of, selection_of
@@ -133,6 +134,14 @@ def replay(
             help="Run the versions that were active, and compare with the topic 'signals'.",
         ),
     ] = False,
+    check_bias: Annotated[
+        bool,
+        typer.Option(
+            "--check-bias",
+            help="Run on parts of the ticks as well: which signals hang on later ticks, which on"
+            " where ticks began?",
+        ),
+    ] = False,
     capital: Annotated[
         str, typer.Option(metavar="AMOUNT", help="Equity at the beginning, for the statistics.")
     ] = "1000000",
@@ -172,22 +181,22 @@ def replay(
         as_json=as_json,
     )
     sweeping.check(speed=speed)
+    selection = selection_of(from_, to, offsets or [], timezone)
     if verify_live:
-        given = {"--strategies": strategies, "--strategy": strategy, "--set": set_}
-        given |= {"--sweep": sweep, "--output": output}
-        for name, value in given.items():
-            if value:
-                raise ConfigurationError(f"{name}: --verify-live runs what ran live, as it was")
-        selection = selection_of(from_, to, offsets or [], timezone)
+        chosen = {"--strategies": strategies, "--strategy": strategy, "--set": set_}
+        _refuse_options("--verify-live", {**chosen, "--sweep": sweep, "--output": output})
         ticks = _live_source(settings, source or [])
         run_verification(settings, ticks, selection, as_json=as_json, notices=_notices)
         return
     # What is set may only be right together with what is swept.
     configs = _strategies(settings, strategies, strategy or [], [] if sweep else set_ or [])
-    selection = selection_of(from_, to, offsets or [], timezone)
     ticks = _whole_source(settings, source or [], column or [], time_format, timezone, selection)
     if not selection.is_everything:
         ticks = SelectedTicks(ticks, selection)
+    if check_bias:
+        _refuse_options("--check-bias", {"--sweep": sweep, "--output": output})
+        run_bias_check(settings, ticks, configs, as_json=as_json, notices=_notices)
+        return
     if sweep:
         run_sweep(settings, ticks, configs, sweeping, _notices)
         return
@@ -272,6 +281,12 @@ def _whole_source(
     if len(paths) > 1:
         raise ConfigurationError(f"replay {folders[0]} alone: one recording, or tick files")
     return recorded_ticks(settings, paths[0])
+
+
+def _refuse_options(mode: str, given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value:
+            raise ConfigurationError(f"{name} does not go with {mode}")
 
 
 def _live_source(settings: Settings, paths: Sequence[Path]) -> "RecordedTicks":

@@ -2,11 +2,8 @@
 
 import json
 import os
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
+from app.cli.mapping import read_once, temporary_folder
 from app.cli.progress import counting
 from app.cli.stopping import stop_on_signals
 from app.cli.strategy_options import parameters_of, value_of
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from app.replay.grid import Grid
     from app.replay.mapped import MappedTicks
     from app.replay.sweep import Plan
-    from app.replay.ticks import RecordedTicks, Unusable
+    from app.replay.ticks import RecordedTicks
 
 DEFAULT_IN_SAMPLE = 0.7
 _PLAIN_WIDTH = 160
@@ -99,12 +97,12 @@ def run_sweep(
     if options.output is not None:
         new_folder(options.output)
     jobs = options.jobs or _cpus()
-    with _temporary_folder() as folder, stop_on_signals(lambda: None) as received:
+    with temporary_folder() as folder, stop_on_signals(lambda: None) as received:
 
         def stopped() -> bool:
             return bool(received)
 
-        ticks, unusable = _read(source, folder, stopped, notices)
+        ticks, unusable = read_once(source, folder, stopped, notices)
         plan = _plan(options, grid, ticks, rank_by, is_cut_short=stopped())
         with counting(notices, f"of {plan.runs:,} runs", plan.runs) as show_progress:
             swept = run_plan(
@@ -205,32 +203,6 @@ def _plan(
         is_walk_forward=options.walk_forward is not None,
         rank_by=rank_by,
     )
-
-
-def _read(
-    source: "RecordedTicks", folder: Path, stopped: Stopped, notices: Console
-) -> "tuple[MappedTicks, Mapping[str, int]]":
-    """The ticks where all processes find them, and the records that are none."""
-    from app.replay.mapped import map_ticks
-
-    unusable: Counter[str] = Counter()
-
-    def refuse(record: "Unusable") -> None:
-        unusable[record.code] += 1
-
-    with counting(notices, "ticks read", source.count) as show_progress:
-        ticks = map_ticks(source, folder, refuse, stopped=stopped, on_progress=show_progress)
-    return ticks, unusable
-
-
-@contextmanager
-def _temporary_folder() -> Generator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="panda-sweep-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise ConfigurationError(f"no folder for the ticks: {error.strerror}") from error
-    with folder as name:
-        yield Path(name)
 
 
 def _cpus() -> int:

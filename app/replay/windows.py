@@ -56,7 +56,7 @@ def rolling_windows(ticks: MappedTicks, *, count: int, in_sample: Fraction) -> t
     """
     window = 1 / (in_sample + count * (1 - in_sample))
     first, step = in_sample * window, (1 - in_sample) * window
-    moment = _moments(ticks)
+    moment = moments(ticks)
     found = [
         Window(
             number=number + 1,
@@ -76,7 +76,7 @@ def rolling_windows(ticks: MappedTicks, *, count: int, in_sample: Fraction) -> t
     return tuple(found)
 
 
-def _moments(ticks: MappedTicks) -> Callable[[Fraction], int]:
+def moments(ticks: MappedTicks) -> Callable[[Fraction], int]:
     """The moment before which a share of ``ticks`` came, the earliest there is."""
     first_us, last_us = ticks.first_us, ticks.last_us
     if first_us is None or last_us is None:
