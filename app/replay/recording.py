@@ -22,7 +22,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from app.domain.errors import BadInputError
 from app.replay.decoding import TickDecoder, decode
-from app.replay.ticks import RECEIVED, Refuse, TickColumns
+from app.replay.ticks import RECEIVED, Integers, Refuse, TickColumns
 
 FORMAT = 1
 DECODED = (
@@ -204,7 +204,9 @@ class Recording:
 
     def _decoded(self, partition: int, group: "_RowGroup") -> Iterator[TickColumns]:
         for batch in group.batches(_FAST):
-            offsets, timestamps, *own = (column.to_numpy() for column in batch.columns)
+            # By DLPack: to_numpy() imports pandas wherever that is installed, for a second.
+            columns: list[Integers] = [np.from_dlpack(column) for column in batch.columns]
+            offsets, timestamps, *own = columns
             received = np.maximum(timestamps, 0) * 1_000
             yield TickColumns(
                 partition=partition, offsets=offsets, fields=np.stack((*own, received))
