@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -205,8 +205,7 @@ class Recording:
     def _decoded(self, partition: int, group: "_RowGroup") -> Iterator[TickColumns]:
         for batch in group.batches(_FAST):
             # By DLPack: to_numpy() imports pandas wherever that is installed, for a second.
-            columns: list[Integers] = [np.from_dlpack(column) for column in batch.columns]
-            offsets, timestamps, *own = columns
+            offsets, timestamps, *own = map(_integers, batch.columns)
             received = np.maximum(timestamps, 0) * 1_000
             yield TickColumns(
                 partition=partition, offsets=offsets, fields=np.stack((*own, received))
@@ -226,6 +225,10 @@ class Recording:
             )
             if len(columns):
                 yield columns
+
+
+def _integers(column: Any) -> Integers:  # noqa: ANN401 - untyped library
+    return cast("Integers", np.from_dlpack(column))
 
 
 _WHOLE = ("offset", "timestamp_ms", "key", "value")
