@@ -61,7 +61,12 @@ def _adjusted(
     if runs is not None:
         changes["runs"] = runs
     if ticks is not None:
-        changes |= {"ticks": ticks, "scaling_ticks": ticks, "replay_ticks": ticks}
+        changes |= {
+            "ticks": ticks,
+            "scaling_ticks": ticks,
+            "replay_ticks": ticks,
+            "sweep_ticks": ticks,
+        }
     if seconds is not None:
         timed = (Part.LATENCY, Part.MARKET, Part.RESTART, Part.BACKPRESSURE)
         changes |= dict.fromkeys((f"{part}_seconds" for part in timed), seconds)
@@ -82,6 +87,7 @@ def _run(part: Part, session: Session) -> Outcome:
         replay,
         restart,
         scaling,
+        sweep,
         throughput,
     )
 
@@ -100,6 +106,8 @@ def _run(part: Part, session: Session) -> Outcome:
             return backpressure.run(session)
         case Part.REPLAY:
             return replay.run(session)
+        case Part.SWEEP:
+            return sweep.run(session)
 
 
 def _print(part: Part, outcome: Outcome) -> None:

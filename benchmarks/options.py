@@ -21,6 +21,7 @@ class Part(StrEnum):
     RESTART = "restart"
     BACKPRESSURE = "backpressure"
     REPLAY = "replay"
+    SWEEP = "sweep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Options:
     restart_seconds: float = 600.0
     restart_states: int = 20_000
     replay_ticks: int = 500_000
+    sweep_ticks: int = 300_000
     backpressure_rate: int = 10_000
     backpressure_seconds: float = 600.0
 
@@ -70,4 +72,5 @@ class Options:
             restart_states=2_000,
             backpressure_seconds=10.0,
             replay_ticks=50_000,
+            sweep_ticks=20_000,
         )

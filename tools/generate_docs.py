@@ -45,6 +45,7 @@ Data goes to stdout, everything else to stderr; `--json` where a program may wan
 | 5 | the database: not there, refused, or not at the right revision |
 | 6 | the data is wrong: a bad row, an unreadable file or record |
 | 7 | a worker stalled, and `PANDA_EXIT_ON_STALL` is set |
+| 9 | `panda replay --verify-live`: live and replay differ |
 | 10 | `panda topics plan --check`: something is not as declared |
 | 130 | interrupted with Ctrl-C |
 

@@ -155,18 +155,32 @@ def strategies_in_database(settings: Settings) -> Sequence[StrategyConfig]:
 
 
 def with_parameters(
-    settings: Settings, configs: Iterable[StrategyConfig], parameters: dict[str, Any]
+    settings: Settings, configs: Iterable[StrategyConfig], parameters: Mapping[str, Any]
 ) -> Sequence[StrategyConfig]:
     """``configs`` with ``parameters`` in place of their own of the same names.
 
     Raises:
         StrategyRefusedError: a strategy cannot be run with them.
     """
+    return parameters_setter(settings)(configs, parameters)
+
+
+SetParameters = Callable[[Iterable[StrategyConfig], Mapping[str, Any]], Sequence[StrategyConfig]]
+
+
+def parameters_setter(settings: Settings) -> SetParameters:
+    """``with_parameters`` for those who call it more than once."""
     accept = _acceptance(settings).accepted
-    return [
-        accept(replace(config, parameters={**config.parameters, **parameters}))
-        for config in configs
-    ]
+
+    def set_parameters(
+        configs: Iterable[StrategyConfig], parameters: Mapping[str, Any]
+    ) -> Sequence[StrategyConfig]:
+        return [
+            accept(replace(config, parameters={**config.parameters, **parameters}))
+            for config in configs
+        ]
+
+    return set_parameters
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(strategies.app, name="strategies")
 app.command()(publish.publish)
 app.command()(record.record)
-app.command()(replay.replay)
+app.add_typer(replay.app, name="replay")
 app.command()(train.train)
 app.command()(demo.demo)
 

@@ -44,7 +44,7 @@ def counting(
     def text(count: int) -> str:
         seconds = clock() - started
         rate = count / seconds if seconds > 0 else 0.0
-        return f"{count:,} {noun}, {rate:,.0f} a second"
+        return f"{count:,} {noun}, {rate:,.{0 if rate >= 10 else 1}f} a second"
 
     if not console.is_terminal:
         yield _seldom(_PLAIN_SECONDS, clock, lambda count: console.print(text(count)))

@@ -1,19 +1,20 @@
 """``panda replay``: recorded ticks through the live system, in one process."""
 
-import json
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from app.cli.progress import counting
+from app.cli.bias import run_bias_check
+from app.cli.compare import compare
+from app.cli.replay_run import RunOptions, run_once
 from app.cli.replay_selection import capital_of, selection_of
-from app.cli.stopping import stop_on_signals
 from app.cli.strategy_options import parameters_of
+from app.cli.sweep import SweepOptions, run_sweep
 from app.cli.tick_files import (
     ColumnOption,
     TimeFormatOption,
@@ -22,6 +23,7 @@ from app.cli.tick_files import (
     speed_of,
     zone_of,
 )
+from app.cli.verify import run_verification
 from app.domain.errors import BadInputError, ConfigurationError
 from app.ingest.times import TimeFormat
 from app.settings import Settings, load_settings
@@ -32,10 +34,24 @@ if TYPE_CHECKING:
     from app.replay.selection import Selection
     from app.replay.ticks import RecordedTicks
 
+
+class _RunByDefault(TyperGroup):
+    """``panda replay ...`` is ``panda replay run ...``: that is what people mean."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of a private class
+        """Put the command in, where none is named."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+app = typer.Typer(
+    cls=_RunByDefault, help="Backtest on recorded ticks ('run', which need not be written)."
+)
+app.command()(compare)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-_PLAIN_WIDTH = 120
 
 
+@app.command(name="run")
 def replay(
     source: Annotated[
         list[Path] | None,
@@ -77,6 +93,51 @@ def replay(
     speed: Annotated[
         str, typer.Option(metavar="FACTOR", help="As fast as it goes, or 1x as it came, 10x.")
     ] = "max",
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUES",
+            help="A run for every value, as 7..28:7 or 20,30; repeatable: every combination.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes of a sweep. Default: as many as there are CPUs."),
+    ] = None,
+    in_sample: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Rank by the first part of the ticks, and show how the rest went.",
+        ),
+    ] = None,
+    walk_forward: Annotated[
+        int | None,
+        typer.Option(
+            metavar="WINDOWS",
+            min=1,
+            help="In so many windows, run the best of the first part on what follows.",
+        ),
+    ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="What a sweep ranks by. Default: net_profit."),
+    ] = None,
+    verify_live: Annotated[
+        bool,
+        typer.Option(
+            "--verify-live",
+            help="Run the versions that were active, and compare with the topic 'signals'.",
+        ),
+    ] = False,
+    check_bias: Annotated[
+        bool,
+        typer.Option(
+            "--check-bias",
+            help="Run on parts of the ticks as well: which signals hang on later ticks, which on"
+            " where ticks began?",
+        ),
+    ] = False,
     capital: Annotated[
         str, typer.Option(metavar="AMOUNT", help="Equity at the beginning, for the statistics.")
     ] = "1000000",
@@ -100,65 +161,53 @@ def replay(
     Runner, validators, risk, router and paper broker are those of the workers. Nothing on the
     broker or in the database is changed. Ctrl-C ends it with what there is so far.
     """
-    from app.bootstrap.paper import described
-    from app.bootstrap.replay import wired_replay
-    from app.cli.replay_pages import Pages
-    from app.cli.replay_view import ReplayReport
-    from app.replay.output import open_output
-    from app.replay.portfolio import Portfolio
-    from app.replay.results import results_of
     from app.replay.selection import SelectedTicks
-    from app.replay.tally import Tally
-    from app.runner.collector import collect_seldom
 
     settings = load_settings()
-    configs = _strategies(settings, strategies, strategy or [], set_ or [])
+    equity, zone = capital_of(capital), zone_of(timezone) or UTC
+    sweeping = SweepOptions(
+        sweep=sweep or (),
+        set_=set_ or (),
+        jobs=jobs,
+        in_sample=in_sample,
+        walk_forward=walk_forward,
+        rank_by=rank_by,
+        capital=equity,
+        zone=zone,
+        output=output,
+        as_json=as_json,
+    )
+    sweeping.check(speed=speed)
+    files = {"--output": output, "--report": report_file}
     selection = selection_of(from_, to, offsets or [], timezone)
+    if verify_live:
+        chosen = {"--strategies": strategies, "--strategy": strategy, "--set": set_}
+        _refuse_options("--verify-live", {**chosen, "--sweep": sweep, **files})
+        ticks = _live_source(settings, source or [])
+        run_verification(settings, ticks, selection, as_json=as_json, notices=_notices)
+        return
+    # What is set may only be right together with what is swept.
+    configs = _strategies(settings, strategies, strategy or [], [] if sweep else set_ or [])
     ticks = _whole_source(settings, source or [], column or [], time_format, timezone, selection)
     if not selection.is_everything:
         ticks = SelectedTicks(ticks, selection)
-    pace = None if speed == "max" else speed_of(speed)
-    tally = Tally()
-    portfolio = Portfolio(capital=capital_of(capital), zone=zone_of(timezone) or UTC)
-    pages = Pages.wanted(report_file, output, configs)
-    collect_seldom()
-    with ExitStack() as stack:
-        files = [] if output is None else [stack.enter_context(open_output(output))]
-        wired = stack.enter_context(
-            wired_replay(
-                settings,
-                ticks,
-                configs,
-                [tally, portfolio, *pages.listeners, *files],
-                speed=pace,
-            )
-        )
-        for status in wired.observer.stopped:
-            _notices.print(f"strategy {status.strategy_id} does not run: {status.reason}")
-        show = stack.enter_context(counting(_notices, "ticks", ticks.count))
-        received = stack.enter_context(stop_on_signals(lambda: None))
-        result = wired.replay.run(stopped=lambda: bool(received), on_progress=show)
-    report = ReplayReport(
-        source=ticks.name,
-        configs=wired.configs,
-        result=result,
-        tally=tally,
-        results=results_of(portfolio),
-        seen=wired.observer,
-        paper=described(settings),
-        settings=wired.deciding,
+    if check_bias:
+        _refuse_options("--check-bias", {"--sweep": sweep, **files})
+        run_bias_check(settings, ticks, configs, as_json=as_json, notices=_notices)
+        return
+    if sweep:
+        _refuse_options("--sweep", {"--report": report_file})
+        run_sweep(settings, ticks, configs, sweeping, _notices)
+        return
+    options = RunOptions(
+        capital=equity,
+        zone=zone,
+        speed=None if speed == "max" else speed_of(speed),
+        output=output,
+        report_file=report_file,
+        as_json=as_json,
     )
-    if output is not None:
-        (output / "report.json").write_text(json.dumps(report.as_object(), indent=2) + "\n")
-    if as_json:
-        typer.echo(json.dumps(report.as_object()))
-    else:
-        console = Console(highlight=False, markup=False)
-        console.width = console.width if console.is_terminal else max(console.width, _PLAIN_WIDTH)
-        report.show(console)
-    pages.write(report)
-    if received:
-        raise typer.Exit(128 + received[0])
+    run_once(settings, ticks, configs, options, _notices)
 
 
 def _strategies(
@@ -201,6 +250,20 @@ def _whole_source(
     if len(paths) > 1:
         raise ConfigurationError(f"replay {folders[0]} alone: one recording, or tick files")
     return recorded_ticks(settings, paths[0])
+
+
+def _refuse_options(mode: str, given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value:
+            raise ConfigurationError(f"{name} does not go with {mode}")
+
+
+def _live_source(settings: Settings, paths: Sequence[Path]) -> "RecordedTicks":
+    from app.bootstrap.replay import recorded_ticks, topic_ticks
+
+    if len(paths) > 1 or any(not path.is_dir() for path in paths):
+        raise ConfigurationError("--verify-live is for the topic 'ticks', or one recording of it")
+    return recorded_ticks(settings, paths[0]) if paths else topic_ticks(settings)
 
 
 def _refuse(bad: "BadRow") -> None:

@@ -51,11 +51,16 @@ def parameters_of(
         name, equals, text = assignment.partition("=")
         if not name or not equals:
             raise typer.BadParameter(f"{assignment!r} is not key=value", param_hint=option)
-        parameters[name] = _value(name, text, option)
+        parameters[name] = value_of(name, text, option)
     return parameters
 
 
-def _value(name: str, text: str, option: str) -> Any:  # noqa: ANN401 - JSON is of any type
+def value_of(name: str, text: str, option: str) -> Any:  # noqa: ANN401 - JSON is of any type
+    """The value in ``text``: JSON, or a word as it stands.
+
+    Raises:
+        typer.BadParameter: it begins like JSON and is none.
+    """
     try:
         return parse(text)
     except ValueError as error:

@@ -108,7 +108,7 @@ class Order:
     tick_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarded:
     """An order that goes on to a venue of our own, as a record of the topic which that reads."""
 
@@ -281,6 +281,8 @@ class Activation:
     strategy_type: str
     strategy_version: int
     configuration_digest: str
+    configuration: str | None = None
+    """The configuration itself, as ``app.domain.config_json`` has it; None in old records."""
     active: bool
     reason: str | None
     tick_topic_id: str

@@ -123,9 +123,8 @@ def _names(kind: type[Order | ExecutionReport | Rejection]) -> Sequence[str]:
     return tuple(field.name for field in fields(kind))
 
 
-@contextlib.contextmanager
-def open_output(folder: Path) -> Generator[OutputFolder]:
-    """Write into the new folder ``folder``.
+def new_folder(folder: Path) -> None:
+    """Make ``folder``, or take it where it is empty.
 
     Raises:
         ConfigurationError: it holds something already, or cannot be made.
@@ -134,6 +133,19 @@ def open_output(folder: Path) -> Generator[OutputFolder]:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ConfigurationError(f"{folder} holds other files; name a new folder")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def open_output(folder: Path) -> Generator[OutputFolder]:
+    """Write into the new folder ``folder``.
+
+    Raises:
+        ConfigurationError: it holds something already, or cannot be made.
+    """
+    new_folder(folder)
+    try:
         output = OutputFolder(folder)
     except OSError as error:
         raise ConfigurationError(f"cannot write to {folder}: {error.strerror}") from error

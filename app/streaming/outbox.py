@@ -105,6 +105,7 @@ class Outbox:
                 except BufferError:
                     self._wait_until_less()
                 except KafkaException as error:
+                    self._poll()  # the reason may have come in since: this is what followed
                     self._refuse(f"{topic}: {error.args[0].str()}")
                 else:
                     break

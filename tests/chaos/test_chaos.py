@@ -54,6 +54,18 @@ def test_killed_frozen_and_changed_workers_leave_no_trace(make_system: MakeSyste
     assert verdict.activations > len(storm.system.versions)
     assert storm.kills >= 4
     assert verdict.differences == 0, verdict
+    expect_replay_to_agree(storm.system, verdict)
+
+
+def expect_replay_to_agree(system: ChaosSystem, verdict: Verdict) -> None:
+    """What was recorded in the storm replays to the signals that were said in it."""
+    recorded = system.panda("record", "recording")
+    assert recorded.returncode == 0, recorded.stderr
+    ended = system.panda("replay", "recording", "--verify-live", "--json", timeout=240)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    found = json.loads(ended.stdout)
+    assert found["equal"]
+    assert found["signals"] == verdict.signals > 1_000
 
 
 def test_exactly_once_leaves_nothing_to_remove(make_system: MakeSystem) -> None:

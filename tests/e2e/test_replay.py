@@ -17,6 +17,7 @@ from app.kafka.admin import connect, end_offsets, topics_with_prefix
 from app.kafka.groups import committed_offsets
 from app.replay.fingerprint import RecordHash
 from tests.support.system import System
+from tests.unit.fakes.values import changed
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
@@ -117,7 +118,62 @@ def test_a_replay_says_what_was_said_live_and_touches_nothing(
     }
     assert len(replayed) == len(executions) > 100
     assert replayed == live_executions(system)
+    for arguments in ((), (str(folder),)):
+        verified = run(system, "replay", *arguments, "--verify-live")
+        assert verified["equal"]
+        assert verified["ticks"] == published
+        assert verified["signals"] == len(system.values("signals"))
     assert traces(system) == before
+
+
+def test_a_replay_of_versions_that_changed_is_compared_with_what_was_said_live(
+    system: System, ibm_trades: Path
+) -> None:
+    """Two versions, one after the other; then a signal on the topic that nobody would have said."""
+    rules, model, _ = strategies()
+    system.add(rules, model)
+    ticks = [row.tick for row in open_source(ibm_trades, Reading())]
+    (runner,) = system.start("runner")
+    published = system.publish(ticks[:8_000])
+    wait_for_ticks(system, published)
+    assert runner.stop() == 0
+    with system.repository() as repository:
+        repository.update_parameters(rules.id, {**rules.parameters, "period": 5})
+    (runner,) = system.start("runner")
+    published += system.publish(ticks[8_000:16_000])
+    wait_for_ticks(system, published)
+    assert runner.stop() == 0
+
+    said = system.values("signals")
+    assert {s.strategy_version for s in said if s.strategy_id == str(rules.id)} == {1, 2}
+    verified = run(system, "replay", "--verify-live")
+    assert (verified["equal"], verified["ticks"]) == (True, 16_000)
+    assert verified["signals"] == len({s.signal_id for s in said})
+    part = run(system, "replay", "--verify-live", "--offsets", f"{said[0].tick_partition}:9000-")
+    assert (part["equal"], part["ticks"]) == (True, 7_000)
+
+    made_up = changed(said[-1], signal_id="f" * 32, tick_offset=said[-1].tick_offset - 1)
+    system.send("signals", system.codecs.signals.encode(made_up), b"%d" % IBM)
+    ended = system.panda("replay", "--verify-live", "--json")
+    assert ended.returncode == 9, ended.stderr
+    found = json.loads(ended.stdout)
+    assert (found["equal"], found["differences"]) == (False, 1)
+    (first,) = [p["first_difference"] for p in found["partitions"] if p["first_difference"]]
+    assert (first["strategy_id"], first["tick_offset"]) == (
+        made_up.strategy_id,
+        made_up.tick_offset,
+    )
+    assert first["replayed"] == "nothing"
+    assert first["live"].startswith(f"{made_up.signal_type} ")
+    assert "ticks seen" in first["state"]
+    shown = system.panda("replay", "--verify-live").stdout
+    assert shown.startswith("DIFFERENT: 1 signals (1 only live, 0 only in the replay)")
+    assert f"offset {made_up.tick_offset}" in shown
+
+
+def wait_for_ticks(system: System, count: int) -> None:
+    with system.monitor() as monitor:
+        system.wait("all ticks", lambda: monitor._processed("runner", "ticks") == count)
 
 
 def spy_like(ibm_trades: Path) -> list[MarketTick]:

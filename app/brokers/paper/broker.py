@@ -10,4 +10,4 @@ class PaperBroker:
 
     def submit(self, order: Order, /) -> Sequence[Forwarded]:
         """Send it on; what becomes of it, ``PaperVenue`` says."""
-        return (Forwarded(order),)
+        return (Forwarded(order=order),)

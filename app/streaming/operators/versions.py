@@ -6,11 +6,11 @@ a later tick can have been sent; until then the recorded ones go on.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
-from uuid import UUID
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from app.domain.config import StrategyConfig
+from app.domain.config_json import config_fields, config_of
 from app.domain.trading import Activation
 from app.runner.partition import PartitionRunner
 from app.streaming.operator import Start
@@ -102,39 +102,18 @@ class StrategyVersions:
 
 def encode_configs(configs: Iterable[StrategyConfig]) -> bytes:
     """As JSON, the same bytes for the same configurations."""
-    return json.dumps([_fields(c) for c in configs], sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(
+        [config_fields(c) for c in configs], sort_keys=True, separators=(",", ":")
+    ).encode()
 
 
 def decode_configs(value: bytes) -> tuple[StrategyConfig, ...]:
     """Read what ``encode_configs`` gave."""
-    return tuple(_config(fields) for fields in json.loads(value))
+    return tuple(map(config_of, json.loads(value)))
 
 
-def _fields(config: StrategyConfig) -> dict[str, Any]:
-    return {
-        "id": str(config.id),
-        "strategy_type": config.strategy_type,
-        "parameters": dict(config.parameters),
-        "instruments": config.instruments,
-        "active_brokers": config.active_brokers,
-        "validator_type": config.validator_type,
-        "zerodha_trading_enabled": config.zerodha_trading_enabled,
-        "version": config.version,
-    }
-
-
-def _config(fields: Mapping[str, Any]) -> StrategyConfig:
-    brokers = fields["active_brokers"]
-    return StrategyConfig(
-        id=UUID(fields["id"]),
-        strategy_type=fields["strategy_type"],
-        parameters=fields["parameters"],
-        instruments=tuple(fields["instruments"]),
-        active_brokers=None if brokers is None else tuple(brokers),
-        validator_type=fields["validator_type"],
-        zerodha_trading_enabled=fields["zerodha_trading_enabled"],
-        version=fields["version"],
-    )
+def _canonical(values: object) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def _changes(
@@ -163,6 +142,7 @@ def _activation(
         strategy_type=config.strategy_type,
         strategy_version=config.version,
         configuration_digest=config.digest,
+        configuration=_canonical(config_fields(config)),
         active=active,
         reason=None,
         tick_topic_id=topic_id,

@@ -118,7 +118,7 @@ def test_a_worker_is_told_the_first_differences_and_what_to_run(
     assert message.startswith(
         f"topics are not as declared: {declared['orders'].on_broker} does not exist; "
     )
-    assert message.endswith("; and 9 more; run 'panda topics apply'")
+    assert message.endswith("; and 12 more; run 'panda topics apply'")
     assert "\n" not in message
     assert caught.value.exit_code == KafkaError.exit_code
 

@@ -151,6 +151,7 @@ activations = st.builds(
     strategy_type=texts,
     strategy_version=counts,
     configuration_digest=texts,
+    configuration=maybe_texts,
     active=st.booleans(),
     reason=maybe_texts,
     tick_topic_id=texts,
@@ -169,6 +170,7 @@ RECORDS: Mapping[str, st.SearchStrategy[Any]] = {
     "ticks": ticks,
     "signals": signals,
     "orders": orders,
+    "paper-orders": orders,
     "rejections": rejections,
     "executions": executions,
     "activations": activations,
@@ -308,6 +310,7 @@ def test_json_has_the_schema_s_names_and_only_json_values(topic_and_record):
 def test_every_class_has_exactly_the_fields_of_its_schema():
     made = {
         "orders": Order,
+        "paper-orders": Order,
         "rejections": Rejection,
         "executions": ExecutionReport,
         "activations": Activation,

@@ -87,6 +87,8 @@ def test_published_ids_never_change_their_meaning():
             1000006: ("activations", 1),
             1000007: ("control", 1),
             1000008: ("executions", 2),
+            1000009: ("paper-orders", 1),
+            1000010: ("activations", 2),
         }
         == published
     )
