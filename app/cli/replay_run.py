@@ -69,9 +69,14 @@ def run_once(
     collect_seldom()
     with ExitStack() as stack:
         files = [] if output is None else [stack.enter_context(open_output(output))]
-        listeners = [tally, portfolio, *pages.listeners, *files]
         wired = stack.enter_context(
-            wired_replay(settings, ticks, configs, listeners, speed=options.speed)
+            wired_replay(
+                settings,
+                ticks,
+                configs,
+                [tally, portfolio, *pages.listeners, *files],
+                speed=options.speed,
+            )
         )
         for status in wired.observer.stopped:
             notices.print(f"strategy {status.strategy_id} does not run: {status.reason}")
