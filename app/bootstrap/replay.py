@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +26,7 @@ from app.domain.trading import TradingState
 from app.execution.router import OrderRouter
 from app.ingest.merging import in_event_order
 from app.ingest.source import BadRow, TickSource
+from app.kafka.declarations import declared_topics
 from app.kafka.dev_broker import resolve_bootstrap_servers
 from app.replay.files import FileTicks
 from app.replay.fingerprint import configuration_hash
@@ -31,6 +34,7 @@ from app.replay.recording import Recording
 from app.replay.replay import Replay, ReplayCodecs, ReplayListener
 from app.replay.ticks import RecordedTicks
 from app.replay.topic import TopicTicks
+from app.replay.topics import TopicsOutput, open_topics
 from app.replay.trading import Trading
 from app.risk.engine import RiskEngine
 from app.runner.ports import SilentTelemetry
@@ -97,6 +101,21 @@ def topic_ticks(settings: Settings, *, from_us: int | None = None) -> RecordedTi
         settings.topic("ticks"),
         _codecs(settings).ticks,
         from_us=from_us,
+    )
+
+
+def topics_of_run(settings: Settings, name: str) -> AbstractContextManager[TopicsOutput]:
+    """New topics, called ``NAME-signals`` and so on, for what a replay says.
+
+    Raises:
+        ConfigurationError: they are there already, or cannot be called so.
+        KafkaError: no broker, or it refuses.
+    """
+    if re.fullmatch(r"[a-zA-Z0-9._-]{1,200}", name) is None:
+        raise ConfigurationError(f"--to-topics {name}: write letters, digits, '.', '_' and '-'")
+    prefixed = settings.model_copy(update={"topic_prefix": f"{settings.topic_prefix}{name}-"})
+    return open_topics(
+        resolve_bootstrap_servers(settings), declared_topics(prefixed), _codecs(settings)
     )
 
 

@@ -154,6 +154,12 @@ def replay(
             "--report", metavar="FILE", help="Write an HTML page there: charts, tables, trades."
         ),
     ] = None,
+    to_topics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Write signals, orders and so on to new topics, NAME-signals..."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run strategies on recorded ticks: a backtest by the very code that trades.
@@ -178,7 +184,7 @@ def replay(
         as_json=as_json,
     )
     sweeping.check(speed=speed)
-    files = {"--output": output, "--report": report_file}
+    files = {"--output": output, "--report": report_file, "--to-topics": to_topics}
     selection = selection_of(from_, to, offsets or [], timezone)
     if verify_live:
         chosen = {"--strategies": strategies, "--strategy": strategy, "--set": set_}
@@ -196,7 +202,7 @@ def replay(
         run_bias_check(settings, ticks, configs, as_json=as_json, notices=_notices)
         return
     if sweep:
-        _refuse_options("--sweep", {"--report": report_file})
+        _refuse_options("--sweep", {**files, "--output": None})
         run_sweep(settings, ticks, configs, sweeping, _notices)
         return
     options = RunOptions(
@@ -205,6 +211,7 @@ def replay(
         speed=None if speed == "max" else speed_of(speed),
         output=output,
         report_file=report_file,
+        to_topics=to_topics,
         as_json=as_json,
     )
     run_once(settings, ticks, configs, options, _notices)

@@ -37,6 +37,8 @@ class RunOptions:
     """A folder for everything."""
     report_file: Path | None
     """For the page alone."""
+    to_topics: str | None
+    """What the names of topics for what is said begin with."""
     as_json: bool
 
 
@@ -54,7 +56,7 @@ def run_once(
         typer.Exit: a signal ended it.
     """
     from app.bootstrap.paper import described
-    from app.bootstrap.replay import wired_replay
+    from app.bootstrap.replay import topics_of_run, wired_replay
     from app.cli.replay_pages import Pages
     from app.cli.replay_view import ReplayReport
     from app.replay.output import open_output
@@ -69,12 +71,14 @@ def run_once(
     collect_seldom()
     with ExitStack() as stack:
         files = [] if output is None else [stack.enter_context(open_output(output))]
+        name = options.to_topics
+        topics = [] if name is None else [stack.enter_context(topics_of_run(settings, name))]
         wired = stack.enter_context(
             wired_replay(
                 settings,
                 ticks,
                 configs,
-                [tally, portfolio, *pages.listeners, *files],
+                [tally, portfolio, *pages.listeners, *files, *topics],
                 speed=options.speed,
             )
         )

@@ -19,6 +19,8 @@ class Side(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
 
+    __hash__ = str.__hash__  # as good as that of an Enum, which is written in Python
+
     @property
     def sign(self) -> int:
         """+1 to buy, -1 to sell."""
@@ -35,6 +37,8 @@ class OrderStatus(StrEnum):
     CANCELED = "CANCELED"
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
+
+    __hash__ = str.__hash__  # as good as that of an Enum, which is written in Python
 
     @property
     def is_terminal(self) -> bool:

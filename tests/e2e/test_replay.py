@@ -126,6 +126,27 @@ def test_a_replay_says_what_was_said_live_and_touches_nothing(
     assert traces(system) == before
 
 
+def test_what_a_replay_says_can_go_to_topics_of_its_own(system: System) -> None:
+    system.add(strategies()[0])
+    ticks = [
+        MarketTick(IBM, 1_700_000_000_000_000 + n, 10**10 + n * (-1) ** n, 1, n) for n in range(500)
+    ]
+    system.publish(ticks)
+    system.start("runner", "risk", "router", "paper")
+    system.wait_until_settled(len(ticks))
+    found = run(system, "replay", "--to-topics", "mine")
+    for topic in ("signals", "orders", "executions", "rejections"):
+        live = [(m.partition(), m.key(), m.value()) for m in system.raw(topic)]
+        system.partitions[f"mine-{topic}"] = system.partitions[topic]
+        written = [(m.partition(), m.key(), m.value()) for m in system.raw(f"mine-{topic}")]
+        # Live, executions of an order come when its tick does, be the next order there or not.
+        assert sorted(written) == sorted(live)
+    assert found["strategies"][0]["orders"] == len(system.raw("orders")) > 100
+    again = system.panda("replay", "--to-topics", "mine")
+    assert again.returncode == 3
+    assert "mine-signals is there already" in again.stderr
+
+
 def test_a_replay_of_versions_that_changed_is_compared_with_what_was_said_live(
     system: System, ibm_trades: Path
 ) -> None:
