@@ -62,7 +62,7 @@ class SelectedTicks:
         for columns in self._source.read(partition, refuse):
             kept = columns.offsets >= first
             if end is not None:
-                if columns.offsets[0] >= end:
+                if len(columns) and columns.offsets[0] >= end:
                     return
                 kept &= columns.offsets < end
             times = columns.fields[self.time_field]

@@ -64,6 +64,8 @@ def price_to_bytes(price: Decimal) -> bytes:
         raise InvalidPriceError(f"the price {error}") from error
     if raw <= 0:
         raise InvalidPriceError(f"the price {price} is not above 0")
+    if raw >= RAW_LIMIT:  # ``to_raw`` lets pass what ``from_raw`` gave
+        raise invalid_price(raw)
     return raw_to_bytes(raw)
 
 
@@ -89,9 +91,12 @@ def amount_to_bytes(amount: Decimal) -> bytes:
         TypeError: as ``price_to_bytes``.
     """
     try:
-        return raw_to_bytes(to_raw(amount))
+        raw = to_raw(amount)
     except PriceError as error:
         raise InvalidAmountError(f"the amount {error}") from error
+    if abs(raw) >= RAW_LIMIT:
+        raise InvalidAmountError(f"the amount has more than {PRICE_PRECISION} digits")
+    return raw_to_bytes(raw)
 
 
 @lru_cache(_KEPT)

@@ -18,6 +18,7 @@ PRESETS: Final = Path(__file__).parent / "presets"
 
 _ZERO = Decimal(0)
 _SMALLEST = Decimal("0.00000001")
+_MOST = Decimal(10**10 - 1)
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_UP)
 """Of our own: a strategy may set the thread's to anything."""
 
@@ -27,7 +28,7 @@ class FeeFileError(ConfigurationError):
 
 
 class Charge(BaseModel):
-    """One charge of an order: ``rate * base``, at most ``maximum``, plus ``amount``."""
+    """One charge of an order: ``rate * base + amount``, at most ``maximum``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,7 +63,7 @@ class FeeSchedule:
     def total(self, side: Side, notional: Decimal) -> Decimal:
         """All charges of an order of which ``notional`` was filled; 0 where nothing was.
 
-        Rounded to ``10**-8``, half up.
+        Rounded to ``10**-8``, half up; at most what a record holds, some 10**10.
         """
         if not notional:
             return _ZERO
@@ -73,7 +74,7 @@ class FeeSchedule:
             base = _sum(paid.get(taxed, _ZERO) for taxed in charge.of) if charge.of else notional
             due = _CONTEXT.add(_CONTEXT.multiply(charge.rate, base), charge.amount)
             paid[name] = due if charge.maximum is None else min(due, charge.maximum)
-        return _sum(paid.values()).quantize(_SMALLEST, context=_CONTEXT)
+        return min(_sum(paid.values()), _MOST).quantize(_SMALLEST, context=_CONTEXT)
 
     def of_fill(self, side: Side, before: Decimal, after: Decimal) -> Decimal:
         """What a fill adds that takes an order's notional from ``before`` to ``after``."""

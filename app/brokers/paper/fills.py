@@ -12,11 +12,12 @@ from typing import Final
 
 from app.domain.errors import ConfigurationError
 from app.domain.market import MarketTick
-from app.domain.money import to_raw
+from app.domain.money import PRICE_PRECISION, to_raw
 from app.domain.trading import Order, Side
 
-_BPS_SCALE: Final = 10**6
-_BPS_OF_PRICE: Final = 10_000 * _BPS_SCALE
+_BPS: Final = 10_000
+_HIGHEST_RAW: Final[int] = 10**PRICE_PRECISION - 1
+"""The highest price that a record holds."""
 _RANDOM_BITS: Final = 53
 _MARKUP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ticks?|bps)\s*")
 
@@ -100,7 +101,9 @@ class FillModel:
         if limit is None:
             return wanted
         traded = tick.last_traded_quantity
-        return min(wanted, max(1, int(limit * traded))) if traded > 0 else 0
+        # Whole numbers throughout: a strategy may set the thread's decimal context to anything.
+        part, whole = limit.as_integer_ratio()
+        return min(wanted, max(1, traded * part // whole)) if traded > 0 else 0
 
     def price_raw(self, order: Order, number: int, tick: MarketTick) -> int:
         """The price of the ``number``-th event of ``order``, a fill by ``tick``, in ``10**-8``."""
@@ -113,7 +116,7 @@ class FillModel:
             return tick.price_raw
         step = 1 if self.tick_size is None else to_raw(self.tick_size)
         if order.side is Side.BUY:
-            return -(-(tick.price_raw + worse) // step) * step
+            return min(-(-(tick.price_raw + worse) // step), _HIGHEST_RAW // step) * step
         return max((tick.price_raw - worse) // step * step, step)
 
     def _slips(self, order: Order, number: int) -> bool:
@@ -122,8 +125,10 @@ class FillModel:
 
     def _raw(self, markup: Markup, price_raw: int) -> int:
         """``markup`` in ``10**-8``, rounded up."""
-        in_bps = -(-price_raw * int(markup.bps * _BPS_SCALE) // _BPS_OF_PRICE)
-        in_ticks = int(markup.ticks * to_raw(self.tick_size)) if self.tick_size else 0
+        bps, of_bps = markup.bps.as_integer_ratio()
+        in_bps = -(-price_raw * bps // (_BPS * of_bps))
+        ticks, of_ticks = markup.ticks.as_integer_ratio()
+        in_ticks = ticks * to_raw(self.tick_size) // of_ticks if self.tick_size else 0
         return in_bps + in_ticks
 
     def _random(self, order: Order, number: int) -> float:

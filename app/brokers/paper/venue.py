@@ -94,6 +94,8 @@ class PaperVenue:
         """Take an order; nothing where it is a redelivery. No tick fills it in this call."""
         if not self._routes.is_new(order):
             return ()
+        if order.tick_topic_id != self._topic_id:
+            return (_of_another_topic(order),)
         self._put(OpenOrder(order=order))
         return (
             ExecutionReport.of_order(
@@ -154,7 +156,7 @@ class PaperVenue:
         caused_us = to_micros(order.event_time)
         self._waiting.setdefault(order.instrument_token, {})[order.client_order_id] = _Waiting(
             one,
-            order.tick_offset if order.tick_topic_id == self._topic_id else -1,
+            order.tick_offset,
             caused_us,
             to_raw(order.reference_price),
             self._model.arrival_us(order, caused_us),
@@ -224,6 +226,22 @@ class PaperVenue:
         if not waiting:
             del self._waiting[order.instrument_token]
         self._changed[order.client_order_id] = order.instrument_token
+
+
+def _of_another_topic(order: Order) -> ExecutionReport:
+    """The end of an order whose ticks are gone with their topic, whatever became of it there.
+
+    It may have been filled before the topic was made anew: to fill it once more would be a trade
+    that nobody ordered. Its number is that of no other report.
+    """
+    return ExecutionReport.of_order(
+        order,
+        sequence=0,
+        status=OrderStatus.EXPIRED,
+        event_time=order.event_time,
+        venue_order_id=_name(order),
+        reason=f"the topic of its ticks, of id {order.tick_topic_id}, is no more",
+    )
 
 
 def _name(order: Order) -> str:

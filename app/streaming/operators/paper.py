@@ -1,6 +1,7 @@
 """Ticks and paper orders in; executions and dead letters out."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from app.brokers.paper.venue import OpenOrder, PaperVenue
 from app.domain.ids import instrument_key
@@ -16,6 +17,14 @@ from app.wire.errors import WireError
 
 Reread = Callable[[int, int], Iterable[Sequence[Message]]]
 """The records of ``ticks`` from one offset to before another, read once more."""
+
+
+class _Stretch(NamedTuple):
+    """The ticks of one instrument from one offset to before another."""
+
+    first: int
+    end: int
+    ticks: Sequence[tuple[int, MarketTick]]
 
 
 class PaperOperator:
@@ -59,6 +68,8 @@ class PaperOperator:
         self._recent = RecentTicks(0, ticks_kept)
         self._earlier = RecentTicks(0, ticks_kept)
         """Ticks read once more for late orders: as a rule, the next late orders need them too."""
+        self._far: dict[int, _Stretch] = {}
+        """Of instruments that tick seldom, those behind: by token."""
         self._at = 0
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
@@ -122,9 +133,11 @@ class PaperOperator:
         taken = self._venue.on_order(order)
         yield from taken
         first = self._first(order)
-        if taken and first < self._recent.first:
+        if not taken or not self._venue.is_open(order):
+            return
+        if first < self._recent.first:
             late.append(order)
-        elif taken and first < self._at:
+        elif first < self._at:
             missed = self._recent.after(order.instrument_token, first - 1)
             yield from self._venue.on_missed(order, missed)
 
@@ -137,6 +150,11 @@ class PaperOperator:
             if earlier.first <= first < earlier.end:
                 yield from venue.on_missed(order, earlier.after(token, first - 1))
                 first = earlier.end
+            far = self._far.get(token)
+            if far is not None and far.first <= first < far.end:
+                ticks = [one for one in far.ticks if one[0] >= first]
+                yield from venue.on_missed(order, ticks)
+                first = far.end
             if venue.is_open(order):
                 behind.setdefault(token, []).append((order, first))
         if behind:
@@ -144,29 +162,55 @@ class PaperOperator:
 
     def _read_for(self, behind: dict[int, list[tuple[Order, int]]]) -> Iterator[ExecutionReport]:
         """Read ticks once more, for these orders, by instrument, each from an offset on."""
-        venue = self._venue
+        tokens = set(behind)
         start = min(first for orders in behind.values() for _, first in orders)
-        self._earlier = earlier = RecentTicks(start, self._ticks_kept)
+        window = self._window(start)
+        ticks: dict[int, list[tuple[int, MarketTick]]] = {token: [] for token in tokens}
+        ended: dict[int, int] = {}
         for messages in self._reread(start, self._at) if start < self._at else ():
             wanted = messages
-            if earlier.is_full:
+            if window.is_full:
                 keys = set(map(instrument_key, behind))
                 wanted = [message for message in messages if message.key() in keys]
             for offset, tick in self._valid(wanted):
                 token = tick.instrument_token
-                if not earlier.is_full:
-                    earlier.add(offset, tick)
-                for order, first in behind.get(token, ()):
-                    if offset >= first:
-                        yield from venue.on_missed(order, [(offset, tick)])
-                if token in behind and not any(venue.is_open(order) for order, _ in behind[token]):
-                    del behind[token]
-            if not behind and earlier.is_full:
-                return
+                if not window.is_full:
+                    window.add(offset, tick)
+                if token in behind:
+                    ticks[token].append((offset, tick))
+                    yield from self._show(behind[token], offset, tick)
+                    if not any(self._venue.is_open(order) for order, _ in behind[token]):
+                        del behind[token]
+                        ended[token] = offset + 1
+            if not behind and window.is_full:
+                break
+        for token in tokens:
+            self._keep_far(token, _Stretch(start, ended.get(token, self._at), ticks[token]))
+
+    def _show(
+        self, orders: Sequence[tuple[Order, int]], offset: int, tick: MarketTick
+    ) -> Iterator[ExecutionReport]:
+        for order, first in orders:
+            if offset >= first:
+                yield from self._venue.on_missed(order, [(offset, tick)])
+
+    def _window(self, start: int) -> RecentTicks:
+        """Where ticks from there on are kept: anew, but where it goes on behind what is kept."""
+        if self._earlier.end == start and self._earlier.first < start:
+            return RecentTicks(
+                start, 0
+            )  # full from the beginning: the next orders need what is kept
+        self._earlier = RecentTicks(start, self._ticks_kept)
+        return self._earlier
+
+    def _keep_far(self, token: int, stretch: "_Stretch") -> None:
+        if sum(len(one.ticks) + 1 for one in self._far.values()) > self._ticks_kept:
+            self._far.clear()
+        self._far[token] = stretch
 
     def _first(self, order: Order) -> int:
         """Offset of the first tick that may fill ``order``."""
-        return order.tick_offset + 1 if order.tick_topic_id == self._topic_id else 0
+        return order.tick_offset + 1
 
     def _misplaced(self, order: Order) -> ExecutionReport:
         return ExecutionReport.of_order(

@@ -81,6 +81,10 @@ def test_a_file_that_cannot_be_used_is_named_with_its_line(
         read_fees(str(path))
 
 
+def test_fees_are_no_larger_than_a_record_holds():
+    assert ZERODHA.total(Side.SELL, Decimal(10) ** 17) == 10**10 - 1
+
+
 def test_a_name_that_is_neither_preset_nor_file_lists_the_presets():
     with pytest.raises(FeeFileError, match="the presets: zerodha-nse-intraday-2024-10"):
         read_fees("nowhere")

@@ -1,7 +1,7 @@
 """Which tick fills a paper order, at what price, and how much of it."""
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -71,11 +71,32 @@ def test_a_tick_of_before_the_order_that_comes_late_does_not_fill_it():
     assert after(order(), [tick(50, seconds=-1)]) == []
 
 
-def test_ticks_of_a_topic_made_anew_all_come_after():
+def test_an_order_of_a_topic_that_is_no_more_ends_and_is_filled_by_nothing():
     paper = venue()
-    paper.on_order(order(tick_topic_id="the topic before"))
-    (fill,) = paper.on_tick(0, tick("101", seconds=1))
-    assert fill.last_price == Decimal(101)
+    (ended,) = paper.on_order(order(tick_topic_id="the topic before"))
+    assert (ended.status, ended.cumulative_quantity) == (OrderStatus.EXPIRED, 0)
+    assert ended.execution_id.endswith("-0")
+    assert ended.reason == "the topic of its ticks, of id the topic before, is no more"
+    assert list(paper.on_tick(0, tick("101", seconds=1))) == []
+    assert list(paper.on_order(order(tick_topic_id="the topic before"))) == []
+
+
+def test_no_price_is_made_worse_than_a_record_holds():
+    highest = Decimal("9999999999.99999999")
+    slips = {"slippage": Markup(bps=Decimal(10))}
+    assert price_of(Side.BUY, str(highest), **slips) == highest
+    with_size = price_of(Side.BUY, str(highest), tick_size=Decimal("0.05"), **slips)
+    assert with_size == Decimal("9999999999.95")
+
+
+def test_fills_do_not_hang_on_the_thread_s_decimal_context():
+    model = {"slippage": Markup(bps=Decimal("2.5")), "volume_limit": Decimal("0.37")}
+    given, ticks = order(quantity=12_345), [tick("12345.67", seconds=1, quantity=54_321)]
+    expected = after(given, ticks, **model)
+    with localcontext(prec=3):
+        assert after(given, ticks, **model) == expected
+    assert expected[0].last_quantity == 12_345
+    assert expected[0].last_price == Decimal("12348.7564175")
 
 
 def test_latency_passes_over_ticks_that_happened_before_the_order_arrived():

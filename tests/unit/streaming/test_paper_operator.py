@@ -195,6 +195,20 @@ def test_ticks_that_are_no_longer_at_hand_are_read_once_more_for_all_that_came_l
     }
 
 
+def test_orders_of_an_instrument_that_ticks_seldom_share_what_is_read_once_more():
+    seldom = [
+        tick(100 + at, token=TOKEN if at % 200 == 0 else OTHER_TOKEN, seconds=at)
+        for at in range(1_000)
+    ]
+    rig = Rig(ticks_topic(seldom), kept=20)
+    rig.pass_ticks(1_000)
+    for at in range(201, 241):
+        rig.give(ordered_at(at, at))
+    assert len(rig.reread) <= 3
+    fills = [report for report in rig.reports if report.status is OrderStatus.FILLED]
+    assert [fill.event_time for fill in fills] == [seldom[400].event_time] * 40
+
+
 def test_a_worker_that_began_behind_the_tick_reads_it():
     rig = Rig(ticks_topic(TICKS), first=30)
     rig.give(ordered_at(7))

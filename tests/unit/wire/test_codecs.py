@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -35,6 +35,7 @@ from app.domain.trading import (
 from app.wire.catalogue import load_catalogue
 from app.wire.codecs import load_codecs
 from app.wire.errors import (
+    InvalidAmountError,
     InvalidConfidenceError,
     InvalidPriceError,
     InvalidQuantityError,
@@ -439,3 +440,33 @@ def test_a_type_that_no_signal_has_is_not_written():
 def test_a_signal_without_a_price_or_a_time_cannot_even_be_made(change: dict[str, Any]):
     with pytest.raises(ValueError, match=r"price|number|decimal|digits|zone"):
         changed(A_SIGNAL, **change)
+
+
+def test_a_price_that_came_out_of_a_computation_is_refused_beyond_its_digits() -> None:
+    """``from_raw`` remembers what it gave, and ``to_raw`` then asks no more."""
+    report = ExecutionReport(
+        **{
+            field.name: None
+            for field in fields(ExecutionReport)
+            if field.name in {"venue_order_id", "fees", "reason"}
+        },
+        execution_id="e",
+        client_order_id="c",
+        signal_id="s",
+        account="a",
+        broker="paper",
+        strategy_id="i",
+        strategy_type="t",
+        instrument_token=1,
+        side=Side.BUY,
+        status=OrderStatus.FILLED,
+        quantity=1,
+        last_quantity=1,
+        last_price=from_raw(10**18),
+        cumulative_quantity=1,
+        event_time=datetime(2024, 1, 1, tzinfo=UTC),
+    )
+    with pytest.raises(InvalidPriceError, match="more than 18 digits"):
+        CODECS.executions.encode(report)
+    with pytest.raises(InvalidAmountError, match="more than 18 digits"):
+        CODECS.executions.encode(replace(report, last_price=Decimal(1), fees=from_raw(-(10**18))))
