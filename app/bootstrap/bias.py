@@ -7,9 +7,7 @@ from app.bootstrap.replay import wired_replay
 from app.domain.config import StrategyConfig
 from app.replay.bias import BiasReport, Heard, check_bias
 from app.replay.mapped import MappedTicks
-from app.replay.selection import SelectedTicks, Selection
 from app.replay.ticks import RecordedTicks
-from app.replay.windows import Span
 from app.settings import Settings
 
 
@@ -41,11 +39,5 @@ def bias_of(
             result = wired.replay.run(stopped=stopped)
         return heard if result.is_complete else None
 
-    def between(span: Span) -> RecordedTicks:
-        return SelectedTicks(
-            ticks.between(span.from_us, span.to_us),
-            Selection(from_us=span.from_us, to_us=span.to_us),
-        )
-
     strategies = {config.strategy_id: config.strategy_type for config in configs}
-    return check_bias(ticks, between, run, strategies, on_progress=on_progress)
+    return check_bias(ticks, run, strategies, on_progress=on_progress)

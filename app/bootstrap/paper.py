@@ -18,11 +18,13 @@ from app.streaming.operators.paper import PaperOperator, Reread
 from app.streaming.rereading import reread
 from app.streaming.state_codec import PAPER_CHANGELOG, PaperStateCodec
 from app.wire.catalogue import load_catalogue
+from app.wire.codecs import load_codecs
 
 
 def _wire(wiring: Wiring, _stack: contextlib.ExitStack) -> StreamSpec:
     model, fees = fill_model(wiring.settings), fee_schedule(wiring.settings)
-    states = PaperStateCodec(load_catalogue(), wiring.codecs.paper_orders)
+    # State is read by this program alone: by the schema files, never by a registry's ids.
+    states = PaperStateCodec(load_catalogue(), load_codecs().paper_orders)
     dead_letters = wiring.dead_letters()
     ticks = wiring.on_broker("ticks")
 

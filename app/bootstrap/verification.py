@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from app.bootstrap.runner import arrival_policy
 from app.bootstrap.strategies import build_factory
+from app.domain.errors import BadInputError
 from app.domain.trading import Activation
-from app.kafka.admin import connect, end_offsets, start_offsets
+from app.kafka.admin import connect, end_offsets, start_offsets, topic_ids
 from app.kafka.dev_broker import resolve_bootstrap_servers
 from app.kafka.groups import committed_offsets
 from app.kafka.reading import Ends, records
@@ -51,30 +52,56 @@ def verify_live(
 
     Raises:
         KafkaError: the topics cannot be read.
-        UnknownVersionError: it is not on record what ran.
+        BadInputError: there is nothing live that could be compared with.
     """
     codecs = load_codecs(
         registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
     )
+    _see_that_it_is_the_live_topic(settings, source)
     live = _live_topics(settings, codecs, source.topic_id)
+
+    def stretches_of(partition: int) -> Sequence[Segment]:
+        return segments(live.activations, topic_id=source.topic_id, partition=partition)
+
+    if not any(map(stretches_of, source.partitions)):
+        raise BadInputError(
+            f"nothing to compare {source.name} with: by the topic 'activations', no strategy was"
+            " ever active on its ticks"
+        )
     with _runners(settings) as runner_of:
 
         def new_pass(partition: int) -> LivePass:
-            stretches = segments(live.activations, topic_id=source.topic_id, partition=partition)
-            return LivePass(source, partition, stretches, runner_of, refuse)
+            return LivePass(source, partition, stretches_of(partition), runner_of, refuse)
 
         verifier = Verifier(
             source=source,
             selection=selection,
             ends=live.ends,
             signals=codecs.signals,
+            segments=stretches_of,
             new_pass=new_pass,
             on_progress=on_progress,
         )
-        return [
+        verdicts = [
             verifier.verify(partition, live.signals.get(partition, {}))
             for partition in source.partitions
         ]
+    if not any(verdict.ticks for verdict in verdicts):
+        raise BadInputError(
+            f"nothing to compare: of the ticks chosen from {source.name}, the runner has processed"
+            " none, or its consumer group's offsets are not kept any more"
+        )
+    return verdicts
+
+
+def _see_that_it_is_the_live_topic(settings: Settings, source: RecordedTicks) -> None:
+    topic = settings.topic("ticks")
+    live_id = topic_ids(connect(resolve_bootstrap_servers(settings)), [topic])[topic]
+    if live_id != source.topic_id:
+        raise BadInputError(
+            f"{source.name} is of the topic of id {source.topic_id}, and {topic} on the broker now"
+            f" has id {live_id}: there are no live signals of these ticks to compare with"
+        )
 
 
 @contextlib.contextmanager
@@ -84,7 +111,7 @@ def _runners(settings: Settings) -> Generator[Callable[[Segment], StrategyRunner
     made: dict[tuple[object, ...], StrategyRunner] = {}
 
     def runner_of(segment: Segment) -> StrategyRunner:
-        key = tuple((config.id, config.version, config.instruments) for config in segment.configs)
+        key = tuple((one.id, one.version, one.digest, one.instruments) for one in segment.configs)
         found = made.get(key)
         if found is None:
             found = made[key] = StrategyRunner(
@@ -93,7 +120,11 @@ def _runners(settings: Settings) -> Generator[Callable[[Segment], StrategyRunner
                 quarantine_after=settings.quarantine_after,
                 arrival=arrival_policy(settings),
             )
-            found.start()
+            for disabled in found.start().disabled:
+                raise BadInputError(
+                    f"strategy {disabled.config.id}, version {disabled.config.version}, ran live"
+                    f" and cannot be run here: {disabled.reason}"
+                )
         return found
 
     try:
@@ -113,7 +144,9 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
         signal = codecs.signals.decode(value, timestamp)
         if signal.tick_topic_id == topic_id:
             of_partition = signals.setdefault(signal.tick_partition, {})
-            of_partition.setdefault(signal.signal_id, LiveSignal(signal, value))
+            known = of_partition.setdefault(signal.signal_id, LiveSignal(signal, value))
+            if known.value != value:
+                of_partition[signal.signal_id] = known._replace(is_contradicted=True)
     return LiveTopics(
         activations=[
             codecs.activations.decode(value, timestamp)

@@ -63,9 +63,12 @@ def _show(console: Console, source: str, verdicts: "Sequence[PartitionVerdict]")
     where = ", ".join(f"{v.partition}:{v.first_offset}-{v.end_offset}" for v in compared)
     agreed = sum(verdict.signals for verdict in compared)
     differences = sum(verdict.differences for verdict in compared)
-    if not compared:
-        console.print(f"nothing to compare: no ticks of {source} that the runner has processed")
-        return
+    for verdict in compared:
+        for strategy_id, version in sorted(verdict.unknown):
+            console.print(
+                f"not compared on partition {verdict.partition}: version {version} of strategy"
+                f" {strategy_id}, which ran before activations held configurations"
+            )
     if not differences:
         console.print(
             f"EQUAL: {agreed:,} signals of {ticks:,} ticks from {source} are the same to the byte,"
@@ -82,6 +85,11 @@ def _show(console: Console, source: str, verdicts: "Sequence[PartitionVerdict]")
     )
     for line in _explained(first):
         console.print(line)
+    cold = ", ".join(f"{verdict.partition}" for verdict in compared if verdict.is_cold)
+    if cold:
+        console.print(
+            f"  on partitions {cold}, ticks that warmed strategies up live are not there any more"
+        )
 
 
 def _arrival(tick: "MarketTick | None") -> int:
@@ -91,12 +99,14 @@ def _arrival(tick: "MarketTick | None") -> int:
 def _explained(first: "Explained") -> Sequence[str]:
     signal = first.difference.signal
     where = f"partition {signal.tick_partition} offset {signal.tick_offset}"
+    is_twice = first.difference.is_contradicted
     version = f"{signal.strategy_type}, version {signal.strategy_version}"
+    contradicted = " (and sent again as something else)" if is_twice else ""
     who = f"strategy {signal.strategy_id} ({version})"
     return (
         f"the first: {who} on instrument {signal.instrument_token}",
         f"  tick:     {where}, {_tick(first.tick)}",
-        f"  live:     {_said(first.difference.live)}",
+        f"  live:     {_said(first.difference.live)}{contradicted}",
         f"  replay:   {_said(first.difference.replayed)}",
         f"  state before the tick, replayed: {_state(first.state)}",
     )
@@ -154,6 +164,8 @@ def _as_object(source: str, verdicts: "Sequence[PartitionVerdict]") -> Mapping[s
                 "differences": verdict.differences,
                 "only_live": verdict.only_live,
                 "only_replayed": verdict.only_replayed,
+                "not_compared": [list(version) for version in sorted(verdict.unknown)],
+                "ticks_before_are_gone": verdict.is_cold,
                 "first_difference": None if verdict.first is None else _object_of(verdict.first),
             }
             for verdict in verdicts

@@ -17,8 +17,9 @@ from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.mapped import MappedTicks
+from app.replay.selection import SelectedTicks, Selection
 from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
-from app.replay.windows import Span, moments
+from app.replay.windows import moments
 
 CUTS = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
 """Shares of the ticks at which they are cut."""
@@ -132,7 +133,6 @@ Run = Callable[[RecordedTicks], Heard | None]
 
 def check_bias(
     ticks: MappedTicks,
-    between: Callable[[Span], RecordedTicks],
     run: Run,
     strategies: Mapping[str, str],
     *,
@@ -142,7 +142,6 @@ def check_bias(
 
     Args:
         ticks: all of them.
-        between: those of a span.
         run: makes a run.
         strategies: type by id.
         on_progress: told how many of ``RUNS`` runs were made.
@@ -155,8 +154,8 @@ def check_bias(
     on_progress(1)
     for signal in whole.said.values():
         report.strategies[signal.strategy_id].signals += 1
-    for number, (span, note) in enumerate(_cuts(ticks), start=2):
-        cut = run(between(span))
+    for number, (part, note) in enumerate(_cuts(ticks), start=2):
+        cut = run(part)
         if cut is None:
             report.is_complete = False
             return report
@@ -169,12 +168,28 @@ def check_bias(
 _Note = Callable[[StrategyBias, Changed, Heard], None]
 
 
-def _cuts(ticks: MappedTicks) -> Iterator[tuple[Span, _Note]]:
-    moment, first_us, last_us = moments(ticks), ticks.first_us or 0, ticks.last_us or 0
+def _cuts(ticks: MappedTicks) -> Iterator[tuple[RecordedTicks, _Note]]:
+    moment = moments(ticks)
     for share in CUTS:
-        at = moment(share)
-        yield Span(from_us=first_us, to_us=at), _note_look_ahead
-        yield Span(from_us=at, to_us=last_us + 1), _note_start
+        at = {number: _offset_at(ticks, number, moment(share)) for number in ticks.partitions}
+        early = Selection(offsets={number: (0, offset) for number, offset in at.items()})
+        late = Selection(offsets={number: (offset, None) for number, offset in at.items()})
+        yield SelectedTicks(ticks, early), _note_look_ahead
+        yield SelectedTicks(ticks, late), _note_start
+
+
+def _offset_at(ticks: MappedTicks, partition: int, moment_us: int) -> int:
+    """The first offset of a partition that counts as arrived at that moment, or later.
+
+    As where partitions are merged, a tick counts as arrived with those in front of it: what is
+    cut off is an end, and nothing in the middle.
+    """
+    rows = ticks.files[partition].rows()
+    if not len(rows):
+        return 0
+    arrived = np.maximum.accumulate(rows[:, 1 + ticks.time_field])
+    at = int(np.searchsorted(arrived, moment_us))
+    return int(rows[at, 0]) if at < len(rows) else int(rows[-1, 0]) + 1
 
 
 def _note_look_ahead(bias: StrategyBias, one: Changed, _cut: Heard) -> None:

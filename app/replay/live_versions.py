@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from app.domain.config import StrategyConfig
 from app.domain.config_json import config_of
-from app.domain.errors import BadInputError
 from app.domain.trading import Activation
 
-
-class UnknownVersionError(BadInputError):
-    """A strategy version ran, and nothing says how it was configured."""
+Version = tuple[str, int]
+"""Strategy id and version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +18,9 @@ class Segment:
 
     first_offset: int
     configs: tuple[StrategyConfig, ...]
+    unknown: frozenset[Version] = frozenset()
+    """Those that ran as well, and that no record says the configuration of: it is from before
+    activations held it."""
 
 
 def segments(
@@ -31,12 +32,9 @@ def segments(
         activations: the records of the topic, in its order.
         topic_id: Kafka's id of the topic of ticks.
         partition: of ``ticks``.
-
-    Raises:
-        UnknownVersionError: a record of an earlier program, which does not say what ran.
     """
-    running: dict[tuple[str, int], StrategyConfig] = {}
-    found: dict[int, tuple[StrategyConfig, ...]] = {}
+    running: dict[Version, StrategyConfig | None] = {}
+    found: dict[int, Segment] = {}
     for told in activations:
         if (told.tick_topic_id, told.tick_partition) != (topic_id, partition):
             continue
@@ -45,16 +43,13 @@ def segments(
             running[key] = _config(told)
         else:
             running.pop(key, None)
-        found[told.tick_offset] = tuple(running.values())
-    return [Segment(first_offset=at, configs=configs) for at, configs in sorted(found.items())]
-
-
-def _config(told: Activation) -> StrategyConfig:
-    if told.configuration is None:
-        raise UnknownVersionError(
-            f"version {told.strategy_version} of strategy {told.strategy_id} became active on"
-            f" partition {told.tick_partition} at offset {told.tick_offset}, and the record of it"
-            " does not hold its configuration: it is from before that was recorded. Change and"
-            " start the strategy anew, and verify from there on"
+        found[told.tick_offset] = Segment(
+            first_offset=told.tick_offset,
+            configs=tuple(config for config in running.values() if config is not None),
+            unknown=frozenset(which for which, config in running.items() if config is None),
         )
-    return config_of(json.loads(told.configuration))
+    return [found[at] for at in sorted(found)]
+
+
+def _config(told: Activation) -> StrategyConfig | None:
+    return None if told.configuration is None else config_of(json.loads(told.configuration))

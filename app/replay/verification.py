@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.replay.live_pass import LivePass
+from app.replay.live_versions import Segment, Version
 from app.replay.selection import Selection
 from app.replay.ticks import RECEIVED, RecordedTicks, TickColumns
 from app.runner.state import StrategyRecord
@@ -21,6 +23,8 @@ class LiveSignal(NamedTuple):
 
     signal: TradingSignal
     value: bytes
+    is_contradicted: bool = False
+    """Whether the same signal was sent again with other bytes: it is no function of its tick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class Difference:
     """None: there was none live."""
     replayed: TradingSignal | None
     """None: the replay says nothing."""
+    is_contradicted: bool = False
+    """Whether live, it was sent twice, and not the same."""
 
     @property
     def signal(self) -> TradingSignal:
@@ -71,6 +77,10 @@ class PartitionVerdict:
     first: Explained | None = None
     only_live: int = 0
     only_replayed: int = 0
+    unknown: frozenset[Version] = frozenset()
+    """Versions that ran and are not compared: their configuration is not on record."""
+    is_cold: bool = False
+    """Whether ticks of before the first one that is there had warmed strategies up, live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +92,7 @@ class Verifier:
         selection: which ticks to compare, by time of arrival; what came before warms up.
         ends: of each partition, the first offset that the live runner has not made durable.
         signals: codec of the topic's values.
+        segments: what ran on a partition.
         new_pass: begins a pass over a partition.
         on_progress: told how many ticks were processed since it was told last.
     """
@@ -90,6 +101,7 @@ class Verifier:
     selection: Selection
     ends: Mapping[int, int]
     signals: Codec[TradingSignal]
+    segments: Callable[[int], Sequence[Segment]]
     new_pass: Callable[[int], LivePass]
     on_progress: Callable[[int], None] = field(default=lambda _ticks: None)
 
@@ -100,9 +112,16 @@ class Verifier:
             partition: of ``ticks``.
             live: what was said of its ticks, by signal id. It is used up.
         """
-        verdict = PartitionVerdict(partition=partition)
+        stretches = self.segments(partition)
+        unknown = frozenset(chain.from_iterable(one.unknown for one in stretches))
+        verdict = PartitionVerdict(partition=partition, unknown=unknown)
         first: Difference | None = None
+        begins = min((one.first_offset for one in stretches), default=0)
+        is_first = True
         for columns, said in self.new_pass(partition).run(self.ends.get(partition, 0)):
+            if is_first and len(columns):
+                is_first = False
+                verdict.is_cold = int(columns.offsets[0]) > begins
             compared = self._compared(columns)
             if compared is not None:
                 self._note(verdict, columns, compared)
@@ -164,10 +183,20 @@ class Verifier:
                 except WireError:  # live, it was refused
                     continue
                 other = live.pop(outcome.signal_id, None)
-                if other is not None and other.value == value:
+                if other is None:
+                    yield Difference(live=None, replayed=outcome)
+                elif other.is_contradicted or not self._is_same(other, value):
+                    yield Difference(
+                        live=other.signal,
+                        replayed=outcome,
+                        is_contradicted=other.is_contradicted,
+                    )
+                else:
                     verdict.signals += 1
-                    continue
-                yield Difference(live=None if other is None else other.signal, replayed=outcome)
+
+    def _is_same(self, live: LiveSignal, value: bytes) -> bool:
+        """Written with another schema version, or other ids, it is written anew to compare it."""
+        return live.value == value or self.signals.encode(live.signal) == value
 
     @staticmethod
     def _silent(verdict: PartitionVerdict, live: Iterable[LiveSignal]) -> Iterator[Difference]:
@@ -176,7 +205,10 @@ class Verifier:
         if first is None or end is None:
             return
         for one in live:
-            if first <= one.signal.tick_offset < end:
+            signal = one.signal
+            if (signal.strategy_id, signal.strategy_version) in verdict.unknown:
+                continue
+            if first <= signal.tick_offset < end:
                 yield Difference(live=one.signal, replayed=None)
 
     def _explain(self, partition: int, first: Difference) -> Explained:

@@ -118,7 +118,7 @@ class TurnConsumer(driver.Consumer):
         )
 
     async def tell_group(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Commit offsets to the group, for tools that show lag; nothing else reads them.
+        """Commit offsets to the group, for tools that show lag; no worker reads them.
 
         Faust's own commit would end the worker where the group has moved on meanwhile.
         """

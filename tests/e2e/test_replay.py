@@ -215,6 +215,9 @@ def test_a_recording_goes_on_with_what_came_since(system: System, tmp_path: Path
     system.send("ticks", b"no tick at all", key=b"1001")
     assert run(system, "record", str(folder))["records"] == 2_001
 
+    never = system.panda("replay", str(folder), "--verify-live")
+    assert never.returncode == 6
+    assert "no strategy was ever active on its ticks" in " ".join(never.stderr.split())
     from_topic, from_recording = run(system, "replay"), run(system, "replay", str(folder))
     today = ("--from", "today", "--to", "today")
     assert run(system, "replay", *today)["fingerprint"] == from_topic["fingerprint"]

@@ -114,6 +114,15 @@ def test_strategies_that_are_honest_are_said_to_be() -> None:
     assert "33333333 LOOKS AHEAD, or says by chance: at partition 0 offset" in check().stdout
 
 
+def test_ticks_out_of_order_make_nobody_look_ahead(folder: Path) -> None:
+    header, *lines = (folder / "ticks.csv").read_text().splitlines()
+    shuffled = [lines[n ^ 1] if n % 7 else lines[n] for n in range(len(lines))]
+    (folder / "ticks.csv").write_text("\n".join([header, *shuffled]) + "\n")
+    found = json.loads(check("--json", "--strategy", "1111", "--strategy", "2222").stdout)
+    assert [one["look_ahead"] for one in found["strategies"]] == [0, 0]
+    assert all(one["signals"] > 50 for one in found["strategies"])
+
+
 def test_no_ticks_are_no_failure(folder: Path) -> None:
     (folder / "ticks.csv").write_text("instrument_token,event_time,last_price\n")
     assert json.loads(check("--json").stdout)["looks_ahead"] is False

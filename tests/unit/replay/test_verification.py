@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 from uuid import UUID
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,7 @@ from app.domain.signals import SignalResult, TradingSignal
 from app.domain.trading import Activation
 from app.ingest.synthetic import SyntheticSource
 from app.replay.live_pass import LivePass
-from app.replay.live_versions import Segment, UnknownVersionError, segments
+from app.replay.live_versions import Segment, segments
 from app.replay.selection import Selection
 from app.replay.ticks import RECEIVED, Refuse, TickColumns
 from app.replay.verification import LiveSignal, PartitionVerdict, Verifier
@@ -138,10 +137,15 @@ def test_activations_say_what_ran_from_where_on() -> None:
     ]
 
 
-def test_an_activation_without_its_configuration_is_named() -> None:
-    old = replace(told(RSI, 17), configuration=None)
-    with pytest.raises(UnknownVersionError, match=r"version 1 of strategy .* at offset 17"):
-        segments([old], topic_id="T", partition=3)
+def test_a_version_of_before_activations_held_configurations_is_told_apart() -> None:
+    old, second = replace(told(RSI, 17), configuration=None), version(RSI, 2)
+    ended = replace(told(RSI, 90, active=False), configuration=None)
+    found = segments([old, told(COUNTER, 20), ended, told(second, 90)], topic_id="T", partition=3)
+    assert [(one.first_offset, one.configs, set(one.unknown)) for one in found] == [
+        (17, (), {(RSI.strategy_id, 1)}),
+        (20, (COUNTER,), {(RSI.strategy_id, 1)}),
+        (90, (COUNTER, second), set()),
+    ]
 
 
 @settings(deadline=None, max_examples=15)
@@ -178,7 +182,11 @@ SAID = passed(SEGMENT)
 
 
 def verify(
-    live: Iterable[TradingSignal], selection: Selection | None = None, end: int = 2_000
+    live: Iterable[TradingSignal],
+    selection: Selection | None = None,
+    end: int = 2_000,
+    stretches: Sequence[Segment] = (SEGMENT,),
+    **twice: TradingSignal,
 ) -> PartitionVerdict:
     source = OnePartition()
     verifier = Verifier(
@@ -186,9 +194,12 @@ def verify(
         selection=selection or Selection(),
         ends={3: end},
         signals=CODECS.signals,
-        new_pass=lambda n: LivePass(source, n, [SEGMENT], runner_of, lambda _: None),
+        segments=lambda _: stretches,
+        new_pass=lambda n: LivePass(source, n, stretches, runner_of, lambda _: None),
     )
     records = {one.signal_id: LiveSignal(one, CODECS.signals.encode(one)) for one in live}
+    for one in twice.values():
+        records[one.signal_id] = records[one.signal_id]._replace(is_contradicted=True)
     return verifier.verify(3, records)
 
 
@@ -241,3 +252,45 @@ def test_what_the_runner_has_not_made_durable_is_not_compared() -> None:
     verdict = verify([s for s in SAID if s.tick_offset < 1_000], end=1_000)
     assert (verdict.ticks, verdict.differences) == (1_000, 0)
     assert verify([], end=0).ticks == 0
+
+
+def test_a_signal_that_was_sent_again_as_something_else_is_a_difference() -> None:
+    verdict = verify(SAID, one=SAID[7])
+    assert (verdict.differences, verdict.only_live, verdict.only_replayed) == (1, 0, 0)
+    assert verdict.first is not None
+    assert verdict.first.difference.is_contradicted
+
+
+def test_what_was_written_under_another_schema_id_is_the_same() -> None:
+    source = OnePartition()
+    verifier = Verifier(
+        source=source,
+        selection=Selection(),
+        ends={3: 2_000},
+        signals=CODECS.signals,
+        segments=lambda _: [SEGMENT],
+        new_pass=lambda n: LivePass(source, n, [SEGMENT], runner_of, lambda _: None),
+    )
+    values = {one.signal_id: CODECS.signals.encode(one) for one in SAID}
+    records = {s.signal_id: LiveSignal(s, b"\0\0\0\0\7" + values[s.signal_id][5:]) for s in SAID}
+    verdict = verifier.verify(3, records)
+    assert (verdict.signals, verdict.differences) == (len(SAID), 0)
+
+
+def test_versions_whose_configuration_is_unknown_are_not_compared() -> None:
+    """The first half ran under a version that is not on record; the second is compared."""
+    second = version(RSI, 2, period=9)
+    unknown = (RSI.strategy_id, 1)
+    half = [
+        Segment(first_offset=0, configs=(COUNTER,), unknown=frozenset({unknown})),
+        Segment(first_offset=1_000, configs=(COUNTER, second)),
+    ]
+    before = [s for s in SAID if s.tick_offset < 1_000 and s.strategy_id == RSI.strategy_id]
+    verdict = verify([*before, *passed(*half)], stretches=half)
+    assert (verdict.differences, verdict.unknown) == (0, {unknown})
+    assert {s.strategy_version for s in passed(*half) if s.strategy_id == RSI.strategy_id} == {2}
+
+
+def test_ticks_that_are_gone_are_told() -> None:
+    assert not verify(SAID).is_cold
+    assert verify(SAID, stretches=[replace(SEGMENT, first_offset=-5)]).is_cold
