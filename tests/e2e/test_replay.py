@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -127,10 +128,10 @@ def test_a_replay_says_what_was_said_live_and_touches_nothing(
 
 
 def test_what_a_replay_says_can_go_to_topics_of_its_own(system: System) -> None:
-    system.add(strategies()[0])
-    ticks = [
-        MarketTick(IBM, 1_700_000_000_000_000 + n, 10**10 + n * (-1) ** n, 1, n) for n in range(500)
-    ]
+    system.add(replace(strategies()[0], parameters={"period": 5}))
+    moment, price = 1_700_000_000_000_000, 10**10
+    waves = (price + 10**7 * min(n % 40, 40 - n % 40) for n in range(1_000))
+    ticks = [MarketTick(IBM, moment + n, wave, 1, n) for n, wave in enumerate(waves)]
     system.publish(ticks)
     system.start("runner", "risk", "router", "paper")
     system.wait_until_settled(len(ticks))
