@@ -122,6 +122,7 @@ def _measure_ours(
     """``panda replay`` as a person calls it; its time includes reading and the fingerprint."""
     sources = [] if source is None else [str(source)]
     settings = session.cluster.settings()
+    printed = scratch / "said.json"  # a pipe would be full before anybody reads it
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "app", "replay", *sources, "--json"),
@@ -134,19 +135,17 @@ def _measure_ours(
             "PANDA_TOPIC_PREFIX": settings.topic_prefix,
         },
         cwd=scratch,
-        stdout=subprocess.PIPE,
+        stdout=printed.open("wb"),
         stderr=subprocess.DEVNULL,
     )
     peak_mb = 0.0
-    while process.poll() is None:  # what it prints fits into the pipe
+    while process.poll() is None:
         with contextlib.suppress(OSError, ValueError):  # it has just ended
             peak_mb = max(peak_mb, peak_rss_mb(process.pid))
         time.sleep(0.05)
-    assert process.stdout is not None
-    said_by_it = process.stdout.read()
     if process.returncode:
         raise WrongReplayError(f"panda replay ended with {process.returncode}")
-    found: Mapping[str, Any] = json.loads(said_by_it)
+    found: Mapping[str, Any] = json.loads(printed.read_text())
     (said,) = found["strategies"]
     return {
         "run_s": found["seconds"],
