@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Generator, Mapping
+from operator import methodcaller
 from typing import Any
 
 import confluent_kafka
@@ -58,6 +59,10 @@ class Ends:
     def note_end(self, partition: Partition) -> None:
         """Note that there is nothing more to read: the last offsets may be no records."""
         self._reached.add(partition)
+
+    def left(self, partition: Partition, offset: int) -> int:
+        """How many offsets there were from ``offset`` on: so many records, or fewer."""
+        return max(0, self._ends.get(partition, 0) - offset)
 
     def reached(self, partitions: Collection[Partition]) -> bool:
         """Whether all of ``partitions`` have been read that far."""
@@ -143,7 +148,8 @@ def batches(
 ) -> Generator[list[Message]]:
     """Yield the committed records of some partitions, many at a time, in no group.
 
-    In order within each partition. A batch may be empty: a chance to do something else.
+    In order within each partition. A batch may be empty: a chance to do something else. The
+    client begins to fetch at once, before the first batch is asked for.
 
     Args:
         bootstrap_servers: host:port[,host:port].
@@ -157,22 +163,63 @@ def batches(
     """
     config = {"auto.offset.reset": "error", **(client_config or {})}
     consumer = Consumer(consumer_config(bootstrap_servers, "unused", config))
+    consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
+    return _batches(consumer, starts, ends, most)
+
+
+def _batches(
+    consumer: Consumer, starts: Mapping[Partition, int], ends: Ends | None, most: int
+) -> Generator[list[Message]]:
+    positions = dict(starts)
     try:
-        consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
         while ends is None or not ends.reached(starts):
+            # The client waits for as many as it is asked for: at the end these do not come.
+            if ends is not None:
+                left = sum(ends.left(*position) for position in positions.items())
+                most = min(most, max(1, left))
             try:
                 messages = consumer.consume(most, _POLL_SECONDS)
             except KafkaException as error:
                 raise failure("read from Kafka", error) from error
-            yield [message for message in messages if _is_wanted(message, ends)]
+            wanted = _wanted(messages, ends, positions)
+            for message in _last_of_each(wanted, len(positions)):
+                positions[_partition(message)] = int(message.offset() or 0) + 1
+            yield wanted
     finally:
         consumer.close()
 
 
+_ERROR = methodcaller("error")
+
+
+def _wanted(
+    messages: list[Message], ends: Ends | None, partitions: Collection[Partition]
+) -> list[Message]:
+    """The records among ``messages`` that are to be read."""
+    if not any(map(_ERROR, messages)):
+        if ends is None or not messages:
+            return messages
+        if len(partitions) == 1 and ends.takes(*_place(messages[-1])):
+            return messages
+    return [message for message in messages if _is_wanted(message, ends)]
+
+
+def _last_of_each(messages: list[Message], partitions: int) -> list[Message]:
+    """Messages among which is the last one of every partition."""
+    return messages[-1:] if partitions == 1 else messages
+
+
 def _is_wanted(message: Message, ends: Ends | None) -> bool:
     problem = message.error()
-    partition = (str(message.topic()), int(message.partition() or 0))
     if problem is None:
-        return ends is None or ends.takes(partition, int(message.offset() or 0))
-    _heed(problem, ends, partition)
+        return ends is None or ends.takes(*_place(message))
+    _heed(problem, ends, _partition(message))
     return False
+
+
+def _place(message: Message) -> tuple[Partition, int]:
+    return _partition(message), int(message.offset() or 0)
+
+
+def _partition(message: Message) -> Partition:
+    return str(message.topic()), int(message.partition() or 0)

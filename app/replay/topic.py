@@ -1,6 +1,9 @@
 """The ticks that a topic holds when the replay begins; nothing is committed, no group joined."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import methodcaller
+
+from confluent_kafka import Message
 
 from app.kafka.admin import (
     Partition,
@@ -19,6 +22,9 @@ _CLIENT = {
     "fetch.wait.max.ms": 20,
     "queued.max.messages.kbytes": 16_384,  # per partition: memory does not grow with the topic
 }
+
+_OFFSET, _TIMESTAMP = methodcaller("offset"), methodcaller("timestamp")
+_KEY, _VALUE = methodcaller("key"), methodcaller("value")
 
 
 class TopicTicks:
@@ -67,7 +73,7 @@ class TopicTicks:
         return sum(self._ends.values()) - sum(self._starts.values())
 
     def read(self, partition: int, refuse: Refuse, /) -> Iterator[TickColumns]:
-        """The ticks of a partition.
+        """The ticks of a partition. They begin to be fetched at once.
 
         Raises:
             KafkaError: they cannot be read, or are not kept any more.
@@ -75,17 +81,17 @@ class TopicTicks:
         where = (self._topic, partition)
         start, end = self._starts[where], self._ends[where]
         if start >= end:
-            return
-        for messages in batches(
-            self._servers, {where: start}, Ends({where: end}), client_config=_CLIENT
-        ):
-            columns = decode(
-                self._decoder,
-                partition,
-                offsets=[message.offset() or 0 for message in messages],
-                timestamps_ms=[message.timestamp()[1] for message in messages],
-                keys=[message.key() for message in messages],
-                values=[message.value() for message in messages],
-                refuse=refuse,
-            )
-            yield columns
+            return iter(())
+        fetched = batches(self._servers, {where: start}, Ends({where: end}), client_config=_CLIENT)
+        return (self._columns(partition, messages, refuse) for messages in fetched)
+
+    def _columns(self, partition: int, messages: Sequence[Message], refuse: Refuse) -> TickColumns:
+        return decode(
+            self._decoder,
+            partition,
+            offsets=[offset or 0 for offset in map(_OFFSET, messages)],
+            timestamps_ms=[moment for _, moment in map(_TIMESTAMP, messages)],
+            keys=list(map(_KEY, messages)),
+            values=list(map(_VALUE, messages)),
+            refuse=refuse,
+        )
