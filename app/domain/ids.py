@@ -33,7 +33,7 @@ class SignalIds:
     def at(self, offset: int) -> str:
         """The id of the signal that the tick at ``offset`` caused: 32 hex digits."""
         digest = self._hashed.copy()
-        digest.update(b"%b%d" % (self._where, offset))
+        digest.update(self._where + str(offset).encode())
         return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ publish today (currency derivatives: seven; crypto: eight).
 
 from decimal import Context, Decimal
 from functools import lru_cache
+from typing import Final
 
 PRICE_SCALE = 8
 """Decimal places of a raw price."""
@@ -22,6 +23,17 @@ _REMEMBERED = 16_384
 """Conversions remembered each way: the same prices come again and again."""
 
 
+class _Latest:
+    """What ``from_raw`` gave last, and of what: as a rule, what ``to_raw`` is asked for next."""
+
+    def __init__(self) -> None:
+        self.price: object = object()
+        self.raw = 0
+
+
+_latest: Final = _Latest()
+
+
 class PriceError(ValueError):
     """A number that cannot stand as a price: not finite, too large, or too many decimals."""
 
@@ -32,9 +44,8 @@ def to_raw(price: Decimal | int | str) -> int:
     Raises:
         PriceError: not a finite number, more than 8 decimal places, or 18 digits in all.
     """
-    latest, raw = _latest
-    if price is latest:
-        return raw
+    if price is _latest.price:
+        return _latest.raw
     try:
         return _to_raw(price)
     except TypeError as error:  # a signalling NaN cannot even be looked up
@@ -59,14 +70,9 @@ def _to_raw(price: Decimal | int | str) -> int:
 
 def from_raw(raw: int) -> Decimal:
     """The price that ``raw`` stands for, without trailing zeros beyond the point."""
-    global _latest  # noqa: PLW0603 - a memory of one
     price = _from_raw(raw)
-    _latest = price, raw
+    _latest.price, _latest.raw = price, raw
     return price
-
-
-_latest: tuple[object, int] = object(), 0
-"""What ``from_raw`` gave last, and of what: as a rule, what ``to_raw`` is asked for next."""
 
 
 @lru_cache(_REMEMBERED)

@@ -6,8 +6,10 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from app.domain.config import ExecutionContext, StrategyConfig
+from app.domain.decimals import two_places
 from app.domain.indicators import Zone
 from app.domain.market import MarketTick
+from app.domain.money import from_raw
 from app.domain.signals import SignalResult, SignalType, new_result
 from app.strategies.parameters import RulesRsiParameters, parameters_of
 from app.strategies.state import StateCodec
@@ -76,8 +78,8 @@ class RulesRsi:
                 kind,
                 self._confidence,
                 self._quantity,
-                tick.last_price,
-                f"RSI {rsi.value:.2f}{beyond}",  # RsiParameters.reason, without the detour
+                from_raw(tick.price_raw),  # tick.last_price, without the detour
+                "RSI " + two_places(rsi.value) + beyond,  # so is this, of RsiParameters.reason
             ),
         )
 
