@@ -1,7 +1,6 @@
 """One pass over the ticks of a partition with the versions that ran there, state carried on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
 
 import numpy as np
 
@@ -67,7 +66,7 @@ class LivePass:
         if self._running is None:
             return [()] * len(columns)
         offsets: list[int] = columns.offsets.tolist()
-        return self._running.process_batch(list(zip(columns.ticks(), offsets, repeat(None))))
+        return self._running.process_batch(columns.ticks(), offsets)
 
     def _advance(self, offset: int) -> None:
         """Have the versions run that see the tick at ``offset``."""

@@ -1,10 +1,10 @@
 """The replay itself: recorded ticks in, everything that the live system would say out."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
-from typing import NamedTuple, Protocol
+from itertools import chain
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.pacing import Clock, paced
+from app.replay.spoken import Outcome, Spoken, signals_among
 from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Event, Trading
 from app.runner.runner import StrategyRunner
@@ -22,15 +23,15 @@ from app.wire.codecs import Codec
 from app.wire.errors import WireError
 from app.wire.refusal import refusal
 
-Said = Sequence[TradingSignal | Rejection]
-
 
 class _Heard(NamedTuple):
     """Ticks of one partition, as they were handed to strategies, and what these said."""
 
     partition: int
-    rows: Sequence[tuple[MarketTick, int, None]]
-    said: Sequence[Said]
+    ticks: Sequence[MarketTick]
+    offsets: Sequence[int]
+    said: Sequence[Sequence[Outcome]]
+    spoken: Spoken
 
 
 class ReplayListener(Protocol):
@@ -166,27 +167,27 @@ class Replay:
 
     def _take(self, block: Block) -> None:
         heard = [self._processed(arrivals.columns) for arrivals in block]
-        said = list(chain.from_iterable(one.said for one in heard))
-        order = None if len(block) == 1 else arrival_order(block)
-        outcomes = list(chain.from_iterable(_in_order(said, order)))
-        signals = _signals(outcomes)
+        outcomes = _as_arrived(block, [one.spoken for one in heard])
+        is_mixed = any(one.spoken.has_refusals for one in heard)
+        signals = signals_among(outcomes) if is_mixed else cast("Sequence[TradingSignal]", outcomes)
         for listener in self._listeners:
             listener.signals(signals)
         if self._is_trading:
-            self._trade(heard, order)
-        elif len(signals) < len(outcomes):
+            self._trade(heard, None if len(block) == 1 else arrival_order(block))
+        elif is_mixed:
             for outcome in outcomes:
                 self._on_outcome(outcome)
 
     def _trade(self, heard: Sequence[_Heard], order: Integers | None) -> None:
         """Tick by tick: first it fills orders of before, then strategies have their say."""
         waiting, on_tick = self._trading.instruments, self._trading.on_tick
-        rows = list(chain.from_iterable(one.rows for one in heard))
+        ticks = list(chain.from_iterable(one.ticks for one in heard))
+        offsets = list(chain.from_iterable(one.offsets for one in heard))
         said = list(chain.from_iterable(one.said for one in heard))
-        partitions = list(chain.from_iterable([one.partition] * len(one.rows) for one in heard))
-        indices: Iterable[int] = range(len(rows)) if order is None else order.tolist()
+        partitions = list(chain.from_iterable([one.partition] * len(one.ticks) for one in heard))
+        indices: Iterable[int] = range(len(ticks)) if order is None else order.tolist()
         for index in indices:
-            tick, offset, _ = rows[index]
+            tick, offset = ticks[index], offsets[index]
             if tick[0] in waiting:
                 for report in on_tick(offset, tick):
                     self._on_event(report, partitions[index])
@@ -200,17 +201,19 @@ class Replay:
         self._tick_hash.add(columns)
         self._ticks += len(columns)
         offsets: list[int] = columns.offsets.tolist()
-        rows = list(zip(columns.ticks(), offsets, repeat(None)))
-        said = self._partitions[columns.partition].process_batch(rows)
+        ticks = columns.ticks()
+        said = self._partitions[columns.partition].process_batch(ticks, offsets)
+        spoken = Spoken(said)
         try:
-            values = list(map(self._encode, _signals(list(chain.from_iterable(said)))))
+            values = list(map(self._encode, spoken.signals))
         except WireError:
             said = [[self._writable(outcome) for outcome in some] for some in said]
-            values = list(map(self._encode, _signals(list(chain.from_iterable(said)))))
+            spoken = Spoken(said)
+            values = list(map(self._encode, spoken.signals))
         self._signal_hash.add(columns.partition, values)
-        return _Heard(columns.partition, rows, said)
+        return _Heard(columns.partition, ticks, offsets, said, spoken)
 
-    def _writable(self, outcome: TradingSignal | Rejection) -> TradingSignal | Rejection:
+    def _writable(self, outcome: Outcome) -> Outcome:
         """``outcome``, or the refusal of a signal that cannot be written."""
         if isinstance(outcome, TradingSignal):
             try:
@@ -219,7 +222,7 @@ class Replay:
                 return refusal(outcome, error)
         return outcome
 
-    def _on_outcome(self, outcome: TradingSignal | Rejection) -> None:
+    def _on_outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, TradingSignal):
             if outcome.brokers:
                 for event in self._trading.on_signal(outcome):
@@ -247,15 +250,11 @@ class Replay:
             listener.unusable_record(record)
 
 
-def _signals(outcomes: Said) -> Sequence[TradingSignal]:
-    """The signals among ``outcomes``."""
-    return [outcome for outcome in outcomes if isinstance(outcome, TradingSignal)]
-
-
-def _in_order(said: Sequence[Said], order: Integers | None) -> Iterator[Said]:
-    """What was said at each tick, in the order in which the ticks arrived."""
-    if order is None:
-        return iter(said)
-    spoke = np.fromiter(map(bool, said), np.bool_, len(said))
-    indices: list[int] = order[spoke[order]].tolist()
-    return (said[index] for index in indices)
+def _as_arrived(block: Block, spoken: Sequence[Spoken]) -> Sequence[Outcome]:
+    """All that was said, in the order in which its ticks arrived."""
+    if len(spoken) == 1:
+        return spoken[0].outcomes
+    arrived = [part.arrived_us[one.places] for part, one in zip(block, spoken, strict=True)]
+    order: list[int] = np.argsort(np.concatenate(arrived), kind="stable").tolist()
+    outcomes = list(chain.from_iterable(one.outcomes for one in spoken))
+    return [outcomes[at] for at in order]

@@ -1,6 +1,7 @@
-"""What processors say of themselves, checked: a strategy may return anything."""
+"""What processors say of themselves, checked: a strategy may return anything, so it is ``Any``."""
 
 import logging
+from typing import Any, Final, cast
 
 from app.domain.executor import StrategyExecutor
 from app.domain.offers import offers
@@ -10,10 +11,10 @@ from app.runner.explain import described, shown
 
 logger = logging.getLogger(__name__)
 
-LONGEST_REASONING = 10_000
+LONGEST_REASONING: Final = 10_000
 """Characters of a signal's reasoning; a record is at most a megabyte."""
 
-LARGEST_SNAPSHOT = 1024 * 1024
+LARGEST_SNAPSHOT: Final = 1024 * 1024
 """Bytes of one processor's state; an instrument's record holds those of all its strategies."""
 
 
@@ -25,7 +26,7 @@ def snapshot_of(processor: Snapshots) -> bytes:
         ValueError: it is too large.
         Exception: whatever the processor raises.
     """
-    state = processor.snapshot()
+    state: object = cast("Any", processor).snapshot()
     if type(state) is not bytes:
         raise TypeError(f"it returned {type(state).__name__}, not bytes")
     if len(state) > LARGEST_SNAPSHOT:
@@ -35,7 +36,7 @@ def snapshot_of(processor: Snapshots) -> bytes:
 
 def problem_in_reasoning(result: SignalResult) -> str | None:
     """What is wrong with its reasoning, or None."""
-    said: object = result.reasoning
+    said: object = cast("Any", result).reasoning
     if said is None or (type(said) is str and len(said) <= LONGEST_REASONING):
         return None
     return f"reasoning is not text of at most {LONGEST_REASONING} characters"
@@ -45,7 +46,9 @@ def model_digest_of(executor: StrategyExecutor) -> str | None:
     """The digest of its model, where it has one and can say so."""
     processor = executor.processor
     try:
-        digest = processor.model_digest if offers(processor, HasModelDigest) else None
+        if not offers(processor, HasModelDigest):
+            return None
+        digest: object = cast("Any", processor).model_digest
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
         logger.warning("strategy %s: model_digest failed: %s", executor.config.id, described(error))
         return None

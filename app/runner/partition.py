@@ -171,7 +171,10 @@ class PartitionRunner:
         return self._instruments.get(token)
 
     def process_batch(
-        self, ticks: Sequence[tuple[MarketTick, int, Instrument | None]]
+        self,
+        ticks: Sequence[MarketTick],
+        offsets: Sequence[int],
+        instruments: Sequence[Instrument | None] | None = None,
     ) -> Sequence[Sequence[TradingSignal | Rejection]]:
         """What ``process`` gives for each tick and offset, one after the other.
 
@@ -179,12 +182,15 @@ class PartitionRunner:
         for all ticks at once.
 
         Args:
-            ticks: each with its offset, and what ``known`` gives for its instrument or None.
+            ticks: in the order of their offsets.
+            offsets: of these.
+            instruments: what ``known`` gave for each of them, where somebody asked.
         """
         # A single tick has nothing to be asked together with: nothing is put off.
         batch = InferenceBatch() if len(ticks) > 1 else None
         said: list[Sequence[Said]] = []
-        for tick, offset, instrument in ticks:
+        known = [None] * len(ticks) if instruments is None else instruments
+        for tick, offset, instrument in zip(ticks, offsets, known, strict=True):
             said.append(self._process(tick, offset, instrument or self._instrument(tick), batch))
         if batch is None:
             return cast("Sequence[Sequence[TradingSignal | Rejection]]", said)
@@ -207,14 +213,17 @@ class PartitionRunner:
         for indicator in instrument.indicators:
             indicator.advance(tick)
         history = instrument.history
-        said: list[Said] = []
+        said: list[Said] | None = None
         for slot in instrument.slots:
             outcome = slot.process(tick, offset, history, batch)
             if outcome is not None:
-                said.append(outcome)
+                if said is None:
+                    said = [outcome]
+                else:
+                    said.append(outcome)
         if history.capacity:
             history.append(tick)
-        return said
+        return said or ()  # as a rule nothing is said
 
     def changed_records(self) -> Iterator[InstrumentRecord]:
         """The state of every instrument that had a tick since the last call, as it is now.

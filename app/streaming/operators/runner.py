@@ -74,7 +74,9 @@ class RunnerOperator:
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Hand every tick to the strategies on its instrument."""
         outputs: list[Output] = []
-        ticks: list[tuple[MarketTick, int, Instrument | None]] = []
+        ticks: list[MarketTick] = []
+        offsets: list[int] = []
+        instruments: list[Instrument | None] = []
         keys: list[bytes] = []
         runner = self._runner
         for message, tick in zip(messages, self._decoded(messages), strict=True):
@@ -87,10 +89,13 @@ class RunnerOperator:
                 error = KeyMismatchError(message.key(), key)
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
-            ticks.append((tick, message.offset() or 0, instrument))
+            ticks.append(tick)
+            offsets.append(message.offset() or 0)
+            instruments.append(instrument)
             keys.append(key)
         output = self._output
-        for key, said in zip(keys, runner.process_batch(ticks), strict=True):
+        said_at = runner.process_batch(ticks, offsets, instruments)
+        for key, said in zip(keys, said_at, strict=True):
             for one in said:
                 outputs.append(output(one, key))  # noqa: PERF401 - quicker than a generator
         return outputs

@@ -115,11 +115,11 @@ def test_batch_by_batch_and_one_by_one_are_the_same(given_ticks, cuts, quarantin
         start(*CONFIGS, processors=kinds(kind, Doubling()), quarantine_after=quarantine_after)
         for kind in (Asking, OneByOne)
     )
-    numbered = [(one, offset, None) for offset, one in enumerate(given_ticks)]
-    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(numbered)), len(numbered)]
+    offsets = range(len(given_ticks))
+    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(given_ticks)), len(given_ticks)]
     said: list[Any] = []
     for begin, end in pairwise(bounds):
-        said += together.partition.process_batch(numbered[begin:end])
+        said += together.partition.process_batch(given_ticks[begin:end], offsets[begin:end])
     assert [list(one) for one in said] == [list(one) for one in apart.feed(*given_ticks)]
     assert list(together.partition.changed_records()) == list(apart.partition.changed_records())
     for heard in ("signal_emitted", "signal_refused"):
@@ -131,7 +131,7 @@ def test_batch_by_batch_and_one_by_one_are_the_same(given_ticks, cuts, quarantin
 def test_a_model_is_asked_once_for_a_batch_and_once_for_equal_questions() -> None:
     model = Doubling()
     rig = start(*CONFIGS[:3], processors=kinds(Asking, model))
-    rig.partition.process_batch([(tick(price), price, None) for price in (1, 4, 8, 16)])
+    rig.partition.process_batch([tick(price) for price in (1, 4, 8, 16)], (1, 4, 8, 16))
     assert model.asked == [8]  # two strategies, which build rows of their own
 
     rows = [(price,) for price in range(30)]
@@ -142,21 +142,21 @@ def test_a_model_is_asked_once_for_a_batch_and_once_for_equal_questions() -> Non
 
     model = Doubling()
     rig = start(*CONFIGS[:3], processors=kinds(Sharing, model))
-    rig.partition.process_batch([(tick(price), price, None) for price in (1, 4, 8, 16)])
+    rig.partition.process_batch([tick(price) for price in (1, 4, 8, 16)], (1, 4, 8, 16))
     assert model.asked == [4]
 
 
 def test_a_single_tick_is_not_put_off() -> None:
     model = Doubling()
     rig = start(CONFIGS[0], processors=kinds(Asking, model))
-    ((said,),) = rig.partition.process_batch([(tick(4), 0, None)])
+    ((said,),) = rig.partition.process_batch([tick(4)], [0])
     assert said.reasoning == "4: 8"
     assert model.asked == [1]
 
 
 def test_a_row_that_a_model_cannot_answer_costs_that_tick_alone() -> None:
     rig = start(CONFIGS[0], processors=kinds(Asking, Doubling()))
-    said = rig.partition.process_batch([(tick(price), price, None) for price in (1, 13, 2)])
+    said = rig.partition.process_batch([tick(price) for price in (1, 13, 2)], (1, 13, 2))
     assert [len(one) for one in said] == [1, 0, 1]
     assert rig.telemetry.of("strategy_failed") == ["asking"]
 
@@ -167,7 +167,7 @@ def test_a_model_that_gives_too_few_answers_is_asked_row_by_row() -> None:
             return super().infer(rows)[:1]
 
     rig = start(CONFIGS[0], processors=kinds(Asking, Forgetful()))
-    said = rig.partition.process_batch([(tick(price), price, None) for price in (1, 4, 8)])
+    said = rig.partition.process_batch([tick(price) for price in (1, 4, 8)], (1, 4, 8))
     assert [one[0].reasoning for one in said] == ["1: 2", "5: 8", "13: 16"]
 
 
@@ -178,6 +178,6 @@ def test_a_wrong_number_of_answers_to_one_row_is_a_failure(answers: list[float])
             return answers * len(rows)
 
     rig = start(CONFIGS[0], processors=kinds(Asking, Wrong()))
-    said = rig.partition.process_batch([(tick(1), 0, None), (tick(4), 1, None)])
+    said = rig.partition.process_batch([tick(1), tick(4)], [0, 1])
     assert [len(one) for one in said] == [0, 0]
     assert rig.telemetry.of("strategy_failed") == ["asking", "asking"]

@@ -53,7 +53,7 @@ def test_together_in_batches_they_say_what_each_says_alone_tick_by_tick(seed):
     for begin, end in pairwise(bounds):
         said += [
             one
-            for each in together.process_batch([(*one, None) for one in ticks[begin:end]])
+            for each in together.process_batch(*zip(*ticks[begin:end], strict=True))
             for one in each
         ]
     alone = [partition(one) for one in CONFIGS]
