@@ -1,7 +1,7 @@
 """One strategy on one instrument: processor, validator, configuration, context."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from app.domain.capabilities import Capabilities
 from app.domain.config import ExecutionContext, StrategyConfig
@@ -17,6 +17,10 @@ from app.domain.outcome import (
 from app.domain.protocols import StrategyProcessor, StrategyValidator
 from app.domain.signals import SignalResult
 from app.domain.trading import RejectionCode, Violation
+
+_RESULT: Final = SignalResult
+_EMITTED: Final = Emitted
+_NEW_EMITTED: Final = emitted
 
 
 class StrategyExecutor:
@@ -85,13 +89,13 @@ class StrategyExecutor:
         return None if result is None else self._judged(result, tick)
 
     def _judged(self, result: object, tick: MarketTick) -> Emitted | Refused:
-        if not isinstance(result, SignalResult):
+        if not isinstance(result, _RESULT):
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"
             )
         violation: object = cast("Any", self.validator).validate_signal(result, tick)
         if violation is None:
-            return emitted(Emitted, (result,))
+            return _NEW_EMITTED(_EMITTED, (result,))
         if not isinstance(violation, Violation):
             raise NotAViolationError(
                 f"validate_signal returned {type(violation).__name__}, not Violation or None"

@@ -1,7 +1,7 @@
 """One strategy on one instrument as it runs: isolation, bars, history, provenance."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 from app.domain.executor import StrategyExecutor
 from app.domain.history import EMPTY_HISTORY, HistoryBuffer
@@ -18,6 +18,9 @@ from app.runner.inference import InferenceBatch, Pending, Said
 from app.runner.provenance import Provenance
 from app.runner.slot_state import SlotState
 from app.runner.state import Mark
+
+_REFUSED: Final = Refused
+_REQUEST: Final = InferenceRequest
 
 
 class StrategySlot(SlotState):
@@ -79,7 +82,7 @@ class StrategySlot(SlotState):
                 return None
             outcome = Failed(error)
         seconds = 0.0 if took is None else self._clock() - started
-        if batch is not None and (self._unsettled or type(outcome) is InferenceRequest):
+        if batch is not None and (self._unsettled or type(outcome) is _REQUEST):
             self._unsettled += 1
             return batch.add(
                 Pending(self, tick, offset, seen=seen, outcome=outcome, seconds=seconds)
@@ -94,7 +97,7 @@ class StrategySlot(SlotState):
         if self._is_quarantined:  # by a tick before this one, so this one did not come
             return None
         started, tick, outcome = self._clock(), pending.tick, pending.outcome
-        if type(outcome) is InferenceRequest:
+        if type(outcome) is _REQUEST:
             outcome = self._concluded(tick, outcome, answer)
         if isinstance(outcome, Failed):
             if self._failed(outcome.error, pending.offset):
@@ -120,7 +123,7 @@ class StrategySlot(SlotState):
             self._condition.recovered()
         if outcome is None:
             return None
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, _REFUSED):
             return self._refused(outcome.violation, tick, offset)
         result = cast("Emitted", outcome).result
         problem = problem_in_reasoning(result)

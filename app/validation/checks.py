@@ -20,12 +20,18 @@ _TYPE: Final = SignalType
 _HOLD: Final = SignalType.HOLD
 _DECIMAL: Final = Decimal
 _MAX_QUANTITY: Final = 9_223_372_036_854_775_807  # as records hold it
+_LARGE: Final = 1 << 60
 _MICROS_PER_SECOND: Final = 1_000_000
+
+
+def _fields(signal: SignalResult) -> tuple[Any, ...]:
+    """Its fields, whatever they are; by place they are found sooner than by name."""
+    return cast("tuple[Any, ...]", signal)
 
 
 def known_type(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The type is one of ``SignalType``."""
-    said: object = signal[0]
+    said: object = _fields(signal)[0]
     if type(said) is _TYPE:
         return None
     return Violation(
@@ -36,8 +42,12 @@ def known_type(signal: SignalResult, _tick: MarketTick) -> Violation | None:
 
 def confidence_in_range(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The confidence is a number from 0 to 1."""
-    confidence: Any = cast("Any", signal)[1]
-    if 0 <= confidence <= 1:
+    confidence: Any = _fields(signal)[1]
+    if type(confidence) is float:
+        number: float = confidence
+        if 0.0 <= number <= 1.0:
+            return None
+    elif 0 <= confidence <= 1:
         return None
     return Violation(
         code=RejectionCode.INVALID_CONFIDENCE,
@@ -47,11 +57,13 @@ def confidence_in_range(signal: SignalResult, _tick: MarketTick) -> Violation | 
 
 def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The quantity is a whole number above 0; 0 will do for HOLD, which is never an order."""
-    given = cast("Any", signal)
+    given = _fields(signal)
     quantity: Any = given[2]
-    least = 0 if given[0] is _HOLD else 1
-    if type(quantity) is int and least <= quantity <= _MAX_QUANTITY:
-        return None
+    if type(quantity) is int:
+        units: int = quantity
+        # Two limits, for compiled code compares larger numbers than the first by a detour.
+        if units >= (0 if given[0] is _HOLD else 1) and (units < _LARGE or units <= _MAX_QUANTITY):
+            return None
     return Violation(
         code=RejectionCode.INVALID_QUANTITY,
         reason=f"quantity {quantity!r} is not a whole number above 0 (of at most 64 bits)",
@@ -60,7 +72,7 @@ def positive_quantity(signal: SignalResult, _tick: MarketTick) -> Violation | No
 
 def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     """The price is a ``Decimal`` above 0 of at most 8 decimals and 18 digits."""
-    price: Any = cast("Any", signal)[3]
+    price: Any = _fields(signal)[3]
     if type(price) is not _DECIMAL:
         return _bad_price(f"price {price!r} is no Decimal")
     try:
@@ -75,7 +87,7 @@ def price_near_tick(max_deviation: Decimal) -> Check:
     numerator, denominator = max_deviation.as_integer_ratio()
 
     def check(signal: SignalResult, tick: MarketTick) -> Violation | None:
-        raw, at = to_raw(cast("Any", signal)[3]), tick.price_raw
+        raw, at = to_raw(_fields(signal)[3]), tick.price_raw
         if raw == at or abs(raw - at) * denominator <= numerator * at:
             return None
         return Violation(
