@@ -30,8 +30,9 @@ from app.kafka.declarations import declared_topics
 from app.kafka.dev_broker import resolve_bootstrap_servers
 from app.replay.files import FileTicks
 from app.replay.fingerprint import configuration_hash
+from app.replay.hearing import Hearing
 from app.replay.recording import Recording
-from app.replay.replay import Replay, ReplayCodecs, ReplayListener
+from app.replay.replay import Replay, ReplayListener
 from app.replay.ticks import RecordedTicks
 from app.replay.topic import TopicTicks
 from app.replay.topics import TopicsOutput, open_topics
@@ -229,10 +230,16 @@ def wired_replay(
         deciding = _deciding(settings)
         replay = Replay(
             source=source,
-            runner=runner,
+            hearing=Hearing(
+                {
+                    number: runner.partition(topic_id=source.topic_id, partition=number)
+                    for number in source.partitions
+                },
+                codecs.signals.encode,
+            ),
             configs=running,
             trading=_trading(settings, source.topic_id),
-            codecs=ReplayCodecs(signals=codecs.signals, executions=codecs.executions),
+            encode_execution=codecs.executions.encode,
             configuration=configuration_hash(running, deciding),
             listeners=listeners,
             speed=speed,

@@ -4,34 +4,20 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 
 from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
+from app.replay.hearing import Heard, Listens
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.pacing import Clock, paced
 from app.replay.spoken import Outcome, Spoken, signals_among
 from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Event, Trading
-from app.runner.runner import StrategyRunner
-from app.wire.codecs import Codec
-from app.wire.errors import WireError
-from app.wire.refusal import refusal
-
-
-class _Heard(NamedTuple):
-    """Ticks of one partition, as they were handed to strategies, and what these said."""
-
-    partition: int
-    ticks: Sequence[MarketTick]
-    offsets: Sequence[int]
-    said: Sequence[Sequence[Outcome]]
-    spoken: Spoken
 
 
 class ReplayListener(Protocol):
@@ -74,23 +60,15 @@ class ReplayResult:
         return self.ticks / self.seconds if self.seconds > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayCodecs:
-    """What writes the records that the fingerprint is of."""
-
-    signals: Codec[TradingSignal]
-    executions: Codec[ExecutionReport]
-
-
 class Replay:
     """One pass over recorded ticks. Call ``run`` once.
 
     Args:
         source: the ticks.
-        runner: started; runs the strategies.
+        hearing: runs the strategies.
         configs: these.
         trading: what becomes of signals.
-        codecs: of the records.
+        encode_execution: an execution as the value of a record.
         configuration: hash of what runs, for the fingerprint.
         listeners: hear what happens.
         clock: for the time taken, and the pace.
@@ -101,10 +79,10 @@ class Replay:
         self,
         *,
         source: RecordedTicks,
-        runner: StrategyRunner,
+        hearing: Listens,
         configs: Sequence[StrategyConfig],
         trading: Trading,
-        codecs: ReplayCodecs,
+        encode_execution: Callable[[ExecutionReport], bytes],
         configuration: str,
         listeners: Sequence[ReplayListener],
         clock: Clock = time,
@@ -112,16 +90,12 @@ class Replay:
     ) -> None:
         self._source = source
         self._trading = trading
-        self._encode = codecs.signals.encode
-        self._encode_execution = codecs.executions.encode
+        self._encode_execution = encode_execution
         self._configuration = configuration
         self._listeners = tuple(listeners)
         self._clock = clock
         self._speed = speed
-        self._partitions = {
-            number: runner.partition(topic_id=source.topic_id, partition=number)
-            for number in source.partitions
-        }
+        self._hearing = hearing
         self._is_trading = any(config.brokers for config in configs)
         self._ticks = 0
         self._tick_hash = TickHash()
@@ -147,10 +121,10 @@ class Replay:
         given = blocks(self._source, self._refuse, stopped)
         if self._speed is not None:
             given = paced(given, speed=self._speed, clock=self._clock, stopped=stopped)
-        for block in given:
+        for block, heard in self._hearing.hear(given):
             if stopped():
                 break
-            self._take(block)
+            self._take(block, heard)
             on_progress(self._ticks)
         return ReplayResult(
             is_complete=not stopped(),
@@ -165,8 +139,9 @@ class Replay:
             open_orders=self._trading.open_orders,
         )
 
-    def _take(self, block: Block) -> None:
-        heard = [self._processed(arrivals.columns) for arrivals in block]
+    def _take(self, block: Block, heard: Sequence[Heard]) -> None:
+        for part, one in zip(block, heard, strict=True):
+            self._open(part.columns, one)
         outcomes = _as_arrived(block, [one.spoken for one in heard])
         is_mixed = any(one.spoken.has_refusals for one in heard)
         signals = signals_among(outcomes) if is_mixed else cast("Sequence[TradingSignal]", outcomes)
@@ -178,7 +153,7 @@ class Replay:
             for outcome in outcomes:
                 self._on_outcome(outcome)
 
-    def _trade(self, heard: Sequence[_Heard], order: Integers | None) -> None:
+    def _trade(self, heard: Sequence[Heard], order: Integers | None) -> None:
         """Tick by tick: first it fills orders of before, then strategies have their say."""
         waiting, on_tick = self._trading.instruments, self._trading.on_tick
         ticks = list(chain.from_iterable(one.ticks for one in heard))
@@ -194,33 +169,12 @@ class Replay:
             for outcome in said[index]:
                 self._on_outcome(outcome)
 
-    def _processed(self, columns: TickColumns) -> _Heard:
-        """What strategies say at each tick, and could be written."""
+    def _open(self, columns: TickColumns, heard: Heard) -> None:
         for listener in self._listeners:
             listener.ticks(columns)
-        self._tick_hash.add(columns)
         self._ticks += len(columns)
-        offsets: list[int] = columns.offsets.tolist()
-        ticks = columns.ticks()
-        said = self._partitions[columns.partition].process_batch(ticks, offsets)
-        spoken = Spoken(said)
-        try:
-            values = list(map(self._encode, spoken.signals))
-        except WireError:
-            said = [[self._writable(outcome) for outcome in some] for some in said]
-            spoken = Spoken(said)
-            values = list(map(self._encode, spoken.signals))
-        self._signal_hash.add(columns.partition, values)
-        return _Heard(columns.partition, ticks, offsets, said, spoken)
-
-    def _writable(self, outcome: Outcome) -> Outcome:
-        """``outcome``, or the refusal of a signal that cannot be written."""
-        if isinstance(outcome, TradingSignal):
-            try:
-                self._encode(outcome)
-            except WireError as error:
-                return refusal(outcome, error)
-        return outcome
+        self._tick_hash.add(columns)
+        self._signal_hash.add(columns.partition, heard.values)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         if isinstance(outcome, TradingSignal):
