@@ -52,7 +52,7 @@ def rolling_windows(ticks: MappedTicks, *, count: int, in_sample: Fraction) -> t
         in_sample: which share of a window is to choose on, between 0 and 1, both excluded.
 
     Raises:
-        WindowError: a part would have no ticks.
+        WindowError: a part would have no ticks, or two windows would begin together.
     """
     window = 1 / (in_sample + count * (1 - in_sample))
     first, step = in_sample * window, (1 - in_sample) * window
@@ -68,7 +68,8 @@ def rolling_windows(ticks: MappedTicks, *, count: int, in_sample: Fraction) -> t
         for number in range(count)
     ]
     spans = [span for one in found for span in (one.in_sample, one.out_of_sample)]
-    if any(span.from_us >= span.to_us for span in spans):
+    begins = [one.in_sample.from_us for one in found]
+    if any(span.from_us >= span.to_us for span in spans) or len(set(begins)) < count:
         raise WindowError(
             f"{ticks.count:,} ticks are too few to cut into {count} windows, or too many of them "
             "came at the same moment"
