@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from operator import attrgetter
+from operator import itemgetter
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from app.replay.ticks import TickColumns, Unusable
 _TOKEN = MarketTick._fields.index("instrument_token")
 _TIME = MarketTick._fields.index("event_time_us")
 _PRICE = MarketTick._fields.index("price_raw")
-_KIND = attrgetter("strategy_id", "strategy_type", "signal_type")
+_KIND = itemgetter(
+    *map(TradingSignal._fields.index, ("strategy_id", "strategy_type", "signal_type"))
+)
 
 
 @dataclass(slots=True)
