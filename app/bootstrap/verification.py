@@ -1,14 +1,16 @@
 """Wires ``panda replay --verify-live``: a period replayed as it ran, against the topics."""
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+
+from confluent_kafka import Message
 
 from app.bootstrap.runner import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.domain.errors import BadInputError
 from app.domain.trading import Activation
-from app.kafka.admin import connect, end_offsets, start_offsets, topic_ids
+from app.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
 from app.kafka.dev_broker import resolve_bootstrap_servers
 from app.kafka.groups import committed_offsets
 from app.kafka.reading import Ends, records
@@ -31,6 +33,8 @@ class LiveTopics:
     """By partition of the tick, and signal id; redelivered ones removed."""
     ends: dict[int, int]
     """By partition of ``ticks``: up to where the runner's work is durable."""
+    kept_from: dict[int, int]
+    """By partition of ``ticks``: from which offset on all signals are still on the topic."""
 
 
 def verify_live(
@@ -77,6 +81,7 @@ def verify_live(
             source=source,
             selection=selection,
             ends=live.ends,
+            kept_from=live.kept_from,
             signals=codecs.signals,
             segments=stretches_of,
             new_pass=new_pass,
@@ -89,7 +94,7 @@ def verify_live(
     if not any(verdict.ticks for verdict in verdicts):
         raise BadInputError(
             f"nothing to compare: of the ticks chosen from {source.name}, the runner has processed"
-            " none, or its consumer group's offsets are not kept any more"
+            " none, or its consumer group's offsets or their signals are not kept any more"
         )
     return verdicts
 
@@ -139,27 +144,39 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
     ticks, group = settings.topic("ticks"), f"{settings.topic_prefix}panda-runner"
     # Asked first: what is durable by now has its signals on the topic when that is read.
     committed = committed_offsets(servers, group, [ticks])
+    ends = {partition: offset for (_, partition), offset in committed.items()}
     signals: dict[int, dict[str, LiveSignal]] = {}
-    for value, timestamp in _values(servers, settings.topic("signals")):
-        signal = codecs.signals.decode(value, timestamp)
-        if signal.tick_topic_id == topic_id:
+    topic = settings.topic("signals")
+    cut = {number for (_, number), start in _starts(servers, topic).items() if start}
+    kept_from = {partition: ends.get(partition, 0) for partition in cut}  # if nothing is left
+    for message in _records(servers, topic):
+        value, partition = message.value() or b"", message.partition() or 0
+        signal = codecs.signals.decode(value, message.timestamp()[1])
+        is_of_topic = signal.tick_topic_id == topic_id
+        if partition in cut:  # and this, the first record left, may not be all of its tick
+            cut.discard(partition)
+            kept_from[partition] = signal.tick_offset + 1 if is_of_topic else 0
+        if is_of_topic:
             of_partition = signals.setdefault(signal.tick_partition, {})
             known = of_partition.setdefault(signal.signal_id, LiveSignal(signal, value))
             if known.value != value:
                 of_partition[signal.signal_id] = known._replace(is_contradicted=True)
     return LiveTopics(
         activations=[
-            codecs.activations.decode(value, timestamp)
-            for value, timestamp in _values(servers, settings.topic("activations"))
+            codecs.activations.decode(message.value(), message.timestamp()[1])
+            for message in _records(servers, settings.topic("activations"))
         ],
         signals=signals,
-        ends={partition: offset for (_, partition), offset in committed.items()},
+        ends=ends,
+        kept_from=kept_from,
     )
 
 
-def _values(servers: str, topic: str) -> Generator[tuple[bytes, int]]:
-    """The values of a topic up to now, with their time stamps."""
-    admin = connect(servers)
-    starts, ends = start_offsets(admin, [topic]), end_offsets(admin, [topic])
-    for message in records(servers, starts, Ends(ends)):
-        yield message.value() or b"", message.timestamp()[1]
+def _starts(servers: str, topic: str) -> Mapping[Partition, int]:
+    return start_offsets(connect(servers), [topic])
+
+
+def _records(servers: str, topic: str) -> Generator[Message]:
+    """The records of a topic up to now."""
+    ends = end_offsets(connect(servers), [topic])
+    return records(servers, _starts(servers, topic), Ends(ends))

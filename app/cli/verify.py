@@ -69,6 +69,12 @@ def _show(console: Console, source: str, verdicts: "Sequence[PartitionVerdict]")
                 f"not compared on partition {verdict.partition}: version {version} of strategy"
                 f" {strategy_id}, which ran before activations held configurations"
             )
+    for verdict in verdicts:
+        if verdict.kept_from:
+            console.print(
+                f"not compared on partition {verdict.partition}: ticks before offset"
+                f" {verdict.kept_from}, whose signals are not on the topic any more"
+            )
     if not differences:
         console.print(
             f"EQUAL: {agreed:,} signals of {ticks:,} ticks from {source} are the same to the byte,"
@@ -165,6 +171,7 @@ def _as_object(source: str, verdicts: "Sequence[PartitionVerdict]") -> Mapping[s
                 "only_live": verdict.only_live,
                 "only_replayed": verdict.only_replayed,
                 "not_compared": [list(version) for version in sorted(verdict.unknown)],
+                "signals_kept_from": verdict.kept_from,
                 "ticks_before_are_gone": verdict.is_cold,
                 "first_difference": None if verdict.first is None else _object_of(verdict.first),
             }

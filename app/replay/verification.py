@@ -79,6 +79,8 @@ class PartitionVerdict:
     only_replayed: int = 0
     unknown: frozenset[Version] = frozenset()
     """Versions that ran and are not compared: their configuration is not on record."""
+    kept_from: int = 0
+    """Ticks before this offset are not compared: their signals are not on the topic any more."""
     is_cold: bool = False
     """Whether ticks of before the first one that is there had warmed strategies up, live."""
 
@@ -91,6 +93,7 @@ class Verifier:
         source: the ticks.
         selection: which ticks to compare, by time of arrival; what came before warms up.
         ends: of each partition, the first offset that the live runner has not made durable.
+        kept_from: of each partition, the first offset from which on all signals are still kept.
         signals: codec of the topic's values.
         segments: what ran on a partition.
         new_pass: begins a pass over a partition.
@@ -100,6 +103,7 @@ class Verifier:
     source: RecordedTicks
     selection: Selection
     ends: Mapping[int, int]
+    kept_from: Mapping[int, int]
     signals: Codec[TradingSignal]
     segments: Callable[[int], Sequence[Segment]]
     new_pass: Callable[[int], LivePass]
@@ -114,7 +118,8 @@ class Verifier:
         """
         stretches = self.segments(partition)
         unknown = frozenset(chain.from_iterable(one.unknown for one in stretches))
-        verdict = PartitionVerdict(partition=partition, unknown=unknown)
+        kept_from = self.kept_from.get(partition, 0)
+        verdict = PartitionVerdict(partition=partition, unknown=unknown, kept_from=kept_from)
         first: Difference | None = None
         begins = min((one.first_offset for one in stretches), default=0)
         is_first = True
@@ -152,7 +157,7 @@ class Verifier:
         if high is not None:
             inside &= arrived < high
         first, end = self.selection.offsets.get(columns.partition, (0, None))
-        inside &= columns.offsets >= first
+        inside &= columns.offsets >= max(first, self.kept_from.get(columns.partition, 0))
         if end is not None:
             inside &= columns.offsets < end
         if self.selection.offsets and columns.partition not in self.selection.offsets:

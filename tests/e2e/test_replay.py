@@ -174,6 +174,12 @@ def test_a_replay_of_versions_that_changed_is_compared_with_what_was_said_live(
     part = run(system, "replay", "--verify-live", "--offsets", f"{said[0].tick_partition}:9000-")
     assert (part["equal"], part["ticks"]) == (True, 7_000)
 
+    record = system.raw("signals")[20]
+    oldest = system.codecs.signals.decode(record.value())
+    delete_before(system, "signals", record.partition() or 0, record.offset() or 0)
+    kept = run(system, "replay", "--verify-live")
+    assert (kept["equal"], kept["ticks"]) == (True, 16_000 - oldest.tick_offset - 1)
+
     made_up = changed(said[-1], signal_id="f" * 32, tick_offset=said[-1].tick_offset - 1)
     system.send("signals", system.codecs.signals.encode(made_up), b"%d" % IBM)
     ended = system.panda("replay", "--verify-live", "--json")
@@ -189,8 +195,20 @@ def test_a_replay_of_versions_that_changed_is_compared_with_what_was_said_live(
     assert first["live"].startswith(f"{made_up.signal_type} ")
     assert "ticks seen" in first["state"]
     shown = system.panda("replay", "--verify-live").stdout
-    assert shown.startswith("DIFFERENT: 1 signals (1 only live, 0 only in the replay)")
+    cut, different, *_ = shown.splitlines()
+    assert cut.endswith(
+        f"ticks before offset {oldest.tick_offset + 1}, whose signals are not on the topic any more"
+    )
+    assert different.startswith("DIFFERENT: 1 signals (1 only live, 0 only in the replay)")
     assert f"offset {made_up.tick_offset}" in shown
+
+
+def delete_before(system: System, topic: str, partition: int, offset: int) -> None:
+    """As retention does."""
+    admin = connect(system.bootstrap_servers)  # has to live until it has the answer
+    where = TopicPartition(system.settings.topic(topic), partition, offset)
+    for answer in admin.delete_records([where]).values():
+        answer.result()
 
 
 def wait_for_ticks(system: System, count: int) -> None:
@@ -237,10 +255,7 @@ def test_what_the_topic_no_longer_keeps_is_not_passed_over(system: System, tmp_p
     run(system, "record", str(folder))
     system.publish(ticks)
     (partition,) = {record.partition for record in system.records("ticks")}
-    topic = system.settings.topic("ticks")
-    admin = connect(system.bootstrap_servers)
-    for answer in admin.delete_records([TopicPartition(topic, partition, 15)]).values():
-        answer.result()
+    delete_before(system, "ticks", partition, 15)
 
     done = system.panda("record", str(folder))
     assert done.returncode == 6

@@ -186,6 +186,7 @@ def verify(
     selection: Selection | None = None,
     end: int = 2_000,
     stretches: Sequence[Segment] = (SEGMENT,),
+    kept_from: int = 0,
     **twice: TradingSignal,
 ) -> PartitionVerdict:
     source = OnePartition()
@@ -193,6 +194,7 @@ def verify(
         source=source,
         selection=selection or Selection(),
         ends={3: end},
+        kept_from={3: kept_from},
         signals=CODECS.signals,
         segments=lambda _: stretches,
         new_pass=lambda n: LivePass(source, n, stretches, runner_of, lambda _: None),
@@ -207,6 +209,14 @@ def test_what_is_the_same_to_the_byte_is_equal() -> None:
     verdict = verify(SAID)
     assert (verdict.signals, verdict.differences, verdict.first) == (len(SAID), 0, None)
     assert (verdict.ticks, verdict.first_offset, verdict.end_offset) == (2_000, 0, 2_000)
+
+
+def test_ticks_whose_signals_are_not_kept_any_more_are_not_compared() -> None:
+    kept = [one for one in SAID if one.tick_offset >= 700]
+    verdict = verify(kept, kept_from=700)
+    assert (verdict.signals, verdict.differences, verdict.kept_from) == (len(kept), 0, 700)
+    assert (verdict.ticks, verdict.first_offset, verdict.end_offset) == (1_300, 700, 2_000)
+    assert verify(kept).differences == verify(kept).only_replayed == len(SAID) - len(kept) > 0
 
 
 def test_a_signal_that_differs_is_explained_with_tick_state_and_both_values() -> None:
@@ -267,6 +277,7 @@ def test_what_was_written_under_another_schema_id_is_the_same() -> None:
         source=source,
         selection=Selection(),
         ends={3: 2_000},
+        kept_from={},
         signals=CODECS.signals,
         segments=lambda _: [SEGMENT],
         new_pass=lambda n: LivePass(source, n, [SEGMENT], runner_of, lambda _: None),
