@@ -147,7 +147,9 @@ class CutlerRsi:
     def snapshot(self) -> bytes:
         """The window and the last price; equal for equal windows."""
         count = self._period - self._missing
-        known = (self._changes[self._at :] + self._changes[: self._at])[self._missing :]
+        known = self._changes[self._at :] + self._changes[: self._at]
+        if self._missing:
+            known = known[self._missing :]
         head = self._HEAD.pack(self._VERSION, self._period, count, self._started, self._last)
         return head + packed(known)
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 from app.domain.bars import BarBuilder
 from app.domain.executor import StrategyExecutor
@@ -15,9 +15,12 @@ from app.runner.condition import STILL_COLD, Condition
 from app.runner.environment import SlotEnvironment
 from app.runner.explain import described, shown
 from app.runner.rebuild import Marks, Origin, Replay, Restored, ticks_needed
-from app.runner.state import StateDoesNotFitError, StrategyRecord
+from app.runner.state import StateDoesNotFitError, StrategyRecord, new_strategy_record
 
 logger = logging.getLogger(__name__)
+
+_NEW_RECORD: Final = new_strategy_record
+_RECORD: Final = StrategyRecord
 
 
 class SlotState:
@@ -84,17 +87,20 @@ class SlotState:
         self._warm_if_due()
         condition = self._condition
         quarantined = condition.quarantine_reason is not None
-        return StrategyRecord(
-            strategy_id=self._strategy_id,
-            version=self._config.version,
-            digest=self._config.digest,
-            ticks_seen=self._seen,
-            failures=condition.failures,
-            quarantine_reason=condition.quarantine_reason,
-            bars=None if quarantined or self._consumer is None else self._bars.snapshot(),
-            processor=state,
-            marks=() if quarantined else self._marks.kept,
-            cold_since=None if quarantined else condition.cold_since,
+        return _NEW_RECORD(
+            _RECORD,
+            (
+                self._strategy_id,
+                self._config.version,
+                self._config.digest,
+                self._seen,
+                condition.failures,
+                condition.quarantine_reason,
+                None if quarantined or self._consumer is None else self._bars.snapshot(),
+                state,
+                () if quarantined else self._marks.kept,
+                None if quarantined else condition.cold_since,
+            ),
         )
 
     def restore(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
@@ -194,8 +200,11 @@ class SlotState:
 
     def _warm_if_due(self) -> None:
         """A bounded past is over some day, and then it was whole."""
-        cold_since, declared = self._condition.cold_since, self._executor.capabilities.warmup_ticks
-        if cold_since is not None and declared and self._seen >= cold_since + declared:
+        cold_since = self._condition.cold_since
+        if cold_since is None:
+            return
+        declared = self._executor.capabilities.warmup_ticks
+        if declared and self._seen >= cold_since + declared:
             self._condition.is_warm()
 
     def _snapshot(self) -> bytes | None:

@@ -3,7 +3,8 @@
 Tuples, because a checkpoint makes tens of thousands: frozen dataclasses cost four times as much.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 from app.domain.market import MarketTick
 
@@ -37,6 +38,11 @@ class StrategyRecord(NamedTuple):
     """From where on a processor without a snapshot can be rebuilt, oldest first."""
     cold_since: int | None = None
     """``ticks_seen`` when it was rebuilt from fewer ticks than it needs; None: it was not."""
+
+
+_NewStrategyRecord = Callable[[type[StrategyRecord], tuple[object, ...]], StrategyRecord]
+new_strategy_record = cast("_NewStrategyRecord", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""``StrategyRecord(...)`` of all its fields in their order, in a third of its time."""
 
 
 class InstrumentRecord(NamedTuple):

@@ -2,12 +2,14 @@
 
 import struct
 from hashlib import blake2b
+from typing import Final
 
 from app.strategies.parameters import StrategyParameters
 
 _VERSION = 1
 _FINGERPRINT_SIZE = 16
 _LENGTH = struct.Struct("<I")
+_LENGTH_SIZE: Final = 4
 
 
 class StateCodec:
@@ -22,7 +24,11 @@ class StateCodec:
 
     def pack(self, *parts: bytes) -> bytes:
         """The parts behind version and fingerprint."""
-        return self._head + b"".join([_LENGTH.pack(len(part)) + part for part in parts])
+        joined = [self._head]
+        for part in parts:
+            joined.append(len(part).to_bytes(_LENGTH_SIZE, "little"))
+            joined.append(part)
+        return b"".join(joined)
 
     def unpack(self, state: bytes, count: int) -> list[bytes]:
         """The ``count`` parts of ``state``.

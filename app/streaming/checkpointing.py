@@ -16,7 +16,7 @@ from app.streaming.telemetry import StreamTelemetry
 
 logger = logging.getLogger(__name__)
 
-_SLICE_SECONDS = 0.005
+_SLICE_SECONDS = 0.002
 """How long state is written down before ticks have their turn."""
 
 

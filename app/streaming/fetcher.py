@@ -24,7 +24,7 @@ from app.kafka.connection import LIBRDKAFKA_LOG
 from app.streaming.owned import OwnedPartition, Ownership
 
 _FIRST_RECORD_WAIT = 0.1
-_SHORT_WAIT = 0.002
+_SHORT_WAIT = 0.004
 _FIRST_TAKE = 50_000
 _FIRST_TAKE_SECONDS = 0.2
 _FIRST_TAKE_WAIT = 0.002
@@ -82,7 +82,7 @@ class Fetcher:
     async def fetch(self, ownership: Ownership) -> list[Batch]:
         """The next records, as soon as there are any; an empty list now and then.
 
-        While records flow, this thread waits for them itself, for at most 2 ms: to have another
+        While records flow, this thread waits for them itself, for at most 4 ms: to have another
         one wait, and to be woken by it, takes longer than most records are apart.
         """
         async with self._turn:

@@ -18,9 +18,15 @@ _PATIENCE_SECONDS = 120.0
 """How long an output may be under way."""
 _MOST_UNCONFIRMED = 50_000
 """Then nothing more is fetched."""
-_MANY = 64
-"""So many outputs at a time are rather sent in few requests than at once."""
-_LINGER_OF_MANY_MS = 2
+_PRODUCERS: Sequence[tuple[int, Mapping[str, str | float]]] = (
+    (64, {"linger.ms": 2, "compression.type": "lz4"}),
+    # As soon as the first is there, the client would send what there is by then: every second or
+    # third output had a request of its own, and broker and client had no time for anything else.
+    (4, {"linger.ms": 0.5, "compression.type": "none"}),
+    # One or two outputs compressed are hardly smaller, and were seen to come twice as late.
+    (0, {"linger.ms": 0, "compression.type": "none"}),
+)
+"""How outputs leave of which there are at least so many at a time."""
 _MOST_IN_CLIENT = 100_000
 _MOST_IN_CLIENT_KB = 256 * 1024
 """Then sending waits: what one batch causes may come on top of what is unconfirmed."""
@@ -53,10 +59,10 @@ class Outbox:
     goes out. A reader who has seen an output has seen all before it, so that a watermark is
     enough to know a redelivery.
 
-    A few outputs leave at once. Many, which are those of ticks that have waited for long, wait
-    for each other, so that broker and client have fewer requests to handle. The client library
-    lingers always or never: there is one of its producers for either, and one goes on only when
-    all that the other has sent is confirmed.
+    A few outputs leave at once. More wait for each other, so that broker and client have fewer
+    requests to handle, and many, which are those of ticks that have waited for long, wait longer
+    and are packed. The client library lingers always or never: there is one of its producers for
+    each, and one goes on only when all that another has sent is confirmed.
     """
 
     def __init__(
@@ -73,12 +79,8 @@ class Outbox:
             "queue.buffering.max.messages": _MOST_IN_CLIENT,
             "queue.buffering.max.kbytes": _MOST_IN_CLIENT_KB,
         }
-        # One or two outputs compressed are hardly smaller, and were seen to come twice as late.
-        self._for_few = Producer({**config, "linger.ms": 0, "compression.type": "none"})
-        self._for_many = Producer(
-            {**config, "linger.ms": _LINGER_OF_MANY_MS, "compression.type": "lz4"}
-        )
-        self._producer = self._for_few
+        self._producers = [(least, Producer({**config, **how})) for least, how in _PRODUCERS]
+        _, self._producer = self._producers[-1]
         """The one that may have something under way."""
         self._epochs: deque[_Epoch] = deque([_Epoch()])
 
@@ -88,7 +90,7 @@ class Outbox:
         Raises:
             DeliveryError: an earlier output was refused for good, or none was confirmed for long.
         """
-        fitting = self._for_many if len(outputs) >= _MANY else self._for_few
+        fitting = self._fitting(len(outputs))
         if fitting is not self._producer:
             self._poll()
             if not len(self._producer):
@@ -138,6 +140,9 @@ class Outbox:
                 self._epochs.popleft()
             if until in self._epochs:
                 await self._wait(deadline)
+
+    def _fitting(self, count: int) -> Producer:
+        return next(producer for least, producer in self._producers if count >= least)
 
     async def _wait(self, deadline: float) -> None:
         self._refuse_late(deadline)

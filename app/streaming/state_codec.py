@@ -11,6 +11,7 @@ from app.domain.routes import RouteRecord
 from app.domain.trading import Order
 from app.risk.ledger import LedgerRecord, WorkingOrder
 from app.runner.state import InstrumentRecord, Mark, StrategyRecord
+from app.streaming.instrument_bytes import InstrumentWriter
 from app.wire.catalogue import Catalogue
 from app.wire.codecs import Codec
 from app.wire.edge import compiled, write_record
@@ -32,7 +33,7 @@ class _FieldsCodec:
 
     def __init__(self, catalogue: Catalogue, changelog: str) -> None:
         version = catalogue.newest(changelog)
-        self._header = header(version.id)
+        self.header = header(version.id)
         self._schema = compiled(bare(version.schema))
         self.read = RecordReader(
             reader_schema=version.schema, writer_id=version.id, source=CatalogueSource(catalogue)
@@ -40,7 +41,7 @@ class _FieldsCodec:
 
     def write(self, fields: dict[str, Any]) -> bytes:
         buffer = BytesIO()
-        buffer.write(self._header)
+        buffer.write(self.header)
         write_record(buffer, self._schema, fields)
         return buffer.getvalue()
 
@@ -50,6 +51,7 @@ class InstrumentRecordCodec:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._codec = _FieldsCodec(catalogue, RUNNER_CHANGELOG)
+        self._writer = InstrumentWriter(self._codec.header)
 
     def key(self, record: InstrumentRecord) -> bytes:
         """The token in ASCII digits."""
@@ -57,17 +59,7 @@ class InstrumentRecordCodec:
 
     def encode(self, record: InstrumentRecord) -> bytes:
         """The record's value."""
-        last = record.last_tick
-        return self._codec.write(
-            {
-                "instrument_token": record.instrument_token,
-                "last_offset": record.last_offset,
-                "history": [_tick_fields(tick) for tick in record.history],
-                "strategies": [_strategy_fields(state) for state in record.strategies],
-                "last_tick": [] if last is None else [_tick_fields(last)],
-                "newest_event_time": record.newest_event_time_us,
-            }
-        )
+        return self._writer.write(record)
 
     def decode(self, value: bytes) -> InstrumentRecord:
         """The record in ``value``.
@@ -198,16 +190,6 @@ def _fields_of(record: LedgerRecord | WorkingOrder | RouteRecord) -> dict[str, A
     return {field.name: getattr(record, field.name) for field in dataclass_fields(record)}
 
 
-def _tick_fields(tick: MarketTick) -> dict[str, Any]:
-    return {
-        "event_time": tick.event_time_us,
-        "price": tick.price_raw,
-        "last_traded_quantity": tick.last_traded_quantity,
-        "volume_traded": tick.volume_traded,
-        "received_time": tick.received_time_us,
-    }
-
-
 def _tick(token: int, fields: dict[str, Any]) -> MarketTick:
     return MarketTick(
         token,
@@ -217,21 +199,6 @@ def _tick(token: int, fields: dict[str, Any]) -> MarketTick:
         fields["volume_traded"],
         fields["received_time"],
     )
-
-
-def _strategy_fields(state: StrategyRecord) -> dict[str, Any]:
-    return {
-        "strategy_id": state.strategy_id,
-        "version": state.version,
-        "digest": state.digest,
-        "ticks_seen": state.ticks_seen,
-        "failures": state.failures,
-        "quarantine_reason": state.quarantine_reason,
-        "bars": state.bars,
-        "processor": state.processor,
-        "marks": [{"offset": offset, "bars": bars} for offset, bars in state.marks],
-        "cold_since": state.cold_since,
-    }
 
 
 def _strategy(fields: dict[str, Any]) -> StrategyRecord:
