@@ -1,7 +1,7 @@
 """The replay itself: recorded ticks in, everything that the live system would say out."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol
@@ -11,18 +11,16 @@ import numpy as np
 from app.domain.config import StrategyConfig
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
-from app.domain.trading import ExecutionReport, Order, Rejection
+from app.domain.trading import ExecutionReport, Rejection
 from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.pacing import Clock, paced
 from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
-from app.replay.trading import Event, Trading
+from app.replay.trading import Event, Said, Trading
 from app.runner.runner import StrategyRunner
 from app.wire.codecs import Codec
 from app.wire.errors import WireError
 from app.wire.refusal import refusal
-
-Said = Sequence[TradingSignal | Rejection]
 
 
 class _Heard(NamedTuple):
@@ -45,14 +43,11 @@ class ReplayListener(Protocol):
     def signals(self, signals: Sequence[TradingSignal], /) -> None:
         """Strategies said this, and their validators let it pass; what it leads to follows."""
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        """A signal or an order was refused."""
+    def events(self, events: Sequence[Event], /) -> None:
+        """Signals and orders were refused, orders were let pass, something happened to them.
 
-    def order(self, order: Order, /) -> None:
-        """Risk let an order pass."""
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        """Something happened to an order."""
+        Of the same ticks as the signals before, in the order in which it happened.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,25 +168,25 @@ class Replay:
         for listener in self._listeners:
             listener.signals(signals)
         if self._is_trading:
-            self._trade(heard, order)
+            self._tell(self._trade(heard, order))
         elif len(signals) < len(outcomes):
-            for outcome in outcomes:
-                self._on_outcome(outcome)
+            self._tell([outcome for outcome in outcomes if isinstance(outcome, Rejection)])
 
-    def _trade(self, heard: Sequence[_Heard], order: Integers | None) -> None:
-        """Tick by tick: first it fills orders of before, then strategies have their say."""
-        waiting, on_tick = self._trading.instruments, self._trading.on_tick
+    def _trade(self, heard: Sequence[_Heard], order: Integers | None) -> Sequence[Event]:
+        """What comes of ticks and signals."""
         rows = list(chain.from_iterable(one.rows for one in heard))
         said = list(chain.from_iterable(one.said for one in heard))
         partitions = list(chain.from_iterable([one.partition] * len(one.rows) for one in heard))
-        indices: Iterable[int] = range(len(rows)) if order is None else order.tolist()
-        for index in indices:
-            tick, offset, _ = rows[index]
-            if tick[0] in waiting:
-                for report in on_tick(offset, tick):
-                    self._on_event(report, partitions[index])
-            for outcome in said[index]:
-                self._on_outcome(outcome)
+        indices = list(range(len(rows))) if order is None else order.tolist()
+        traded = self._trading.take(rows, said, partitions, indices)
+        for partition, fills in traded.fills.items():
+            self._fill_hash.add(partition, list(map(self._encode_execution, fills)))
+        return traded.events
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            for listener in self._listeners:
+                listener.events(events)
 
     def _processed(self, columns: TickColumns) -> _Heard:
         """What strategies say at each tick, and could be written."""
@@ -218,29 +213,6 @@ class Replay:
             except WireError as error:
                 return refusal(outcome, error)
         return outcome
-
-    def _on_outcome(self, outcome: TradingSignal | Rejection) -> None:
-        if isinstance(outcome, TradingSignal):
-            if outcome.brokers:
-                for event in self._trading.on_signal(outcome):
-                    self._on_event(event, outcome.tick_partition)
-            return
-        for listener in self._listeners:
-            listener.rejection(outcome)
-
-    def _on_event(self, event: Event, partition: int) -> None:
-        match event:
-            case Order():
-                for listener in self._listeners:
-                    listener.order(event)
-            case ExecutionReport():
-                if event.last_quantity:
-                    self._fill_hash.add(partition, [self._encode_execution(event)])
-                for listener in self._listeners:
-                    listener.execution(event)
-            case Rejection():
-                for listener in self._listeners:
-                    listener.rejection(event)
 
     def _refuse(self, record: Unusable) -> None:
         for listener in self._listeners:

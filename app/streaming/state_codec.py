@@ -1,6 +1,5 @@
 """The records of checkpoints: states of the worker programs, to framed Avro and back."""
 
-from dataclasses import fields as dataclass_fields
 from io import BytesIO
 from typing import Any
 
@@ -104,7 +103,7 @@ class RiskStateCodec:
     def encode(self, record: LedgerRecord | WorkingOrder) -> bytes:
         """The record's value."""
         is_ledger = isinstance(record, LedgerRecord)
-        fields = _fields_of(record)
+        fields = record._asdict()
         return self._codec.write(
             {"ledger": fields if is_ledger else None, "order": None if is_ledger else fields}
         )
@@ -132,7 +131,7 @@ class RouteRecordCodec:
 
     def encode(self, record: RouteRecord) -> bytes:
         """The record's value."""
-        return self._codec.write(_fields_of(record))
+        return self._codec.write(record._asdict())
 
     def decode(self, value: bytes) -> RouteRecord:
         """The record in ``value``.
@@ -163,7 +162,7 @@ class PaperStateCodec:
     def encode(self, record: OpenOrder | RouteRecord) -> bytes:
         """The record's value."""
         if isinstance(record, RouteRecord):
-            return self._codec.write({"open": None, "route": _fields_of(record)})
+            return self._codec.write({"open": None, "route": record._asdict()})
         fields = {
             "order": self._orders.encode(record.order),
             "filled": record.filled,
@@ -192,10 +191,6 @@ class PaperStateCodec:
 
 def _route_key(record: RouteRecord) -> str:
     return f"{record.account}|{record.strategy_id}|{record.instrument_token}"
-
-
-def _fields_of(record: LedgerRecord | WorkingOrder | RouteRecord) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclass_fields(record)}
 
 
 def _tick_fields(tick: MarketTick) -> dict[str, Any]:
