@@ -97,9 +97,9 @@ class RecordCodec(Generic[T]):
         Raises:
             WireError: it could not be read back; the subclass says why.
         """
-        fields = dict(zip(self._rest, self._rest_values(record), strict=True))
         buffer = BytesIO()
         try:
+            fields = dict(zip(self._rest, self._rest_values(record), strict=True))
             self._to_wire(fields)
             buffer.write(self._encoded_lead(*self._lead_values(record)))
             write_record(buffer, self._rest_schema, fields)

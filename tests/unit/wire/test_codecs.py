@@ -516,4 +516,4 @@ def test_a_price_that_came_out_of_a_computation_is_refused_beyond_its_digits() -
     with pytest.raises(InvalidPriceError, match="more than 18 digits"):
         CODECS.executions.encode(report)
     with pytest.raises(InvalidAmountError, match="more than 18 digits"):
-        CODECS.executions.encode(changed(report, last_price=Decimal(1), fees=from_raw(-(10**18))))
+        CODECS.executions.encode(report._replace(last_price_raw=1, fees_raw=-(10**18)))
