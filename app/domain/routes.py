@@ -40,8 +40,10 @@ class Routes:
 
     def is_new(self, order: Order) -> bool:
         """Whether ``order`` was not here before; from now on it was."""
-        key = (order.account, order.strategy_id, order.instrument_token)
-        topic_id, offset = order.tick_topic_id, order.tick_offset
+        (
+            _, _, account, _, strategy_id, _, token, _, _, _, _, _, topic_id, _, offset,
+        ) = order  # fmt: skip
+        key = (account, strategy_id, token)
         route = self._routes.get(key)
         if route is None:
             route = self._routes[key] = _Route(topic_id, offset)

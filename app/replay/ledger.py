@@ -112,6 +112,8 @@ class Ledger:
     def __init__(self, on_trade: Callable[[Trade], None]) -> None:
         self._on_trade = on_trade
         self.books: dict[BookKey, Book] = {}
+        self._books: dict[tuple[str, str, int], Book] = {}
+        """The same, by what a key is made of in no time."""
         self.prices_raw: dict[int, int] = {}
         """The last price of every instrument that was traded."""
         self._cash_raw = 0
@@ -151,10 +153,10 @@ class Ledger:
     def _book(self, fill: Fill) -> None:
         report = fill.report
         token = report.instrument_token
-        key = BookKey(report.strategy_id, report.account, token)
-        book = self.books.get(key)
+        key = (report.strategy_id, report.account, token)
+        book = self._books.get(key)
         if book is None:
-            book = self.books[key] = Book()
+            book = self._books[key] = self.books[BookKey(*key)] = Book()
         price_raw = report.last_price_raw or 0
         units, held = report.last_quantity, abs(book.position)
         if report.side is not _BUY:

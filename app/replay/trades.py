@@ -29,6 +29,11 @@ class Fill(NamedTuple):
     """Price of the tick that caused the order, in ``10**-8``; None: not known."""
 
 
+_NewFill = Callable[[type[Fill], tuple[object, ...]], Fill]
+new_fill = cast("_NewFill", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""``Fill(...)`` in a fraction of its time."""
+
+
 class Trade(NamedTuple):
     """Units that one order opened and another closed.
 

@@ -5,10 +5,10 @@ from operator import itemgetter
 from typing import Final
 
 from app.domain.trading import ExecutionReport, Order, OrderStatus
-from app.replay.ledger import BookKey
-from app.replay.trades import Fill
+from app.replay.trades import Fill, new_fill
 from app.replay.trading import Event
 
+_FILL: Final = Fill
 _ORDER: Final = Order
 _REPORT: Final = ExecutionReport
 _TIME: Final = itemgetter(Fill._fields.index("time_us"))
@@ -22,7 +22,7 @@ class Unbooked:
         self._fills: list[Fill] = []
         self._next = 0
         self._is_sorted = True
-        self._booked_us: dict[BookKey, int] = {}
+        self._booked_us: dict[tuple[str, str, int], int] = {}
         self.references: dict[str, int] = {}
         """At what raw price each order that is not over was made, by its id."""
 
@@ -55,11 +55,14 @@ class Unbooked:
         return fills[start : self._next]
 
     def _add(self, report: ExecutionReport) -> None:
-        key = BookKey(report.strategy_id, report.account, report.instrument_token)
-        time_us = report.event_time_us
+        (
+            _, order_id, _, _, account, _, strategy_id, _, token, _, _, _, _, _, _, _, _, time_us,
+        ) = report  # fmt: skip
+        key = (strategy_id, account, token)
         booked_us = self._booked_us.get(key)
         if booked_us is not None and booked_us > time_us:
             time_us = booked_us
         self._booked_us[key] = time_us
-        self._fills.append(Fill(time_us, report, self.references.get(report.client_order_id)))
+        fields: tuple[object, ...] = (time_us, report, self.references.get(order_id))
+        self._fills.append(new_fill(_FILL, fields))
         self._is_sorted = False

@@ -52,6 +52,7 @@ class RiskEngine:
     ) -> None:
         self._limits = limits
         self._account_for = account_for
+        self._accounts: dict[str, str] = {}
         self._trading_state = trading_state
         self._checks = checks
         self._ledgers: dict[tuple[str, int], Ledger] = {}
@@ -106,7 +107,9 @@ class RiskEngine:
         return ledger
 
     def _judge(self, signal: TradingSignal, side: Side, broker: str, ledger: Ledger) -> Verdict:
-        account = self._account_for(broker)
+        account = self._accounts.get(broker)
+        if account is None:
+            account = self._accounts[broker] = self._account_for(broker)
         given = RiskInput(
             signal=signal,
             account=account,

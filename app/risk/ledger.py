@@ -116,20 +116,20 @@ class Ledger:
 
     def book(self, report: ExecutionReport) -> None:
         """Move what was filled from working to held; forget an order that has ended."""
-        filled = report.last_quantity
+        (
+            _, name, _, _, account, _, _, _, _, side, status, _, filled, _, _, _, _, _,
+        ) = report  # fmt: skip
         if filled:
-            if report.side is not _BUY:
+            if side is not _BUY:
                 filled = -filled
-            account = report.account
             exposure = self.exposure(account)
             exposure.position += filled
             self._held[account] = exposure
-        name = report.client_order_id
         order = self._working.get(name)
         if order is None:
             return
         order.count(-1)
-        if report.status in _ENDS:
+        if status in _ENDS:
             del self._working[name]
             self._moved.pop(name, None)
             if order.is_told:

@@ -48,20 +48,23 @@ class VenueChanges(NamedTuple):
 class _Waiting:
     """An open order, with what does not change about it worked out."""
 
-    def __init__(self, opened: OpenOrder, arrival_us: int) -> None:
-        order = self.order = opened.order
-        self.name: str = order.client_order_id
-        self.venue_order_id = f"PAPER-{self.name}"
-        self.token: int = order.instrument_token
-        self.quantity: int = order.quantity
-        self.filled: int = opened.filled
-        self.events: int = opened.events
-        self.notional_raw: int = opened.notional_raw
-        self.after: int = order.tick_offset
+    def __init__(self, order: Order, filled: int, events: int, notional_raw: int) -> None:
+        (
+            name, _, _, _, _, _, token, _, quantity, _, reference_raw, time_us, _, _, offset,
+        ) = order  # fmt: skip
+        self.order = order
+        self.name = name
+        self.venue_order_id = f"PAPER-{name}"
+        self.token = token
+        self.quantity = quantity
+        self.filled = filled
+        self.events = events
+        self.notional_raw = notional_raw
+        self.after = offset
         """Ticks up to this offset came before the order."""
-        self.caused_us: int = order.event_time_us
-        self.reference_raw: int = order.reference_price_raw
-        self.arrival_us = arrival_us
+        self.caused_us = time_us
+        self.reference_raw = reference_raw
+        self.arrival_us = time_us
         self.is_told = False
         """Whether a checkpoint knows of it."""
 
@@ -113,7 +116,7 @@ class PaperVenue:
             return ()
         if order.tick_topic_id != self._topic_id:
             return (_of_another_topic(order),)
-        one = self._put(OpenOrder(order))
+        one = self._put(_Waiting(order, 0, 1, 0))
         self._moved[one.name] = one
         return (
             report_of(
@@ -170,13 +173,13 @@ class PaperVenue:
 
     def restore(self, opened: Iterable[OpenOrder], routes: Iterable[RouteRecord]) -> None:
         """Go on from there; call before the first order and tick."""
-        for one in sorted(opened, key=_age):
-            self._put(one).is_told = True
+        for order, filled, events, notional_raw in sorted(opened, key=_age):
+            one = self._put(_Waiting(order, filled, events, notional_raw))
+            one.is_told = True
         self._routes.restore(routes)
 
-    def _put(self, opened: OpenOrder) -> _Waiting:
-        order = opened.order
-        one = _Waiting(opened, self._filling.arrival_us(order, order.event_time_us))
+    def _put(self, one: _Waiting) -> _Waiting:
+        one.arrival_us = self._filling.arrival_us(one.order, one.caused_us)
         waiting = self._waiting.get(one.token)
         if waiting is None:
             waiting = self._waiting[one.token] = {}
