@@ -13,9 +13,9 @@ from app.domain.config import StrategyConfig
 from app.domain.money import plain
 from app.domain.signals import SignalType
 from app.domain.timestamps import from_micros, iso_utc
-from app.replay.ledger import Standing
 from app.replay.replay import ReplayResult
 from app.replay.results import NO_MONEY, Results
+from app.replay.standing import Standing
 from app.replay.tally import StrategyTally, Tally
 
 if TYPE_CHECKING:

@@ -1,13 +1,16 @@
 """Orders, their executions, refusals, and the trading state of an account."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self, cast
 
-from app.domain.ids import execution_id, rejection_id
+from app.domain.ids import rejection_id
+from app.domain.money import from_raw, to_raw
 from app.domain.signals import TradingSignal
+from app.domain.timestamps import from_micros, to_micros
 
 ALL_ACCOUNTS = "*"
 """A control event for this account is for every account."""
@@ -88,9 +91,12 @@ class Violation:
     """One sentence for people, with the numbers compared."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """An approved market order for one account: one record on ``orders``."""
+class Order(NamedTuple):
+    """An approved market order for one account: one record on ``orders``.
+
+    A tuple of whole numbers, as ticks are (``docs/adr/0003-ticks-are-tuples.md``). Make one with
+    ``Order.of``; read prices and times through the properties.
+    """
 
     client_order_id: str
     signal_id: str
@@ -101,27 +107,81 @@ class Order:
     instrument_token: int
     side: Side
     quantity: int
-    signal_price: Decimal
-    """The price the strategy had in mind."""
-    reference_price: Decimal
-    """Last price of the tick that caused the signal."""
-    event_time: datetime
-    """Event time of that tick, aware UTC."""
+    signal_price_raw: int
+    """The price the strategy had in mind, in units of ``10**-8``."""
+    reference_price_raw: int
+    """Last price of the tick that caused the signal, in units of ``10**-8``."""
+    event_time_us: int
+    """Event time of that tick, microseconds since the epoch."""
     tick_topic_id: str
     tick_partition: int
     tick_offset: int
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        client_order_id: str,
+        signal_id: str,
+        account: str,
+        broker: str,
+        strategy_id: str,
+        strategy_type: str,
+        instrument_token: int,
+        side: Side,
+        quantity: int,
+        signal_price: Decimal,
+        reference_price: Decimal,
+        event_time: datetime,
+        tick_topic_id: str,
+        tick_partition: int,
+        tick_offset: int,
+    ) -> Self:
+        """Make an order of plain values.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forwarded:
-    """An order that goes on to a venue of our own, as a record of the topic which that reads."""
+        Raises:
+            PriceError: a price has more than 8 decimals, is too large, or is no number.
+            ValueError: the time is naive.
+        """
+        return cls(
+            client_order_id,
+            signal_id,
+            account,
+            broker,
+            strategy_id,
+            strategy_type,
+            instrument_token,
+            side,
+            quantity,
+            to_raw(signal_price),
+            to_raw(reference_price),
+            to_micros(event_time),
+            tick_topic_id,
+            tick_partition,
+            tick_offset,
+        )
 
-    order: Order
+    @property
+    def signal_price(self) -> Decimal:
+        """The price the strategy had in mind."""
+        return from_raw(self.signal_price_raw)
+
+    @property
+    def reference_price(self) -> Decimal:
+        """Last price of the tick that caused the signal."""
+        return from_raw(self.reference_price_raw)
+
+    @property
+    def event_time(self) -> datetime:
+        """Event time of that tick, aware UTC."""
+        return from_micros(self.event_time_us)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionReport:
-    """One event of an order: one record on ``executions``."""
+class ExecutionReport(NamedTuple):
+    """One event of an order: one record on ``executions``.
+
+    A tuple of whole numbers, as orders are. ``app.domain.reports.report_of`` makes one of an order.
+    """
 
     execution_id: str
     client_order_id: str
@@ -138,57 +198,95 @@ class ExecutionReport:
     """Quantity of the order."""
     last_quantity: int
     """Quantity of this fill; 0 where the event is no fill."""
-    last_price: Decimal | None
-    """Price of this fill; None where the event is no fill."""
+    last_price_raw: int | None
+    """Price of this fill, in units of ``10**-8``; None where the event is no fill."""
     cumulative_quantity: int
-    fees: Decimal | None = None
-    """Fees and taxes of this fill, in the instrument's currency; None where it is no fill, or they
-    are not known."""
+    fees_raw: int | None
+    """Fees and taxes of this fill, in ``10**-8`` of the instrument's currency; None where it is no
+    fill, or they are not known."""
     reason: str | None
-    event_time: datetime
-    """When it happened at the venue, aware UTC; the paper venue takes times of ticks."""
+    event_time_us: int
+    """When it happened at the venue, microseconds since the epoch; the paper venue takes times of
+    ticks."""
 
     @classmethod
-    def of_order(
+    def of(
         cls,
-        order: Order,
         *,
-        sequence: int,
+        execution_id: str,
+        client_order_id: str,
+        venue_order_id: str | None,
+        signal_id: str,
+        account: str,
+        broker: str,
+        strategy_id: str,
+        strategy_type: str,
+        instrument_token: int,
+        side: Side,
         status: OrderStatus,
-        event_time: datetime,
-        venue_order_id: str | None = None,
-        last_quantity: int = 0,
-        last_price: Decimal | None = None,
-        cumulative_quantity: int = 0,
+        quantity: int,
+        last_quantity: int,
+        last_price: Decimal | None,
+        cumulative_quantity: int,
         fees: Decimal | None = None,
-        reason: str | None = None,
+        reason: str | None,
+        event_time: datetime,
     ) -> Self:
-        """The ``sequence``-th event (from 1) of ``order``; without a quantity, it is no fill."""
+        """Make a report of plain values.
+
+        Raises:
+            PriceError: a price or the fees have more than 8 decimals, are too large, or no number.
+            ValueError: the time is naive.
+        """
         return cls(
-            execution_id=execution_id(order.client_order_id, sequence),
-            client_order_id=order.client_order_id,
-            venue_order_id=venue_order_id,
-            signal_id=order.signal_id,
-            account=order.account,
-            broker=order.broker,
-            strategy_id=order.strategy_id,
-            strategy_type=order.strategy_type,
-            instrument_token=order.instrument_token,
-            side=order.side,
-            status=status,
-            quantity=order.quantity,
-            last_quantity=last_quantity,
-            last_price=last_price,
-            cumulative_quantity=cumulative_quantity,
-            fees=fees,
-            reason=reason,
-            event_time=event_time,
+            execution_id,
+            client_order_id,
+            venue_order_id,
+            signal_id,
+            account,
+            broker,
+            strategy_id,
+            strategy_type,
+            instrument_token,
+            side,
+            status,
+            quantity,
+            last_quantity,
+            None if last_price is None else to_raw(last_price),
+            cumulative_quantity,
+            None if fees is None else to_raw(fees),
+            reason,
+            to_micros(event_time),
         )
+
+    @property
+    def last_price(self) -> Decimal | None:
+        """Price of this fill; None where the event is no fill."""
+        return None if self.last_price_raw is None else from_raw(self.last_price_raw)
+
+    @property
+    def fees(self) -> Decimal | None:
+        """Fees and taxes of this fill; None where it is no fill, or they are not known."""
+        return None if self.fees_raw is None else from_raw(self.fees_raw)
+
+    @property
+    def event_time(self) -> datetime:
+        """When it happened at the venue, aware UTC."""
+        return from_micros(self.event_time_us)
 
     @property
     def signed_quantity(self) -> int:
         """By how much this event changes the position: negative when selling."""
         return self.side.sign * self.last_quantity
+
+
+_NewOrder = Callable[[type[Order], tuple[object, ...]], Order]
+new_order = cast("_NewOrder", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""``Order(...)`` in a fraction of its time, for fields that are as they must be."""
+
+_NewReport = Callable[[type[ExecutionReport], tuple[object, ...]], ExecutionReport]
+new_report = cast("_NewReport", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""The same of ``ExecutionReport(...)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

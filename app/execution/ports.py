@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.domain.trading import ExecutionReport, Forwarded, Order
+from app.domain.trading import ExecutionReport, Order
 
 
 class Broker(Protocol):
     """Takes orders and says what became of them."""
 
-    def submit(self, order: Order, /) -> Sequence[ExecutionReport | Forwarded]:
+    def submit(self, order: Order, /) -> Sequence[ExecutionReport | Order]:
         """Send ``order`` and give the events known at once, oldest first.
 
-        A venue of our own, which reads orders from a topic, is sent them as ``Forwarded``.
+        A venue of our own reads orders from a topic: an order that comes back goes on to it.
 
         The router has written down its intent before it calls this.
         """

@@ -1,11 +1,12 @@
 """Approved orders in; executions out. The last place that can refuse an order."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
+from app.domain.reports import report_of
 from app.domain.routes import RouteRecord, Routes
 from app.domain.trading import (
     ExecutionReport,
-    Forwarded,
     Order,
     OrderStatus,
     Rejection,
@@ -15,6 +16,8 @@ from app.domain.trading import (
     Violation,
 )
 from app.execution.ports import Broker
+
+_HALTED: Final = TradingState.HALTED
 
 
 class OrderRouter:
@@ -33,9 +36,10 @@ class OrderRouter:
         self._trading_state = trading_state
         self._routes = Routes()
 
-    def on_order(self, order: Order) -> Sequence[ExecutionReport | Forwarded | Rejection]:
+    def on_order(self, order: Order) -> Sequence[ExecutionReport | Order | Rejection]:
         """What became of ``order``: nothing where it is a redelivery.
 
+        The order itself comes back where it goes on to a venue of our own, on a topic of its own.
         An order that is refused here gives a rejection for people to read, and an execution
         report that ends it, so that risk gives back what it had reserved.
         """
@@ -45,11 +49,11 @@ class OrderRouter:
         if violation is not None:
             return (
                 Rejection.of_order(order, Stage.ROUTER, violation),
-                ExecutionReport.of_order(
+                report_of(
                     order,
                     sequence=1,
                     status=OrderStatus.REJECTED,
-                    event_time=order.event_time,
+                    event_time_us=order.event_time_us,
                     reason=violation.reason,
                 ),
             )
@@ -65,7 +69,7 @@ class OrderRouter:
 
     def _gate(self, order: Order) -> Violation | None:
         state = self._trading_state(order.account)
-        if state is TradingState.HALTED:
+        if state is _HALTED:
             return Violation(
                 code=RejectionCode.TRADING_HALTED,
                 reason=f"trading on account {order.account} is {state}",

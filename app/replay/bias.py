@@ -15,10 +15,10 @@ import numpy as np
 
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
-from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.mapped import MappedTicks
 from app.replay.selection import SelectedTicks, Selection
 from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
+from app.replay.trading import Event
 from app.replay.windows import moments
 
 CUTS = (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4))
@@ -70,13 +70,7 @@ class Heard:
     def unusable_record(self, record: Unusable, /) -> None:
         """Of no interest."""
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        """Of no interest."""
-
-    def order(self, order: Order, /) -> None:
-        """Of no interest."""
-
-    def execution(self, report: ExecutionReport, /) -> None:
+    def events(self, events: Sequence[Event], /) -> None:
         """Of no interest."""
 
 

@@ -9,10 +9,11 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.replay.exact import exactly
+from app.domain.money import PRICE_SCALE
 from app.replay.ledger import Ledger
 
 Floats = NDArray[np.float64]
+_ONE_RAW = 10**PRICE_SCALE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,32 +69,32 @@ class Closings:
         """By instrument; of those that were traded."""
         return {token: series.daily() for token, series in self._instruments.items()}
 
-    @exactly
     def close(self, day: date, ledger: Ledger) -> None:
         """``day`` ends with these books."""
-        zero = (Decimal(0), Decimal(0))
-        strategies = dict.fromkeys(self._strategies, zero)
-        instruments = dict.fromkeys(self._instruments, zero)
-        profit, traded = zero
+        strategies = {name: [0, 0] for name in self._strategies}
+        instruments = {token: [0, 0] for token in self._instruments}
+        whole = [0, 0]
         for key, book in ledger.books.items():
-            net = book.net_profit(ledger.price(key.instrument_token))
-            value = book.money.traded
-            profit, traded = profit + net, traded + value
-            at = strategies.get(key.strategy_id, zero)
-            strategies[key.strategy_id] = at[0] + net, at[1] + value
-            at = instruments.get(key.instrument_token, zero)
-            instruments[key.instrument_token] = at[0] + net, at[1] + value
-        self._append(self._all, profit, traded)
-        for name, values in strategies.items():
-            self._append(self._strategies.setdefault(name, _Series(len(self.days))), *values)
-        for token, values in instruments.items():
-            self._append(self._instruments.setdefault(token, _Series(len(self.days))), *values)
+            net_raw = book.net_raw(ledger.prices_raw[key.instrument_token])
+            for sums in (
+                whole,
+                strategies.setdefault(key.strategy_id, [0, 0]),
+                instruments.setdefault(key.instrument_token, [0, 0]),
+            ):
+                sums[0] += net_raw
+                sums[1] += book.traded_raw
+        self._append(self._all, whole)
+        for name, sums in strategies.items():
+            self._append(self._strategies.setdefault(name, _Series(len(self.days))), sums)
+        for token, sums in instruments.items():
+            self._append(self._instruments.setdefault(token, _Series(len(self.days))), sums)
         self.days.append(day)
 
     @staticmethod
-    def _append(series: _Series, profit: Decimal, traded: Decimal) -> None:
-        series.profit.append(float(profit))
-        series.traded.append(float(traded))
+    def _append(series: _Series, sums: Sequence[int]) -> None:
+        profit_raw, traded_raw = sums
+        series.profit.append(profit_raw / _ONE_RAW)
+        series.traded.append(traded_raw / _ONE_RAW)
 
 
 def equity_of(daily: Daily, capital: Decimal) -> Sequence[float]:

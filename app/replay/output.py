@@ -5,7 +5,7 @@
 # (pyarrow has no types)
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -18,6 +18,8 @@ from app.domain.errors import ConfigurationError
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.ticks import TickColumns, Unusable
+from app.replay.trading import Event
+from app.wire.json_form import plain_names
 
 _PRICE = pa.decimal128(20, 8)
 _TIME = pa.timestamp("us", tz="UTC")
@@ -40,7 +42,6 @@ _TYPES = {
     "event_time": _TIME,
 }
 """By the fields' names in the schemas; the others are text."""
-_RAW = {"price_raw": "price", "event_time_us": "event_time", "tick_price_raw": "tick_price"}
 _ROWS_PER_GROUP = 65_536
 
 
@@ -48,20 +49,28 @@ class OutputFolder:
     """A ``ReplayListener`` that writes ``signals.parquet`` and so on into a folder."""
 
     def __init__(self, folder: Path) -> None:
-        names = tuple(_RAW.get(name, name) for name in TradingSignal._fields)
-        self._signals = _Log(folder / "signals.parquet", names)
-        self._orders = _Log(folder / "orders.parquet", _names(Order))
-        self._executions = _Log(folder / "executions.parquet", _names(ExecutionReport))
-        self._rejections = _Log(folder / "rejections.parquet", _names(Rejection))
+        self._signals = _Log(folder / "signals.parquet", plain_names(TradingSignal))
+        self._orders = _Log(folder / "orders.parquet", plain_names(Order))
+        self._executions = _Log(folder / "executions.parquet", plain_names(ExecutionReport))
+        self._rejections = _Log(
+            folder / "rejections.parquet", [field.name for field in fields(Rejection)]
+        )
         self._logs = (self._signals, self._orders, self._executions, self._rejections)
-        self.order: Callable[[Order], None] = self._orders.add
-        self.execution: Callable[[ExecutionReport], None] = self._executions.add
-        self.rejection: Callable[[Rejection], None] = self._rejections.add
+        self._log_of = {
+            Order: self._orders,
+            ExecutionReport: self._executions,
+            Rejection: self._rejections,
+        }
 
     def signals(self, signals: Sequence[TradingSignal], /) -> None:
         """Write them."""
         for signal in signals:
             self._signals.add(signal)
+
+    def events(self, events: Sequence[Event], /) -> None:
+        """Write them."""
+        for event in events:
+            self._log_of[type(event)].add(event)
 
     def ticks(self, columns: TickColumns, /) -> None:
         """They are on record already."""
@@ -117,10 +126,6 @@ def _value(value: Any) -> Any:  # noqa: ANN401 - a field's value
             return list(value)
         case _:
             return value
-
-
-def _names(kind: type[Order | ExecutionReport | Rejection]) -> Sequence[str]:
-    return tuple(field.name for field in fields(kind))
 
 
 def new_folder(folder: Path) -> None:

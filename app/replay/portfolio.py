@@ -1,14 +1,10 @@
 """Books what a replay trades, and marks it to market as time passes."""
 
-from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from decimal import Decimal
-from operator import attrgetter
 
 from app.domain.signals import TradingSignal
-from app.domain.timestamps import to_micros
-from app.domain.trading import ExecutionReport, Order, Rejection, Stage
 from app.replay.closings import Closings
 from app.replay.days import Days
 from app.replay.equity import EquityCurve, EquitySample
@@ -17,7 +13,9 @@ from app.replay.ledger import Ledger
 from app.replay.marks import prices_at
 from app.replay.ticks import EVENT, TickColumns, Unusable
 from app.replay.timeline import Moment, Timeline
-from app.replay.trades import Fill, Trade
+from app.replay.trades import Trade
+from app.replay.trading import Event
+from app.replay.unbooked import Unbooked
 
 DEFAULT_CAPITAL = Decimal(1_000_000)
 MOST_TRADES_KEPT = 100_000
@@ -58,9 +56,7 @@ class Portfolio:
         self._columns: list[TickColumns] = []
         self._is_block_whole = False
         self._is_finished = False
-        self._fills: list[Fill] = []
-        self._references: dict[tuple[str, str], Decimal] = {}
-        self._booked_us: dict[tuple[str, str, int], int] = {}
+        self._unbooked = Unbooked()
 
     def ticks(self, columns: TickColumns, /) -> None:
         """Keep them until all that came of them is known."""
@@ -76,26 +72,9 @@ class Portfolio:
         """All ticks of a block have been told of: those of another follow."""
         self._is_block_whole = True
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        """Forget an order that was let pass and then refused."""
-        if rejection.stage is Stage.ROUTER and rejection.account is not None:
-            self._references.pop((rejection.signal_id, rejection.account), None)
-
-    def order(self, order: Order, /) -> None:
-        """Remember what price it was made at."""
-        self._references[order.signal_id, order.account] = order.reference_price
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        """Keep a fill until the ticks before it have been gone through."""
-        name = (report.signal_id, report.account)
-        if report.last_quantity:
-            key = (report.strategy_id, report.account, report.instrument_token)
-            time_us = to_micros(report.event_time)
-            time_us = max(time_us, self._booked_us.get(key, time_us))
-            self._booked_us[key] = time_us
-            self._fills.append(Fill(time_us, report, self._references.get(name)))
-        if report.status.is_terminal:
-            self._references.pop(name, None)
+    def events(self, events: Sequence[Event], /) -> None:
+        """Keep fills until the ticks before them have been gone through."""
+        self._unbooked.take(events)
 
     @exactly
     def finish(self) -> None:
@@ -104,13 +83,12 @@ class Portfolio:
             return
         self._is_finished = True
         self._settle()
-        left = sorted(self._fills, key=attrgetter("time_us"))
-        for fill in left:
-            self.ledger.book(fill)
+        left = self._unbooked.due(None)
+        self.ledger.book(left)
         self.ledger.end()
         newest, day = self._timeline.newest_us, self._timeline.open_day
         if newest is not None and day is not None:
-            self._sample(max(newest, *(fill.time_us for fill in left)) if left else newest)
+            self._sample(max(newest, left[-1].time_us) if left else newest)
             self.closings.close(day, self.ledger)
 
     @exactly
@@ -123,18 +101,14 @@ class Portfolio:
         if self._timeline.newest_us is None:
             self._begin(columns)
         moments = self._timeline.passed(columns)
-        fills = deque(sorted(self._fills, key=attrgetter("time_us")))
-        tokens = {key.instrument_token for key in self.ledger.books}
-        tokens.update(fill.report.instrument_token for fill in fills)
+        tokens = {key.instrument_token for key in self.ledger.books} | self._unbooked.instruments()
         ends = [*(moment.time_us for moment in moments), self._timeline.newest_us or 0]
         prices = prices_at(ends, tokens, columns)
         for n, end in enumerate(ends):
             self.ledger.mark(prices, n)
-            while fills and fills[0].time_us <= end:
-                self.ledger.book(fills.popleft())
+            self.ledger.book(self._unbooked.due(end))
             if n < len(moments):
                 self._look(moments[n])
-        self._fills = list(fills)
 
     def _begin(self, columns: Sequence[TickColumns]) -> None:
         """The curve begins with the capital, a step before the end of the first cell."""

@@ -7,8 +7,8 @@ import numpy as np
 
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
-from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.ticks import EVENT, Integers, TickColumns, Unusable
+from app.replay.trading import Event
 
 _TOKEN = MarketTick._fields.index("instrument_token")
 _PRICE = MarketTick._fields.index("price_raw")
@@ -108,14 +108,8 @@ class Prices:
     def signals(self, signals: Sequence[TradingSignal], /) -> None:
         """Their prices are those of ticks."""
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        """It changes no price."""
-
-    def order(self, order: Order, /) -> None:
-        """Nor does it."""
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        """Nor does this."""
+    def events(self, events: Sequence[Event], /) -> None:
+        """They change no price."""
 
     def _fit(self, first_us: int, last_us: int) -> None:
         """Have a grid that spans these moments, too."""

@@ -1,7 +1,7 @@
 """The replay itself: recorded ticks in, everything that the live system would say out."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, cast
@@ -10,13 +10,13 @@ import numpy as np
 
 from app.domain.config import StrategyConfig
 from app.domain.signals import TradingSignal
-from app.domain.trading import ExecutionReport, Order, Rejection
+from app.domain.trading import ExecutionReport, Rejection
 from app.replay.fingerprint import Fingerprint, RecordHash, TickHash
 from app.replay.hearing import Heard, Listens
 from app.replay.merging import Block, arrival_order, blocks
 from app.replay.pacing import Clock, paced
 from app.replay.spoken import Outcome, Spoken, signals_among
-from app.replay.ticks import Integers, RecordedTicks, TickColumns, Unusable
+from app.replay.ticks import RecordedTicks, TickColumns, Unusable
 from app.replay.trading import Event, Trading
 
 
@@ -32,14 +32,11 @@ class ReplayListener(Protocol):
     def signals(self, signals: Sequence[TradingSignal], /) -> None:
         """Strategies said this, and their validators let it pass; what it leads to follows."""
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        """A signal or an order was refused."""
+    def events(self, events: Sequence[Event], /) -> None:
+        """Signals and orders were refused, orders were let pass, something happened to them.
 
-    def order(self, order: Order, /) -> None:
-        """Risk let an order pass."""
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        """Something happened to an order."""
+        Of the same ticks as the signals before, in the order in which it happened.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,26 +145,27 @@ class Replay:
         for listener in self._listeners:
             listener.signals(signals)
         if self._is_trading:
-            self._trade(heard, None if len(block) == 1 else arrival_order(block))
+            self._tell(self._trade(block, heard))
         elif is_mixed:
-            for outcome in outcomes:
-                self._on_outcome(outcome)
+            self._tell([outcome for outcome in outcomes if isinstance(outcome, Rejection)])
 
-    def _trade(self, heard: Sequence[Heard], order: Integers | None) -> None:
-        """Tick by tick: first it fills orders of before, then strategies have their say."""
-        waiting, on_tick = self._trading.instruments, self._trading.on_tick
-        ticks = list(chain.from_iterable(one.ticks for one in heard))
-        offsets = list(chain.from_iterable(one.offsets for one in heard))
-        said = list(chain.from_iterable(one.said for one in heard))
-        partitions = list(chain.from_iterable([one.partition] * len(one.ticks) for one in heard))
-        indices: Iterable[int] = range(len(ticks)) if order is None else order.tolist()
-        for index in indices:
-            tick, offset = ticks[index], offsets[index]
-            if tick[0] in waiting:
-                for report in on_tick(offset, tick):
-                    self._on_event(report, partitions[index])
-            for outcome in said[index]:
-                self._on_outcome(outcome)
+    def _trade(self, block: Block, heard: Sequence[Heard]) -> Sequence[Event]:
+        """What comes of ticks and signals."""
+        traded = self._trading.take(
+            ticks=list(chain.from_iterable(one.ticks for one in heard)),
+            offsets=list(chain.from_iterable(one.offsets for one in heard)),
+            partitions=list(chain.from_iterable([one.partition] * len(one.ticks) for one in heard)),
+            said=list(chain.from_iterable(one.said for one in heard)),
+            order=None if len(block) == 1 else arrival_order(block).tolist(),
+        )
+        for partition, fills in traded.fills.items():
+            self._fill_hash.add(partition, list(map(self._encode_execution, fills)))
+        return traded.events
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            for listener in self._listeners:
+                listener.events(events)
 
     def _open(self, columns: TickColumns, heard: Heard) -> None:
         for listener in self._listeners:
@@ -175,29 +173,6 @@ class Replay:
         self._ticks += len(columns)
         self._tick_hash.add(columns)
         self._signal_hash.add(columns.partition, heard.values)
-
-    def _on_outcome(self, outcome: Outcome) -> None:
-        if isinstance(outcome, TradingSignal):
-            if outcome.brokers:
-                for event in self._trading.on_signal(outcome):
-                    self._on_event(event, outcome.tick_partition)
-            return
-        for listener in self._listeners:
-            listener.rejection(outcome)
-
-    def _on_event(self, event: Event, partition: int) -> None:
-        match event:
-            case Order():
-                for listener in self._listeners:
-                    listener.order(event)
-            case ExecutionReport():
-                if event.last_quantity:
-                    self._fill_hash.add(partition, [self._encode_execution(event)])
-                for listener in self._listeners:
-                    listener.execution(event)
-            case Rejection():
-                for listener in self._listeners:
-                    listener.rejection(event)
 
     def _refuse(self, record: Unusable) -> None:
         for listener in self._listeners:

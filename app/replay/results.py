@@ -8,11 +8,13 @@ from typing import Final
 
 from app.replay.closings import Daily
 from app.replay.equity import EquitySample
-from app.replay.ledger import BookKey, Money, Standing, TradeTotals, standing
+from app.replay.ledger import BookKey
+from app.replay.lots import Lot
 from app.replay.portfolio import Portfolio
+from app.replay.standing import Money, Standing, TradeTotals, standing
 from app.replay.statistics import DAYS_PER_YEAR
 from app.replay.summary import Statistics, statistics_of
-from app.replay.trades import Lot, Trade
+from app.replay.trades import Trade
 
 NO_MONEY: Final = Standing(money=Money(), trades=TradeTotals(), positions={}, open_value=Decimal(0))
 """Where nothing was traded."""

@@ -9,7 +9,7 @@ from app.replay import statistics, trade_statistics
 from app.replay.closings import Daily, equity_of
 from app.replay.equity import EquitySample
 from app.replay.figures import Figure, no_figure
-from app.replay.ledger import Standing
+from app.replay.standing import Standing
 from app.replay.statistics import Floats
 
 

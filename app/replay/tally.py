@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from app.domain.money import from_raw
 from app.domain.signals import SignalType, TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.replay.ticks import TickColumns, Unusable
+from app.replay.trading import Event
 
 _TOKEN = MarketTick._fields.index("instrument_token")
 _TIME = MarketTick._fields.index("event_time_us")
@@ -20,6 +21,7 @@ _PRICE = MarketTick._fields.index("price_raw")
 _KIND = itemgetter(
     *map(TradingSignal._fields.index, ("strategy_id", "strategy_type", "signal_type"))
 )
+_WHOSE = attrgetter("strategy_id", "strategy_type")
 
 
 @dataclass(slots=True)
@@ -78,21 +80,18 @@ class Tally:
         for (strategy_id, strategy_type, kind), count in Counter(map(_KIND, signals)).items():
             self._named(strategy_id, strategy_type).signals[kind] += count
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        """Count a refusal."""
-        self.rejections[rejection.code.value] += 1
-
-    def order(self, order: Order, /) -> None:
-        """Count an order."""
-        self._of(order).orders += 1
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        """Count a fill."""
-        if report.last_quantity:
-            self._of(report).fills += 1
-
-    def _of(self, event: Order | ExecutionReport) -> StrategyTally:
-        return self._named(event.strategy_id, event.strategy_type)
+    def events(self, events: Sequence[Event], /) -> None:
+        """Count orders, fills and refusals."""
+        orders = [event for event in events if type(event) is Order]
+        for (strategy_id, strategy_type), count in Counter(map(_WHOSE, orders)).items():
+            self._named(strategy_id, strategy_type).orders += count
+        reports = [event for event in events if type(event) is ExecutionReport]
+        fills = [report for report in reports if report.last_quantity]
+        for (strategy_id, strategy_type), count in Counter(map(_WHOSE, fills)).items():
+            self._named(strategy_id, strategy_type).fills += count
+        if len(orders) + len(reports) < len(events):
+            refused = [event for event in events if isinstance(event, Rejection)]
+            self.rejections.update(rejection.code.value for rejection in refused)
 
     def _named(self, strategy_id: str, strategy_type: str) -> StrategyTally:
         found = self.strategies.get(strategy_id)

@@ -17,6 +17,7 @@ from app.kafka.partitioner import producer_config
 from app.kafka.topic_apply import apply_differences
 from app.kafka.topic_diff import TopicMissing, find_differences
 from app.replay.ticks import TickColumns, Unusable
+from app.replay.trading import Event
 from app.wire.codecs import Codecs
 
 WRITTEN = ("signals", "orders", "executions", "rejections")
@@ -41,19 +42,18 @@ class TopicsOutput:
             key = instrument_key(signal.instrument_token)
             self._send("signals", key, self._codecs.signals.encode(signal))
 
-    def order(self, order: Order, /) -> None:
-        """Send it, under its account."""
-        self._send("orders", order.account.encode(), self._codecs.orders.encode(order))
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        """Send it."""
-        key = instrument_key(report.instrument_token)
-        self._send("executions", key, self._codecs.executions.encode(report))
-
-    def rejection(self, rejection: Rejection, /) -> None:
-        """Send it."""
-        key = instrument_key(rejection.instrument_token)
-        self._send("rejections", key, self._codecs.rejections.encode(rejection))
+    def events(self, events: Sequence[Event], /) -> None:
+        """Send them: orders under their accounts."""
+        codecs = self._codecs
+        for event in events:
+            key = instrument_key(event.instrument_token)
+            match event:
+                case Order():
+                    self._send("orders", event.account.encode(), codecs.orders.encode(event))
+                case ExecutionReport():
+                    self._send("executions", key, codecs.executions.encode(event))
+                case Rejection():
+                    self._send("rejections", key, codecs.rejections.encode(event))
 
     def ticks(self, columns: TickColumns, /) -> None:
         """They are on record already."""

@@ -11,7 +11,7 @@ import numpy as np
 from app.replay.closings import Daily, equity_of
 from app.replay.exact import exactly, rounded
 from app.replay.figures import Figure, no_figure, too_few
-from app.replay.ledger import TradeTotals
+from app.replay.standing import TradeTotals
 
 LEAST_TRADES: Final = 30
 """Trades that a rate or a mean of them needs: with fewer, a win rate is uncertain by more than

@@ -1,16 +1,14 @@
-"""Round trips: what was bought and sold again, first in, first out."""
+"""Round trips: what was bought and sold again."""
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from app.domain.timestamps import from_micros
 from app.domain.trading import ExecutionReport
-from app.replay.exact import rounded, share
+from app.replay.exact import as_money, divided
 
 
 class PositionSide(StrEnum):
@@ -27,13 +25,20 @@ class Fill(NamedTuple):
     """When, microseconds since the epoch: its event time, or the one of the fill before it on
     the same strategy, account and instrument, where that is later."""
     report: ExecutionReport
-    reference_price: Decimal | None
-    """Price of the tick that caused the order; None: not known."""
+    reference_raw: int | None
+    """Price of the tick that caused the order, in ``10**-8``; None: not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
-    """Units that one order opened and another closed."""
+_NewFill = Callable[[type[Fill], tuple[object, ...]], Fill]
+new_fill = cast("_NewFill", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""``Fill(...)`` in a fraction of its time."""
+
+
+class Trade(NamedTuple):
+    """Units that one order opened and another closed.
+
+    A tuple of whole numbers, as orders are; amounts are in ``10**-8`` inside.
+    """
 
     strategy_id: str
     strategy_type: str
@@ -43,20 +48,56 @@ class Trade:
     quantity: int
     entry_order: str
     """``client_order_id`` of the order that opened."""
-    entry_time: datetime
-    """First fill of it, aware UTC."""
-    entry_price: Decimal
-    """Mean over the units, to eight decimals."""
+    entry_us: int
+    """First fill of it, microseconds since the epoch."""
+    entry_value_raw: int
+    """Quantity times price."""
     exit_order: str
-    exit_time: datetime
-    """Last fill, aware UTC."""
-    exit_price: Decimal
-    fees: Decimal
-    """The units' share of the fees of entry and exit."""
-    gross_profit: Decimal
-    """Sales less purchases."""
-    net_profit: Decimal
-    """``gross_profit - fees``."""
+    exit_us: int
+    """Last fill."""
+    exit_value_raw: int
+    fees_raw: int
+
+    @property
+    def entry_time(self) -> datetime:
+        """First fill of the order that opened, aware UTC."""
+        return from_micros(self.entry_us)
+
+    @property
+    def exit_time(self) -> datetime:
+        """Last fill of the order that closed, aware UTC."""
+        return from_micros(self.exit_us)
+
+    @property
+    def entry_price(self) -> Decimal:
+        """Mean over the units, to eight decimals."""
+        return as_money(divided(self.entry_value_raw, self.quantity))
+
+    @property
+    def exit_price(self) -> Decimal:
+        """Likewise."""
+        return as_money(divided(self.exit_value_raw, self.quantity))
+
+    @property
+    def fees(self) -> Decimal:
+        """The units' share of the fees of entry and exit."""
+        return as_money(self.fees_raw)
+
+    @property
+    def gross_raw(self) -> int:
+        """Sales less purchases, in ``10**-8``."""
+        gained = self.exit_value_raw - self.entry_value_raw
+        return gained if self.side is PositionSide.LONG else -gained
+
+    @property
+    def gross_profit(self) -> Decimal:
+        """Sales less purchases."""
+        return as_money(self.gross_raw)
+
+    @property
+    def net_profit(self) -> Decimal:
+        """``gross_profit - fees``."""
+        return as_money(self.gross_raw - self.fees_raw)
 
     @property
     def holding_time(self) -> timedelta:
@@ -64,111 +105,6 @@ class Trade:
         return self.exit_time - self.entry_time
 
 
-@dataclass(slots=True)
-class Lot:
-    """Units of one fill that are still open."""
-
-    order: str
-    sign: int
-    """+1 long, -1 short."""
-    quantity: int
-    price: Decimal
-    fees: Decimal
-    """Of these units."""
-    time_us: int
-
-    def take(self, quantity: int) -> Decimal:
-        """Close so many of them; returns their share of the fees."""
-        fees = share(self.fees, quantity, self.quantity)
-        self.fees -= fees
-        self.quantity -= quantity
-        return fees
-
-
-@dataclass(slots=True)
-class _Match:
-    """What one order closed of another's units so far."""
-
-    closing: ExecutionReport
-    entry_order: str
-    sign: int
-    entry_us: int
-    exit_us: int
-    quantity: int = 0
-    entry_value: Decimal = Decimal(0)
-    exit_value: Decimal = Decimal(0)
-    fees: Decimal = Decimal(0)
-
-    def trade(self) -> Trade:
-        gross = (self.exit_value - self.entry_value) * self.sign
-        return Trade(
-            strategy_id=self.closing.strategy_id,
-            strategy_type=self.closing.strategy_type,
-            account=self.closing.account,
-            instrument_token=self.closing.instrument_token,
-            side=PositionSide.LONG if self.sign > 0 else PositionSide.SHORT,
-            quantity=self.quantity,
-            entry_order=self.entry_order,
-            entry_time=from_micros(self.entry_us),
-            entry_price=rounded(self.entry_value / self.quantity),
-            exit_order=self.closing.client_order_id,
-            exit_time=from_micros(self.exit_us),
-            exit_price=rounded(self.exit_value / self.quantity),
-            fees=self.fees,
-            gross_profit=gross,
-            net_profit=gross - self.fees,
-        )
-
-
-class Lots:
-    """Open units of one strategy on one account and instrument, closed first in, first out.
-
-    Partial fills do not make more trades: what one order closed of another's units is one trade,
-    and is handed out when the next begins.
-    """
-
-    def __init__(self) -> None:
-        self.open: deque[Lot] = deque()
-        """The oldest first; all of one sign."""
-        self._match: _Match | None = None
-
-    def take(self, fill: Fill) -> Iterator[Trade]:
-        """Book a fill; gives the trades that are whole with it. Run it to its end."""
-        report = fill.report
-        sign, left = report.side.sign, report.last_quantity
-        price, fees = report.last_price or Decimal(0), report.fees or Decimal(0)
-        while left and self.open and self.open[0].sign != sign:
-            lot = self.open[0]
-            quantity = min(left, lot.quantity)
-            yield from self._matched(lot, fill)
-            match = self._match
-            assert match is not None  # noqa: S101 - _matched() made it
-            paid = share(fees, quantity, left)
-            match.quantity += quantity
-            match.entry_value += lot.price * quantity
-            match.exit_value += price * quantity
-            match.fees += lot.take(quantity) + paid
-            match.exit_us = fill.time_us
-            fees -= paid
-            left -= quantity
-            if not lot.quantity:
-                self.open.popleft()
-        if left:
-            order = report.client_order_id
-            self.open.append(Lot(order, sign, left, price, fees, fill.time_us))
-
-    def end(self) -> Iterator[Trade]:
-        """The last trade, where there is one: no more fills come."""
-        if self._match is not None:
-            yield self._match.trade()
-            self._match = None
-
-    def _matched(self, lot: Lot, fill: Fill) -> Iterator[Trade]:
-        """Have a match of these two at hand; gives the trade that the one before came to."""
-        match = self._match
-        if match is not None:
-            at_hand = (match.entry_order, match.closing.client_order_id)
-            if at_hand == (lot.order, fill.report.client_order_id):
-                return
-            yield match.trade()
-        self._match = _Match(fill.report, lot.order, lot.sign, lot.time_us, fill.time_us)
+_NewTrade = Callable[[type[Trade], tuple[object, ...]], Trade]
+new_trade = cast("_NewTrade", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
+"""``Trade(...)`` in a fraction of its time."""

@@ -6,54 +6,85 @@ the order in which refusals should be named.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
-from app.domain.money import plain
+from app.domain.money import PRICE_SCALE, from_raw, plain
 from app.domain.signals import SignalType, TradingSignal
 from app.domain.trading import RejectionCode, TradingState, Violation
 
+_BUY: Final = SignalType.BUY
+_ACTIVE: Final = TradingState.ACTIVE
+_REDUCING: Final = TradingState.REDUCING
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class RiskLimits:
-    """Limits of every strategy; amounts in the instrument's currency."""
+    """Limits of every strategy; amounts in the instrument's currency.
 
-    max_quantity: int
-    """Units per order."""
-    max_notional: Decimal
-    """Quantity times price, per order."""
-    max_position: int
-    """Absolute units per strategy, instrument and account, working orders included."""
+    Args:
+        max_quantity: units per order.
+        max_notional: quantity times price, per order.
+        max_position: absolute units per strategy, instrument and account, working orders included.
+    """
+
+    def __init__(self, *, max_quantity: int, max_notional: Decimal, max_position: int) -> None:
+        self.max_quantity = max_quantity
+        self.max_notional = max_notional
+        self.max_position = max_position
+        amount, whole = max_notional.as_integer_ratio()
+        self.max_notional_raw = amount * 10**PRICE_SCALE // whole
+        """The largest whole number of ``10**-8`` that is not above ``max_notional``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """What a strategy holds of an instrument on an account, and may yet come to hold."""
+    """What a strategy holds of an instrument on an account, and may yet come to hold.
 
-    position: int = 0
-    """Filled units; negative when short."""
-    working_buys: int = 0
-    """Units of approved buy orders that may still be filled."""
-    working_sells: int = 0
-    """The same of sell orders, positive."""
+    Args:
+        position: filled units; negative when short.
+        working_buys: units of approved buy orders that may still be filled.
+        working_sells: the same of sell orders, positive.
+    """
+
+    def __init__(self, *, position: int = 0, working_buys: int = 0, working_sells: int = 0) -> None:
+        self.position = position
+        self.working_buys = working_buys
+        self.working_sells = working_sells
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RiskInput:
-    """All that a check may look at."""
+    """All that a check may look at.
 
-    signal: TradingSignal
-    account: str
-    exposure: Exposure
-    limits: RiskLimits
-    trading_state: TradingState
+    Args:
+        signal: may become an order.
+        account: on this one.
+        exposure: as it is before.
+        limits: not to be exceeded.
+        trading_state: of the account.
+    """
+
+    def __init__(
+        self,
+        *,
+        signal: TradingSignal,
+        account: str,
+        exposure: Exposure,
+        limits: RiskLimits,
+        trading_state: TradingState,
+    ) -> None:
+        self.signal = signal
+        self.account = account
+        self.exposure = exposure
+        self.limits = limits
+        self.trading_state = trading_state
+        self.quantity: int = signal.quantity
 
     @property
     def worst_position(self) -> int:
         """The position if this order and all working ones on its side are filled."""
-        if self.signal.signal_type is SignalType.BUY:
-            return self.exposure.position + self.exposure.working_buys + self.signal.quantity
-        return self.exposure.position - self.exposure.working_sells - self.signal.quantity
+        exposure = self.exposure
+        if self.signal.signal_type is _BUY:
+            return exposure.position + exposure.working_buys + self.quantity
+        return exposure.position - exposure.working_sells - self.quantity
 
     @property
     def only_reduces(self) -> bool:
@@ -67,9 +98,9 @@ RiskCheck = Callable[[RiskInput], Violation | None]
 
 def trading_is_not_halted(given: RiskInput, /) -> Violation | None:
     """The kill switch: nothing passes while halted, only what reduces while reducing."""
-    if given.trading_state is TradingState.ACTIVE:
+    if given.trading_state is _ACTIVE:
         return None
-    if given.trading_state is TradingState.REDUCING and given.only_reduces:
+    if given.trading_state is _REDUCING and given.only_reduces:
         return None
     return Violation(
         code=RejectionCode.TRADING_HALTED,
@@ -79,7 +110,7 @@ def trading_is_not_halted(given: RiskInput, /) -> Violation | None:
 
 def quantity_is_positive_and_within_limit(given: RiskInput, /) -> Violation | None:
     """``0 < quantity <= max_quantity``."""
-    quantity, most = given.signal.quantity, given.limits.max_quantity
+    quantity, most = given.quantity, given.limits.max_quantity
     if quantity <= 0:
         return Violation(
             code=RejectionCode.INVALID_QUANTITY, reason=f"quantity {quantity} is not positive"
@@ -94,18 +125,18 @@ def quantity_is_positive_and_within_limit(given: RiskInput, /) -> Violation | No
 
 def notional_is_positive_and_within_limit(given: RiskInput, /) -> Violation | None:
     """``0 < quantity * price <= max_notional``."""
-    notional, most = given.signal.quantity * given.signal.price, given.limits.max_notional
-    if notional <= 0:
+    notional_raw = given.quantity * given.signal.price_raw
+    if 0 < notional_raw <= given.limits.max_notional_raw:
+        return None
+    notional, most = plain(from_raw(notional_raw)), given.limits.max_notional
+    if notional_raw <= 0:
         return Violation(
-            code=RejectionCode.INVALID_NOTIONAL,
-            reason=f"notional {plain(notional)} is not positive",
+            code=RejectionCode.INVALID_NOTIONAL, reason=f"notional {notional} is not positive"
         )
-    if notional > most:
-        return Violation(
-            code=RejectionCode.NOTIONAL_EXCEEDS_MAXIMUM,
-            reason=f"notional {plain(notional)} is above the maximum of {plain(most)} per order",
-        )
-    return None
+    return Violation(
+        code=RejectionCode.NOTIONAL_EXCEEDS_MAXIMUM,
+        reason=f"notional {notional} is above the maximum of {plain(most)} per order",
+    )
 
 
 def position_stays_within_limit(given: RiskInput, /) -> Violation | None:

@@ -1,7 +1,8 @@
 """Signals in; approved orders and refusals out; positions kept from executions."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from operator import index
+from typing import Any, Final, NamedTuple, cast
 
 from app.domain.ids import client_order_id
 from app.domain.signals import SignalType, TradingSignal
@@ -12,27 +13,16 @@ from app.domain.trading import (
     Side,
     Stage,
     TradingState,
+    new_order,
 )
 from app.risk.checks import CHECKS, RiskCheck, RiskInput, RiskLimits
 from app.risk.ledger import Ledger, LedgerRecord, WorkingOrder
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approved:
-    """The signal becomes this order."""
-
-    order: Order
+_ORDER: Final = Order
+_SIDES: Final = {SignalType.BUY: Side.BUY, SignalType.SELL: Side.SELL}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """The signal does not become an order on one account."""
-
-    rejection: Rejection
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiskChanges:
+class RiskChanges(NamedTuple):
     """What changed between two checkpoints."""
 
     ledgers: tuple[LedgerRecord, ...]
@@ -41,9 +31,8 @@ class RiskChanges:
     """Client order ids of orders that are working no more."""
 
 
-Verdict = Approved | Rejected
-
-SIDES = {SignalType.BUY: Side.BUY, SignalType.SELL: Side.SELL}
+Verdict = Order | Rejection
+"""The signal becomes this order, or is refused as an order on one account."""
 
 
 class RiskEngine:
@@ -63,18 +52,20 @@ class RiskEngine:
     ) -> None:
         self._limits = limits
         self._account_for = account_for
+        self._accounts: dict[str, str] = {}
         self._trading_state = trading_state
         self._checks = checks
         self._ledgers: dict[tuple[str, int], Ledger] = {}
-        self._changed: set[tuple[str, int]] = set()
+        self._changed: list[Ledger] = []
 
     def on_signal(self, signal: TradingSignal) -> Sequence[Verdict]:
         """A verdict per broker of the signal; none for HOLD and for a redelivered signal."""
         ledger = self._ledger(signal.strategy_id, signal.instrument_token)
-        if ledger.is_redelivery(signal.tick_topic_id, signal.tick_offset):
+        topic_id, offset = signal.tick_topic_id, signal.tick_offset
+        if ledger.is_redelivery(topic_id, offset):
             return ()
-        ledger.saw(signal.tick_topic_id, signal.tick_offset)
-        side = SIDES.get(signal.signal_type)
+        ledger.saw(topic_id, offset)
+        side = _SIDES.get(signal.signal_type)
         if side is None:
             return ()
         return [self._judge(signal, side, broker, ledger) for broker in signal.brokers]
@@ -85,13 +76,15 @@ class RiskEngine:
 
     def changes(self) -> RiskChanges:
         """What changed since the last call."""
-        changed, self._changed = self._changed, set()
-        ledgers = [self._ledgers[key] for key in sorted(changed)]
-        orders = [ledger.changed_orders() for ledger in ledgers]
+        changed, self._changed = self._changed, []
+        for ledger in changed:
+            ledger.is_changed = False
+        changed.sort(key=lambda ledger: ledger.key)
+        orders = [ledger.changed_orders() for ledger in changed]
         return RiskChanges(
-            ledgers=tuple(ledger.record() for ledger in ledgers),
-            working=tuple(order for some in orders for order in some.working),
-            ended=tuple(name for some in orders for name in some.ended),
+            tuple([ledger.record() for ledger in changed]),
+            tuple([order for some in orders for order in some.working]),
+            tuple([name for some in orders for name in some.ended]),
         )
 
     def restore(self, ledgers: Iterable[LedgerRecord], working: Iterable[WorkingOrder]) -> None:
@@ -105,14 +98,18 @@ class RiskEngine:
 
     def _ledger(self, strategy_id: str, token: int) -> Ledger:
         key = (strategy_id, token)
-        self._changed.add(key)
         ledger = self._ledgers.get(key)
         if ledger is None:
             ledger = self._ledgers[key] = Ledger(strategy_id, token)
+        if not ledger.is_changed:
+            ledger.is_changed = True
+            self._changed.append(ledger)
         return ledger
 
     def _judge(self, signal: TradingSignal, side: Side, broker: str, ledger: Ledger) -> Verdict:
-        account = self._account_for(broker)
+        account = self._accounts.get(broker)
+        if account is None:
+            account = self._accounts[broker] = self._account_for(broker)
         given = RiskInput(
             signal=signal,
             account=account,
@@ -123,31 +120,34 @@ class RiskEngine:
         for check in self._checks:
             violation = check(given)
             if violation is not None:
-                return Rejected(
-                    rejection=Rejection.of_signal(
-                        signal, Stage.RISK, violation, account=account, broker=broker
-                    )
+                return Rejection.of_signal(
+                    signal, Stage.RISK, violation, account=account, broker=broker
                 )
         order = _order(signal, side, broker, account)
         ledger.reserve(order)
-        return Approved(order=order)
+        return order
 
 
 def _order(signal: TradingSignal, side: Side, broker: str, account: str) -> Order:
-    return Order(
-        client_order_id=client_order_id(signal.signal_id, account),
-        signal_id=signal.signal_id,
-        account=account,
-        broker=broker,
-        strategy_id=signal.strategy_id,
-        strategy_type=signal.strategy_type,
-        instrument_token=signal.instrument_token,
-        side=side,
-        quantity=signal.quantity,
-        signal_price=signal.price,
-        reference_price=signal.tick_price,
-        event_time=signal.event_time,
-        tick_topic_id=signal.tick_topic_id,
-        tick_partition=signal.tick_partition,
-        tick_offset=signal.tick_offset,
+    (
+        strategy_id, strategy_type, _, _, token, _, topic_id, partition, offset, signal_id, _,
+        _, quantity, price_raw, _, time_us, tick_price_raw,
+    ) = cast("tuple[Any, ...]", signal)  # fmt: skip
+    fields: tuple[object, ...] = (
+        client_order_id(signal_id, account),
+        signal_id,
+        account,
+        broker,
+        strategy_id,
+        strategy_type,
+        token,
+        side,
+        quantity if type(quantity) is int else index(quantity),
+        price_raw,
+        tick_price_raw,
+        time_us,
+        topic_id,
+        partition,
+        offset,
     )
+    return new_order(_ORDER, fields)

@@ -1,14 +1,17 @@
 """What risk knows of one strategy on one instrument: positions, working orders, how far it is."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from app.domain.trading import ExecutionReport, Order
+from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
 from app.risk.checks import Exposure
 
+_BUY: Final = Side.BUY
+_ENDS: Final = frozenset(status for status in OrderStatus if status.is_terminal)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkingOrder:
+
+class WorkingOrder(NamedTuple):
     """An approved order that may still be filled."""
 
     client_order_id: str
@@ -19,8 +22,7 @@ class WorkingOrder:
     """Units not filled yet, signed: negative when selling."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRecord:
+class LedgerRecord(NamedTuple):
     """A ledger as a value, but for its working orders, which are records of their own."""
 
     strategy_id: str
@@ -29,25 +31,43 @@ class LedgerRecord:
     """Kafka's id of the ``ticks`` topic that ``tick_offset`` counts in; empty before the first."""
     tick_offset: int
     """Source tick of the newest signal seen; an older one is a redelivery."""
-    positions: Mapping[str, int] = field(default_factory=dict[str, int])
+    positions: Mapping[str, int] = MappingProxyType({})
     """Filled units by account."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedOrders:
+class ChangedOrders(NamedTuple):
     """What became of working orders since the last question."""
 
     working: tuple[WorkingOrder, ...]
     """New, or filled in part."""
     ended: tuple[str, ...]
-    """Client order ids of those that can no longer be filled."""
+    """Client order ids of those among the ones told of before that can no longer be filled."""
+
+
+class _Working:
+    """A working order as it moves."""
+
+    def __init__(self, account: str, exposure: Exposure, remaining: int) -> None:
+        self.account = account
+        self.exposure = exposure
+        self.remaining = remaining
+        self.is_told = False
+        """Whether a checkpoint knows of it."""
+
+    def count(self, times: int) -> None:
+        """Add so many times what is left of it to what may be filled."""
+        if self.remaining > 0:
+            self.exposure.working_buys += times * self.remaining
+        else:
+            self.exposure.working_sells -= times * self.remaining
 
 
 class Ledger:
     """Books approved orders and their executions; one per (strategy, instrument).
 
     A checkpoint writes what changed, not what there is: however many orders are working, its
-    cost is that of the orders that moved.
+    cost is that of the orders that moved. An order that began and ended since the last one is
+    nothing to write.
     """
 
     def __init__(self, strategy_id: str, instrument_token: int) -> None:
@@ -55,11 +75,19 @@ class Ledger:
         self._token = instrument_token
         self._topic_id = ""
         self._offset = -1
-        self._positions: dict[str, int] = {}
-        self._working: dict[str, WorkingOrder] = {}
-        self._buys: dict[str, int] = {}
-        self._sells: dict[str, int] = {}
-        self._moved: dict[str, None] = {}
+        self._exposures: dict[str, Exposure] = {}
+        self._held: dict[str, Exposure] = {}
+        """Those of accounts that something was filled on."""
+        self._working: dict[str, _Working] = {}
+        self._moved: dict[str, _Working] = {}
+        self._ended: list[str] = []
+        self.is_changed = False
+        """For whoever asks for changes, to remember whom to ask."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Strategy and instrument."""
+        return self._strategy_id, self._token
 
     def is_redelivery(self, topic_id: str, offset: int) -> bool:
         """Whether a signal of this tick or a later one has been seen.
@@ -74,54 +102,61 @@ class Ledger:
         self._topic_id, self._offset = topic_id, offset
 
     def exposure(self, account: str) -> Exposure:
-        """What is held, and what working orders may add, on ``account``."""
-        return Exposure(
-            position=self._positions.get(account, 0),
-            working_buys=self._buys.get(account, 0),
-            working_sells=self._sells.get(account, 0),
-        )
+        """What is held, and what working orders may add, on ``account``; always as it is now."""
+        exposure = self._exposures.get(account)
+        if exposure is None:
+            exposure = self._exposures[account] = Exposure()
+        return exposure
 
     def reserve(self, order: Order) -> None:
         """Count an approved order as working."""
-        self._put(
-            WorkingOrder(
-                client_order_id=order.client_order_id,
-                strategy_id=self._strategy_id,
-                instrument_token=self._token,
-                account=order.account,
-                remaining=order.side.sign * order.quantity,
-            )
-        )
-        self._moved[order.client_order_id] = None
+        units = order.quantity if order.side is _BUY else -order.quantity
+        name, account = order.client_order_id, order.account
+        self._moved[name] = self._put(name, account, units)
 
     def book(self, report: ExecutionReport) -> None:
         """Move what was filled from working to held; forget an order that has ended."""
-        if report.last_quantity:
-            held = self._positions.get(report.account, 0) + report.signed_quantity
-            self._positions[report.account] = held
-        order = self._take(report.client_order_id)
+        (
+            _, name, _, _, account, _, _, _, _, side, status, _, filled, _, _, _, _, _,
+        ) = report  # fmt: skip
+        if filled:
+            if side is not _BUY:
+                filled = -filled
+            exposure = self.exposure(account)
+            exposure.position += filled
+            self._held[account] = exposure
+        order = self._working.get(name)
         if order is None:
             return
-        self._moved[order.client_order_id] = None
-        if not report.status.is_terminal:
-            self._put(replace(order, remaining=order.remaining - report.signed_quantity))
+        order.count(-1)
+        if status in _ENDS:
+            del self._working[name]
+            self._moved.pop(name, None)
+            if order.is_told:
+                self._ended.append(name)
+        else:
+            order.remaining -= filled
+            order.count(1)
+            self._moved[name] = order
 
     def record(self) -> LedgerRecord:
         """The ledger as a value, without working orders."""
         return LedgerRecord(
-            strategy_id=self._strategy_id,
-            instrument_token=self._token,
-            tick_topic_id=self._topic_id,
-            tick_offset=self._offset,
-            positions=dict(self._positions),
+            self._strategy_id,
+            self._token,
+            self._topic_id,
+            self._offset,
+            {account: exposure.position for account, exposure in self._held.items()},
         )
 
     def changed_orders(self) -> ChangedOrders:
         """The orders that began, moved or ended since the last call."""
         moved, self._moved = self._moved, {}
+        ended, self._ended = self._ended, []
+        for order in moved.values():
+            order.is_told = True
         return ChangedOrders(
-            working=tuple(self._working[name] for name in moved if name in self._working),
-            ended=tuple(name for name in moved if name not in self._working),
+            tuple([self._record_of(name, order) for name, order in moved.items()]), tuple(ended)
         )
 
     @classmethod
@@ -129,21 +164,18 @@ class Ledger:
         """The ledger that gave ``record`` while these orders were working."""
         ledger = cls(record.strategy_id, record.instrument_token)
         ledger.saw(record.tick_topic_id, record.tick_offset)
-        ledger._positions = dict(record.positions)
+        for account, position in record.positions.items():
+            exposure = ledger._held[account] = ledger.exposure(account)
+            exposure.position = position
         for order in working:
-            ledger._put(order)
+            put = ledger._put(order.client_order_id, order.account, order.remaining)
+            put.is_told = True
         return ledger
 
-    def _put(self, order: WorkingOrder) -> None:
-        self._working[order.client_order_id] = order
-        self._count(order, 1)
-
-    def _take(self, client_order_id: str) -> WorkingOrder | None:
-        order = self._working.pop(client_order_id, None)
-        if order is not None:
-            self._count(order, -1)
+    def _put(self, name: str, account: str, units: int) -> _Working:
+        order = self._working[name] = _Working(account, self.exposure(account), units)
+        order.count(1)
         return order
 
-    def _count(self, order: WorkingOrder, times: int) -> None:
-        side = self._buys if order.remaining > 0 else self._sells
-        side[order.account] = side.get(order.account, 0) + times * abs(order.remaining)
+    def _record_of(self, name: str, order: _Working) -> WorkingOrder:
+        return WorkingOrder(name, self._strategy_id, self._token, order.account, order.remaining)

@@ -1,6 +1,5 @@
 """The records of checkpoints: states of the worker programs, to framed Avro and back."""
 
-from dataclasses import fields as dataclass_fields
 from io import BytesIO
 from typing import Any
 
@@ -96,7 +95,7 @@ class RiskStateCodec:
     def encode(self, record: LedgerRecord | WorkingOrder) -> bytes:
         """The record's value."""
         is_ledger = isinstance(record, LedgerRecord)
-        fields = _fields_of(record)
+        fields = record._asdict()
         return self._codec.write(
             {"ledger": fields if is_ledger else None, "order": None if is_ledger else fields}
         )
@@ -124,7 +123,7 @@ class RouteRecordCodec:
 
     def encode(self, record: RouteRecord) -> bytes:
         """The record's value."""
-        return self._codec.write(_fields_of(record))
+        return self._codec.write(record._asdict())
 
     def decode(self, value: bytes) -> RouteRecord:
         """The record in ``value``.
@@ -155,7 +154,7 @@ class PaperStateCodec:
     def encode(self, record: OpenOrder | RouteRecord) -> bytes:
         """The record's value."""
         if isinstance(record, RouteRecord):
-            return self._codec.write({"open": None, "route": _fields_of(record)})
+            return self._codec.write({"open": None, "route": record._asdict()})
         fields = {
             "order": self._orders.encode(record.order),
             "filled": record.filled,
@@ -184,10 +183,6 @@ class PaperStateCodec:
 
 def _route_key(record: RouteRecord) -> str:
     return f"{record.account}|{record.strategy_id}|{record.instrument_token}"
-
-
-def _fields_of(record: LedgerRecord | WorkingOrder | RouteRecord) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclass_fields(record)}
 
 
 def _tick(token: int, fields: dict[str, Any]) -> MarketTick:

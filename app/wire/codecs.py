@@ -19,6 +19,8 @@ from app.domain.trading import (
     TradingState,
 )
 from app.wire.catalogue import Catalogue, load_catalogue
+from app.wire.executions import ExecutionCodec
+from app.wire.orders import OrderCodec
 from app.wire.records import RecordCodec, RecordType
 from app.wire.registry import RegistrySource
 from app.wire.signals import SignalCodec
@@ -40,7 +42,7 @@ SIGNALS = RecordType(
 )
 ORDERS = RecordType(
     topic="orders",
-    make=Order,
+    make=Order.of,
     prices=("signal_price", "reference_price"),
     times=("event_time",),
     quantities=("quantity",),
@@ -55,7 +57,7 @@ REJECTIONS = RecordType(
 )
 EXECUTIONS = RecordType(
     topic="executions",
-    make=ExecutionReport,
+    make=ExecutionReport.of,
     prices=("last_price",),
     amounts=("fees",),
     times=("event_time",),
@@ -132,10 +134,10 @@ def load_codecs(
     return Codecs(
         ticks=TickCodec(schema=newest.schema, writer_id=source.writer_id("ticks"), source=source),
         signals=_signal_codec(catalogue, source),
-        orders=_record_codec(ORDERS, catalogue, source),
-        paper_orders=_record_codec(PAPER_ORDERS, catalogue, source),
+        orders=_order_codec(ORDERS, catalogue, source),
+        paper_orders=_order_codec(PAPER_ORDERS, catalogue, source),
         rejections=_record_codec(REJECTIONS, catalogue, source),
-        executions=_record_codec(EXECUTIONS, catalogue, source),
+        executions=_execution_codec(catalogue, source),
         activations=_record_codec(ACTIVATIONS, catalogue, source),
         control=_record_codec(CONTROL, catalogue, source),
     )
@@ -147,6 +149,16 @@ def _signal_codec(catalogue: Catalogue, source: SchemaSource) -> SignalCodec:
         schema=catalogue.newest(SIGNALS.topic).schema,
         writer_id=source.writer_id(SIGNALS.topic),
     )
+
+
+def _order_codec(kind: RecordType[Order], catalogue: Catalogue, source: SchemaSource) -> OrderCodec:
+    records = _record_codec(kind, catalogue, source)
+    return OrderCodec(records, writer_id=source.writer_id(kind.topic))
+
+
+def _execution_codec(catalogue: Catalogue, source: SchemaSource) -> ExecutionCodec:
+    records = _record_codec(EXECUTIONS, catalogue, source)
+    return ExecutionCodec(records, writer_id=source.writer_id(EXECUTIONS.topic))
 
 
 def _record_codec(

@@ -10,9 +10,17 @@ from app.domain.market import MarketTick
 from app.domain.money import plain
 from app.domain.signals import TradingSignal
 from app.domain.timestamps import iso_utc
+from app.domain.trading import ExecutionReport, Order
 
-_RAW = {"price_raw": "price", "event_time_us": "event_time", "tick_price_raw": "tick_price"}
-_SIGNAL_FIELDS = tuple(_RAW.get(name, name) for name in TradingSignal._fields)
+_Tuples = TradingSignal | Order | ExecutionReport
+
+
+def plain_names(kind: type[_Tuples]) -> tuple[str, ...]:
+    """The fields of ``kind`` as the schemas call them: without the units of what is inside."""
+    return tuple(name.removesuffix("_raw").removesuffix("_us") for name in kind._fields)
+
+
+_NAMES = {kind: plain_names(kind) for kind in (TradingSignal, Order, ExecutionReport)}
 
 
 def to_json(record: object) -> dict[str, Any]:
@@ -36,8 +44,8 @@ def to_json(record: object) -> dict[str, Any]:
             "last_traded_quantity": record.last_traded_quantity,
             "volume_traded": record.volume_traded,
         }
-    if isinstance(record, TradingSignal):
-        names = _SIGNAL_FIELDS
+    if isinstance(record, _Tuples):
+        names = _NAMES[type(record)]
     elif is_dataclass(record):
         names = tuple(field.name for field in fields(record))
     else:

@@ -77,7 +77,8 @@ class RecordCodec(Generic[T]):
         fields: list[dict[str, Any]] = schema["fields"]
         names = [str(field["name"]) for field in fields]
         self._kind = kind
-        self._read = RecordReader(reader_schema=schema, writer_id=writer_id, source=source).read
+        self.read = RecordReader(reader_schema=schema, writer_id=writer_id, source=source).read
+        """The fields in a value as they stand on the wire."""
         self._header = header(writer_id)
         lead, self._rest = names[: kind.repeating], names[kind.repeating :]
         self._lead_schema = compiled(bare({**schema, "fields": fields[: kind.repeating]}))
@@ -96,9 +97,9 @@ class RecordCodec(Generic[T]):
         Raises:
             WireError: it could not be read back; the subclass says why.
         """
-        fields = dict(zip(self._rest, self._rest_values(record), strict=True))
         buffer = BytesIO()
         try:
+            fields = dict(zip(self._rest, self._rest_values(record), strict=True))
             self._to_wire(fields)
             buffer.write(self._encoded_lead(*self._lead_values(record)))
             write_record(buffer, self._rest_schema, fields)
@@ -117,7 +118,7 @@ class RecordCodec(Generic[T]):
             WireError: the subclass, and its ``code``, say what is wrong with ``value``.
             SchemaError: the registry that would know its schema cannot be asked.
         """
-        fields = self._read(value)
+        fields = self.read(value)
         self._from_wire(fields, latest_us(timestamp_ms))
         return self._kind.make(**fields)
 

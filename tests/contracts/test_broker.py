@@ -16,7 +16,7 @@ from app.domain.ids import client_order_id
 from app.domain.market import MarketTick
 from app.domain.money import to_raw
 from app.domain.timestamps import to_micros
-from app.domain.trading import ExecutionReport, Forwarded, Order, OrderStatus, Side
+from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
 
 TOPIC_ID = "topic-a"
 SECOND_US = 1_000_000
@@ -32,8 +32,8 @@ def on_paper(**model: object) -> Run:
         venue = PaperVenue(topic_id=TOPIC_ID, model=FillModel(**model), fees=FEES)  # type: ignore[arg-type]
         reports: list[ExecutionReport] = []
         for event in broker.submit(order):
-            assert isinstance(event, Forwarded)
-            reports.extend(venue.on_order(event.order))
+            assert isinstance(event, Order)
+            reports.extend(venue.on_order(event))
         for number in range(1, 6):
             tick = MarketTick(
                 order.instrument_token,
@@ -63,7 +63,7 @@ every_broker = pytest.mark.parametrize("run", BROKERS)
 
 prices = st.integers(min_value=1, max_value=10**15).map(lambda raw: Decimal(raw).scaleb(-8))
 orders = st.builds(
-    Order,
+    Order.of,
     client_order_id=st.uuids().map(lambda some: client_order_id(some.hex, "A1")),
     signal_id=st.uuids().map(lambda some: some.hex),
     account=st.sampled_from(["A1", "AB1234"]),

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from app.domain.trading import Forwarded, Order
+from app.domain.trading import Order
 
 
 class PaperBroker:
     """Sends every order on to the paper venue."""
 
-    def submit(self, order: Order, /) -> Sequence[Forwarded]:
+    def submit(self, order: Order, /) -> Sequence[Order]:
         """Send it on; what becomes of it, ``PaperVenue`` says."""
-        return (Forwarded(order=order),)
+        return (order,)

@@ -1,24 +1,11 @@
-"""When, at what price and how much of an order the paper venue fills.
-
-All of it is a function of the order, the tick and a seed: the same recorded input gives the same
-fills, live and replayed.
-"""
+"""How the paper venue fills orders, as people set it; ``filling`` does so."""
 
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from hashlib import blake2b
-from typing import Final
 
 from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.domain.money import PRICE_PRECISION, to_raw
-from app.domain.trading import Order, Side
 
-_BPS: Final = 10_000
-_HIGHEST_RAW: Final[int] = 10**PRICE_PRECISION - 1
-"""The highest price that a record holds."""
-_RANDOM_BITS: Final = 53
 _MARKUP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ticks?|bps)\s*")
 
 
@@ -88,52 +75,3 @@ class FillModel:
             raise ConfigurationError(f"the volume limit {self.volume_limit} is not in (0, 1]")
         if not 0 <= self.slippage_probability <= 1:
             raise ConfigurationError(f"{self.slippage_probability} is no probability")
-
-    def arrival_us(self, order: Order, caused_us: int) -> int:
-        """When ``order`` reaches the venue, microseconds since the epoch."""
-        jitter = self.latency_jitter_us
-        extra = int(self._random(order, 0) * (jitter + 1)) if jitter else 0
-        return caused_us + self.latency_us + extra
-
-    def quantity(self, wanted: int, tick: MarketTick) -> int:
-        """How many of ``wanted`` units ``tick`` fills."""
-        limit = self.volume_limit
-        if limit is None:
-            return wanted
-        traded = tick.last_traded_quantity
-        # Whole numbers throughout: a strategy may set the thread's decimal context to anything.
-        part, whole = limit.as_integer_ratio()
-        return min(wanted, max(1, traded * part // whole)) if traded > 0 else 0
-
-    def price_raw(self, order: Order, number: int, tick: MarketTick) -> int:
-        """The price of the ``number``-th event of ``order``, a fill by ``tick``, in ``10**-8``."""
-        worse = 0
-        if self.spread:
-            worse += -(-self._raw(self.spread, tick.price_raw) // 2)
-        if self.slippage and self._slips(order, number):
-            worse += self._raw(self.slippage, tick.price_raw)
-        if not worse:
-            return tick.price_raw
-        step = 1 if self.tick_size is None else to_raw(self.tick_size)
-        if order.side is Side.BUY:
-            return min(-(-(tick.price_raw + worse) // step), _HIGHEST_RAW // step) * step
-        return max((tick.price_raw - worse) // step * step, step)
-
-    def _slips(self, order: Order, number: int) -> bool:
-        likely = self.slippage_probability
-        return likely >= 1 or self._random(order, number) < likely
-
-    def _raw(self, markup: Markup, price_raw: int) -> int:
-        """``markup`` in ``10**-8``, rounded up."""
-        bps, of_bps = markup.bps.as_integer_ratio()
-        in_bps = -(-price_raw * bps // (_BPS * of_bps))
-        ticks, of_ticks = markup.ticks.as_integer_ratio()
-        in_ticks = ticks * to_raw(self.tick_size) // of_ticks if self.tick_size else 0
-        return in_bps + in_ticks
-
-    def _random(self, order: Order, number: int) -> float:
-        """Evenly spread in [0, 1): of the seed, the order and ``number`` alone."""
-        text = f"{self.seed}|{order.client_order_id}|{number}".encode()
-        digest = blake2b(text, digest_size=8).digest()
-        bits = int.from_bytes(digest, "big") >> (64 - _RANDOM_BITS)
-        return bits * 2.0**-_RANDOM_BITS

@@ -6,20 +6,24 @@ which order they arrive.
 """
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from typing import Final, NamedTuple
 
 from app.brokers.paper.fees import FeeSchedule
+from app.brokers.paper.filling import Filling
 from app.brokers.paper.fills import FillModel
 from app.domain.market import MarketTick
 from app.domain.money import from_raw, to_raw
+from app.domain.reports import report_of
 from app.domain.routes import RouteRecord, Routes
-from app.domain.timestamps import to_micros
 from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
 
+_ACCEPTED: Final = OrderStatus.ACCEPTED
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
+_EXPIRED: Final = OrderStatus.EXPIRED
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenOrder:
+
+class OpenOrder(NamedTuple):
     """An order at the venue that has not come to its end."""
 
     order: Order
@@ -31,27 +35,38 @@ class OpenOrder:
     """Quantity times price of its fills, in ``10**-8``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueChanges:
+class VenueChanges(NamedTuple):
     """What changed between two checkpoints."""
 
     open: tuple[OpenOrder, ...]
     """New, or filled in part."""
     ended: tuple[str, ...]
-    """Client order ids."""
+    """Client order ids of those among the ones told of before that have come to their end."""
     routes: tuple[RouteRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class _Waiting:
     """An open order, with what does not change about it worked out."""
 
-    open: OpenOrder
-    after: int
-    """Ticks up to this offset came before the order."""
-    caused_us: int
-    reference_raw: int
-    arrival_us: int
+    def __init__(self, order: Order, filled: int, events: int, notional_raw: int) -> None:
+        (
+            name, _, _, _, _, _, token, _, quantity, _, reference_raw, time_us, _, _, offset,
+        ) = order  # fmt: skip
+        self.order = order
+        self.name = name
+        self.venue_order_id = f"PAPER-{name}"
+        self.token = token
+        self.quantity = quantity
+        self.filled = filled
+        self.events = events
+        self.notional_raw = notional_raw
+        self.after = offset
+        """Ticks up to this offset came before the order."""
+        self.caused_us = time_us
+        self.reference_raw = reference_raw
+        self.arrival_us = time_us
+        self.is_told = False
+        """Whether a checkpoint knows of it."""
 
     def is_due(self, offset: int, tick: MarketTick) -> bool:
         """Whether ``tick`` may fill the order, or end it."""
@@ -61,6 +76,10 @@ class _Waiting:
             and happened >= self.arrival_us
             and (happened != self.caused_us or tick.price_raw != self.reference_raw)
         )
+
+    def record(self) -> OpenOrder:
+        """The order as a value."""
+        return OpenOrder(self.order, self.filled, self.events, self.notional_raw)
 
 
 class PaperVenue:
@@ -74,11 +93,12 @@ class PaperVenue:
 
     def __init__(self, *, topic_id: str, model: FillModel, fees: FeeSchedule | None = None) -> None:
         self._topic_id = topic_id
-        self._model = model
+        self._filling = Filling(model)
         self._fees = fees
         self._routes = Routes()
         self._waiting: dict[int, dict[str, _Waiting]] = {}
-        self._changed: dict[str, int] = {}
+        self._moved: dict[str, _Waiting] = {}
+        self._ended: list[str] = []
 
     @property
     def instruments(self) -> Container[int]:
@@ -88,7 +108,7 @@ class PaperVenue:
     @property
     def open_orders(self) -> int:
         """How many have not come to their end."""
-        return sum(map(len, self._waiting.values()))
+        return sum([len(waiting) for waiting in self._waiting.values()])
 
     def on_order(self, order: Order) -> Sequence[ExecutionReport]:
         """Take an order; nothing where it is a redelivery. No tick fills it in this call."""
@@ -96,14 +116,15 @@ class PaperVenue:
             return ()
         if order.tick_topic_id != self._topic_id:
             return (_of_another_topic(order),)
-        self._put(OpenOrder(order=order))
+        one = self._put(_Waiting(order, 0, 1, 0))
+        self._moved[one.name] = one
         return (
-            ExecutionReport.of_order(
+            report_of(
                 order,
                 sequence=1,
-                status=OrderStatus.ACCEPTED,
-                event_time=order.event_time,
-                venue_order_id=_name(order),
+                status=_ACCEPTED,
+                event_time_us=one.caused_us,
+                venue_order_id=one.venue_order_id,
             ),
         )
 
@@ -112,8 +133,12 @@ class PaperVenue:
         waiting = self._waiting.get(tick.instrument_token)
         if waiting is None:
             return ()
-        reports = (self._offer(one, offset, tick) for one in tuple(waiting.values()))
-        return [report for report in reports if report is not None]
+        reports: list[ExecutionReport] = []
+        for one in list(waiting.values()):
+            report = self._offer(one, offset, tick)
+            if report is not None:
+                reports.append(report)
+        return reports
 
     def on_missed(
         self, order: Order, ticks: Iterable[tuple[int, MarketTick]]
@@ -135,97 +160,94 @@ class PaperVenue:
         return order.client_order_id in self._waiting.get(order.instrument_token, ())
 
     def changes(self) -> VenueChanges:
-        """What changed since the last call."""
-        changed, self._changed = self._changed, {}
-        found = [(name, self._waiting.get(token, {}).get(name)) for name, token in changed.items()]
+        """What changed since the last call; nothing of what began and ended since then."""
+        moved, self._moved = self._moved, {}
+        ended, self._ended = self._ended, []
+        for one in moved.values():
+            one.is_told = True
         return VenueChanges(
-            open=tuple(one.open for _, one in found if one is not None),
-            ended=tuple(name for name, one in found if one is None),
-            routes=tuple(self._routes.changed_records()),
+            tuple([one.record() for one in moved.values()]),
+            tuple(ended),
+            tuple(self._routes.changed_records()),
         )
 
     def restore(self, opened: Iterable[OpenOrder], routes: Iterable[RouteRecord]) -> None:
         """Go on from there; call before the first order and tick."""
-        for one in sorted(opened, key=_age):
-            self._put(one)
-        self._changed.clear()
+        for order, filled, events, notional_raw in sorted(opened, key=_age):
+            one = self._put(_Waiting(order, filled, events, notional_raw))
+            one.is_told = True
         self._routes.restore(routes)
 
-    def _put(self, one: OpenOrder) -> None:
-        order = one.order
-        caused_us = to_micros(order.event_time)
-        self._waiting.setdefault(order.instrument_token, {})[order.client_order_id] = _Waiting(
-            one,
-            order.tick_offset,
-            caused_us,
-            to_raw(order.reference_price),
-            self._model.arrival_us(order, caused_us),
-        )
-        self._changed[order.client_order_id] = order.instrument_token
+    def _put(self, one: _Waiting) -> _Waiting:
+        one.arrival_us = self._filling.arrival_us(one.order, one.caused_us)
+        waiting = self._waiting.get(one.token)
+        if waiting is None:
+            waiting = self._waiting[one.token] = {}
+        waiting[one.name] = one
+        return one
 
     def _offer(self, one: _Waiting, offset: int, tick: MarketTick) -> ExecutionReport | None:
         if not one.is_due(offset, tick):
             return None
-        if tick.event_time_us > one.caused_us + self._model.expire_after_us:
-            return self._expired(one.open, tick)
-        wanted = one.open.order.quantity - one.open.filled
-        quantity = self._model.quantity(wanted, tick)
+        if tick.event_time_us > one.caused_us + self._filling.expire_after_us:
+            return self._expired(one, tick)
+        quantity = self._filling.quantity(one.quantity - one.filled, tick)
         if not quantity:
             return None
         return self._filled(one, quantity, tick)
 
     def _filled(self, one: _Waiting, quantity: int, tick: MarketTick) -> ExecutionReport:
-        before = one.open
-        order, number = before.order, before.events + 1
-        price_raw = self._model.price_raw(order, number, tick)
-        filled = before.filled + quantity
-        notional_raw = before.notional_raw + quantity * price_raw
-        is_whole = filled == order.quantity
+        one.events += 1
+        price_raw = self._filling.price_raw(one.order, one.events, tick)
+        one.filled += quantity
+        before_raw = one.notional_raw
+        one.notional_raw += quantity * price_raw
+        is_whole = one.filled == one.quantity
         if is_whole:
-            self._end(order)
+            self._end(one)
         else:
-            after = replace(before, filled=filled, events=number, notional_raw=notional_raw)
-            self._waiting[order.instrument_token][order.client_order_id] = replace(one, open=after)
-            self._changed[order.client_order_id] = order.instrument_token
-        return ExecutionReport.of_order(
-            order,
-            sequence=number,
-            status=OrderStatus.FILLED if is_whole else OrderStatus.PARTIALLY_FILLED,
-            event_time=tick.event_time,
-            venue_order_id=_name(order),
+            self._moved[one.name] = one
+        return report_of(
+            one.order,
+            sequence=one.events,
+            status=_FILLED if is_whole else _PARTIALLY_FILLED,
+            event_time_us=tick.event_time_us,
+            venue_order_id=one.venue_order_id,
             last_quantity=quantity,
-            last_price=from_raw(price_raw),
-            cumulative_quantity=filled,
-            fees=self._fees_of(order.side, before.notional_raw, notional_raw),
+            last_price_raw=price_raw,
+            cumulative_quantity=one.filled,
+            fees_raw=self._fees_of(one.order.side, before_raw, one.notional_raw),
         )
 
-    def _fees_of(self, side: Side, before_raw: int, after_raw: int) -> Decimal | None:
+    def _fees_of(self, side: Side, before_raw: int, after_raw: int) -> int | None:
         if self._fees is None:
             return None
-        return self._fees.of_fill(side, from_raw(before_raw), from_raw(after_raw))
+        return to_raw(self._fees.of_fill(side, from_raw(before_raw), from_raw(after_raw)))
 
-    def _expired(self, one: OpenOrder, tick: MarketTick) -> ExecutionReport:
-        self._end(one.order)
-        left = one.order.quantity - one.filled
-        return ExecutionReport.of_order(
+    def _expired(self, one: _Waiting, tick: MarketTick) -> ExecutionReport:
+        self._end(one)
+        left = one.quantity - one.filled
+        return report_of(
             one.order,
             sequence=one.events + 1,
-            status=OrderStatus.EXPIRED,
-            event_time=tick.event_time,
-            venue_order_id=_name(one.order),
+            status=_EXPIRED,
+            event_time_us=tick.event_time_us,
+            venue_order_id=one.venue_order_id,
             cumulative_quantity=one.filled,
             reason=(
-                f"{left} of {one.order.quantity} units were not filled within "
-                f"{self._model.expire_after_us / 1_000_000:g} s"
+                f"{left} of {one.quantity} units were not filled within "
+                f"{self._filling.expire_after_us / 1_000_000:g} s"
             ),
         )
 
-    def _end(self, order: Order) -> None:
-        waiting = self._waiting[order.instrument_token]
-        del waiting[order.client_order_id]
+    def _end(self, one: _Waiting) -> None:
+        waiting = self._waiting[one.token]
+        del waiting[one.name]
         if not waiting:
-            del self._waiting[order.instrument_token]
-        self._changed[order.client_order_id] = order.instrument_token
+            del self._waiting[one.token]
+        self._moved.pop(one.name, None)
+        if one.is_told:
+            self._ended.append(one.name)
 
 
 def _of_another_topic(order: Order) -> ExecutionReport:
@@ -234,18 +256,14 @@ def _of_another_topic(order: Order) -> ExecutionReport:
     It may have been filled before the topic was made anew: to fill it once more would be a trade
     that nobody ordered. Its number is that of no other report.
     """
-    return ExecutionReport.of_order(
+    return report_of(
         order,
         sequence=0,
-        status=OrderStatus.EXPIRED,
-        event_time=order.event_time,
-        venue_order_id=_name(order),
+        status=_EXPIRED,
+        event_time_us=order.event_time_us,
+        venue_order_id=f"PAPER-{order.client_order_id}",
         reason=f"the topic of its ticks, of id {order.tick_topic_id}, is no more",
     )
-
-
-def _name(order: Order) -> str:
-    return f"PAPER-{order.client_order_id}"
 
 
 def _age(one: OpenOrder) -> tuple[int, str]:

@@ -10,9 +10,10 @@ from app.cli.report.clocks import Clocks
 from app.domain.money import PRICE_SCALE, plain
 from app.domain.timestamps import to_micros
 from app.replay.ledger import BookKey
+from app.replay.lots import Lot
 from app.replay.prices import Prices
 from app.replay.results import Results
-from app.replay.trades import Lot, PositionSide, Trade
+from app.replay.trades import PositionSide, Trade
 
 MOST_INSTRUMENTS: Final = 20
 MOST_MARKED: Final = 500

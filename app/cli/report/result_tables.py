@@ -7,8 +7,8 @@ from app.cli.report.clocks import Clocks
 from app.cli.report.tables import Cell, Table, count, cut, money, statistic
 from app.cli.statistics_view import shown_statistics
 from app.domain.money import plain
-from app.replay.ledger import Standing
 from app.replay.results import Part, Results
+from app.replay.standing import Standing
 from app.replay.statistics import Floats
 from app.replay.summary import monthly_returns
 from app.replay.trades import Trade

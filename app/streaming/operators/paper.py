@@ -6,6 +6,7 @@ from typing import NamedTuple
 from app.brokers.paper.venue import OpenOrder, PaperVenue
 from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
+from app.domain.reports import report_of
 from app.domain.routes import RouteRecord
 from app.domain.trading import ExecutionReport, Order, OrderStatus
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
@@ -213,11 +214,11 @@ class PaperOperator:
         return order.tick_offset + 1
 
     def _misplaced(self, order: Order) -> ExecutionReport:
-        return ExecutionReport.of_order(
+        return report_of(
             order,
             sequence=1,
             status=OrderStatus.REJECTED,
-            event_time=order.event_time,
+            event_time_us=order.event_time_us,
             reason=(
                 f"ticks of instrument {order.instrument_token} are on partition"
                 f" {order.tick_partition}, where its key does not belong: publish them by murmur2"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from app.domain.ids import instrument_key
 from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
-from app.risk.engine import Approved, Rejected, RiskEngine
+from app.risk.engine import RiskEngine
 from app.risk.ledger import LedgerRecord, WorkingOrder
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter, check_key
@@ -84,17 +84,17 @@ class RiskOperator:
         check_key(message, instrument_key(signal.instrument_token))
         for verdict in self._engine.on_signal(signal):
             match verdict:
-                case Approved(order=order):
-                    self._telemetry.order_approved(order)
+                case Order():
+                    self._telemetry.order_approved(verdict)
                     yield Output(
-                        self._orders_topic, order.account.encode(), self._orders.encode(order)
+                        self._orders_topic, verdict.account.encode(), self._orders.encode(verdict)
                     )
-                case Rejected(rejection=rejection):
-                    self._telemetry.signal_refused(rejection)
+                case Rejection():
+                    self._telemetry.signal_refused(verdict)
                     yield Output(
                         self._rejections_topic,
-                        instrument_key(rejection.instrument_token),
-                        self._rejections.encode(rejection),
+                        instrument_key(verdict.instrument_token),
+                        self._rejections.encode(verdict),
                     )
 
     def _on_execution(self, message: Message) -> Iterable[Output]:

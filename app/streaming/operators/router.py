@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.domain.ids import instrument_key
-from app.domain.trading import ExecutionReport, Forwarded, Order, Rejection
+from app.domain.trading import ExecutionReport, Order, Rejection
 from app.execution.router import OrderRouter
 from app.streaming.operator import Beginning, Message, Output, Start, StateRecord
 from app.streaming.operators.dead_letters import DeadLetterWriter, check_key
@@ -70,11 +70,11 @@ class RouterOperator:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _output(self, event: ExecutionReport | Forwarded | Rejection) -> Output:
+    def _output(self, event: ExecutionReport | Order | Rejection) -> Output:
         match event:
-            case Forwarded(order=order):
-                key = instrument_key(order.instrument_token)
-                return Output(self._paper_orders_topic, key, self._paper_orders.encode(order))
+            case Order():
+                key = instrument_key(event.instrument_token)
+                return Output(self._paper_orders_topic, key, self._paper_orders.encode(event))
             case ExecutionReport():
                 key = instrument_key(event.instrument_token)
                 self._telemetry.executed(event)

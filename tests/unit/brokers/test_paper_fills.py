@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.brokers.paper.filling import Filling
 from app.brokers.paper.fills import FillModel, Markup
 from app.brokers.paper.venue import PaperVenue
 from app.domain.errors import ConfigurationError
@@ -108,7 +109,7 @@ def test_latency_passes_over_ticks_that_happened_before_the_order_arrived():
 def test_jitter_is_the_same_for_the_same_order_and_seed_and_within_its_bounds():
     def arrival(seed: int, number: int) -> int:
         model = FillModel(latency_us=100, latency_jitter_us=50, seed=seed)
-        return model.arrival_us(order(client_order_id=f"ORDER{number}"), 0)
+        return Filling(model).arrival_us(order(client_order_id=f"ORDER{number}"), 0)
 
     first = [arrival(1, number) for number in range(200)]
     assert first == [arrival(1, number) for number in range(200)]

@@ -84,7 +84,7 @@ def test_an_order_for_an_unknown_broker_is_refused_and_ended(setup):
         tick_partition=2,
         tick_offset=7,
     )
-    assert ended == ExecutionReport(
+    assert ended == ExecutionReport.of(
         execution_id=f"{given.client_order_id}-1",
         client_order_id=given.client_order_id,
         venue_order_id=None,

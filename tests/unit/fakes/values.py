@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.domain.config import StrategyConfig
 from app.domain.market import MarketTick
+from app.domain.reports import report_of
 from app.domain.signals import SignalResult, SignalType, TradingSignal
 from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
 
@@ -19,9 +20,10 @@ OTHER_TOKEN = 2002
 
 def changed(record: Any, **changes: Any) -> Any:
     """``record`` with other values for some fields, made as its users make one."""
-    if isinstance(record, TradingSignal):
-        names = inspect.signature(TradingSignal.of).parameters
-        return TradingSignal.of(**{**{name: getattr(record, name) for name in names}, **changes})
+    if isinstance(record, TradingSignal | Order | ExecutionReport):
+        make: Any = type(record).of
+        names = inspect.signature(make).parameters
+        return make(**{**{name: getattr(record, name) for name in names}, **changes})
     if isinstance(record, SignalResult):
         return SignalResult(**{**record._asdict(), **changes})
     return replace(record, **changes)
@@ -77,7 +79,7 @@ def signal(**changes: Any) -> TradingSignal:
     return made
 
 
-ORDER = Order(
+ORDER = Order.of(
     client_order_id="ABCDEFGHIJKLMNOPQRST",
     signal_id="5" * 32,
     account="PAPER1",
@@ -97,20 +99,21 @@ ORDER = Order(
 
 
 def order(**changes: Any) -> Order:
-    return replace(ORDER, **changes)
+    made: Order = changed(ORDER, **changes)
+    return made
 
 
 def report(
     of: Order, status: OrderStatus, *, sequence: int = 1, filled: int = 0
 ) -> ExecutionReport:
     """An event of ``of``; ``filled`` is the quantity of this fill."""
-    return ExecutionReport.of_order(
+    return report_of(
         of,
         sequence=sequence,
         status=status,
-        event_time=of.event_time,
+        event_time_us=of.event_time_us,
         venue_order_id="V1",
         last_quantity=filled,
-        last_price=of.reference_price if filled else None,
+        last_price_raw=of.reference_price_raw if filled else None,
         cumulative_quantity=filled,
     )

@@ -17,7 +17,7 @@ from tests.unit.fakes.values import SIGNAL, START, TOKEN, config
 
 Samples = dict[str, float]
 
-ORDER = Order(
+ORDER = Order.of(
     client_order_id="c",
     signal_id="s",
     account="A1",
@@ -34,7 +34,7 @@ ORDER = Order(
     tick_partition=0,
     tick_offset=0,
 )
-REPORT = ExecutionReport(
+REPORT = ExecutionReport.of(
     execution_id="e",
     client_order_id="c",
     venue_order_id=None,

@@ -1,22 +1,23 @@
 """Fills made of a few numbers, and books that are kept the slow and obvious way."""
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+from app.domain.money import to_raw
+from app.domain.reports import report_of
 from app.domain.timestamps import to_micros
 from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
 from app.replay.trades import Fill
-from tests.unit.fakes.values import ORDER, START, TOKEN
+from tests.unit.fakes.values import ORDER, START, TOKEN, changed
 
 
 def order(
     number: int, units: int, *, seconds: float = 0, token: int = TOKEN, reference: str = "100"
 ) -> Order:
     """Order ``number``, of strategy 1 where no other is set; ``units`` negative to sell."""
-    return replace(
+    made: Order = changed(
         ORDER,
         client_order_id=f"O{number}",
         signal_id=f"S{number}",
@@ -26,6 +27,7 @@ def order(
         reference_price=Decimal(reference),
         event_time=START + timedelta(seconds=seconds),
     )
+    return made
 
 
 def filled(
@@ -39,19 +41,19 @@ def filled(
 ) -> ExecutionReport:
     """A fill of ``of``, of all of it where ``units`` does not say less."""
     at = of.event_time if seconds is None else START + timedelta(seconds=seconds)
-    return ExecutionReport.of_order(
+    return report_of(
         of,
         sequence=2,
         status=status,
-        event_time=at,
+        event_time_us=to_micros(at),
         last_quantity=of.quantity if units is None else units,
-        last_price=Decimal(price),
-        fees=None if fees is None else Decimal(fees),
+        last_price_raw=to_raw(Decimal(price)),
+        fees_raw=None if fees is None else to_raw(Decimal(fees)),
     )
 
 
-def as_fill(report: ExecutionReport, reference: Decimal | None = None) -> Fill:
-    return Fill(to_micros(report.event_time), report, reference)
+def as_fill(report: ExecutionReport) -> Fill:
+    return Fill(report.event_time_us, report, None)
 
 
 def unit_by_unit(

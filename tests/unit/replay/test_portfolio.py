@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal, localcontext
 from zoneinfo import ZoneInfo
@@ -13,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.market import MarketTick
+from app.domain.money import from_raw
+from app.domain.reports import report_of
 from app.domain.timestamps import from_micros, to_micros
 from app.domain.trading import (
     ExecutionReport,
@@ -27,7 +28,7 @@ from app.replay.equity import MINUTE_US, EquityCurve, EquitySample
 from app.replay.portfolio import Portfolio
 from app.replay.results import Results, results_of
 from app.replay.ticks import TickColumns
-from tests.unit.fakes.values import START, TOKEN, tick
+from tests.unit.fakes.values import START, TOKEN, changed, tick
 from tests.unit.replay.fills import filled, order
 
 CAPITAL = Decimal(10_000)
@@ -41,11 +42,7 @@ def told(
         mine = [each for each in ticks if each.instrument_token == partition]
         portfolio.ticks(TickColumns.of(partition, range(len(mine)), mine))
     portfolio.signals([])
-    for event in events:
-        if isinstance(event, Order):
-            portfolio.order(event)
-        else:
-            portfolio.execution(event)
+    portfolio.events(events)
 
 
 def held(*blocks: tuple[Sequence[MarketTick], Sequence[ExecutionReport]]) -> Results:
@@ -144,22 +141,23 @@ def test_orders_that_are_over_are_forgotten() -> None:
     portfolio = Portfolio()
     made = [order(n, 10) for n in range(4)]
     part = filled(made[0], "100", units=3, status=OrderStatus.PARTIALLY_FILLED)
-    expired = ExecutionReport.of_order(
-        made[0], sequence=3, status=OrderStatus.EXPIRED, event_time=START
+    expired, refused = (
+        report_of(one, sequence=3, status=status, event_time_us=to_micros(START))
+        for one, status in ((made[0], OrderStatus.EXPIRED), (made[2], OrderStatus.REJECTED))
     )
     violation = Violation(code=RejectionCode.BROKER_UNAVAILABLE, reason="gone")
     told(portfolio, [tick()], *made, part)
-    assert len(portfolio._references) == 4
-    portfolio.execution(expired)
-    portfolio.execution(filled(made[1], "100"))
-    portfolio.rejection(Rejection.of_order(made[2], Stage.ROUTER, violation))
-    assert set(portfolio._references) == {("S3", made[3].account)}
+    references = portfolio._unbooked.references
+    assert len(references) == 4
+    rejection = Rejection.of_order(made[2], Stage.ROUTER, violation)
+    portfolio.events([expired, filled(made[1], "100"), rejection, refused])
+    assert set(references) == {made[3].client_order_id}
 
 
 def test_books_are_apart_by_strategy_account_and_instrument() -> None:
     mine = order(1, 5)
-    theirs = replace(order(2, -5), strategy_id="other")
-    elsewhere = replace(order(3, -5), account="LIVE")
+    theirs = changed(order(2, -5), strategy_id="other")
+    elsewhere = changed(order(3, -5), account="LIVE")
     results = held(
         ([tick(100), tick(110, seconds=1)], [filled(o, "100") for o in (mine, theirs, elsewhere)])
     )
@@ -231,7 +229,7 @@ def history(
         seconds += later * step
         report = None
         if units:
-            made = replace(order(number, units, token=token), strategy_id=str(strategy))
+            made = changed(order(number, units, token=token), strategy_id=str(strategy))
             report = filled(made, str(price), fees=str(fees), seconds=seconds)
         found.append((tick(price, token=token, seconds=seconds), report))
     return found
@@ -295,7 +293,8 @@ def test_trades_and_open_lots_come_to_what_cash_and_positions_come_to(
     unrealised = Decimal(0)
     for key, book in portfolio.ledger.books.items():
         for lot in book.lots.open:
-            gained = portfolio.ledger.price(key.instrument_token) - lot.price
+            last_raw = portfolio.ledger.prices_raw[key.instrument_token]
+            gained = from_raw(last_raw) - lot.price
             unrealised += gained * lot.quantity * lot.sign
             fees += lot.fees
     money = results.whole.standing.money
@@ -336,8 +335,8 @@ def test_what_comes_late_counts_when_it_comes() -> None:
 
 def test_what_no_tick_was_seen_of_is_worth_what_was_paid_for_it() -> None:
     elsewhere = order(1, 3, token=5)
-    results = held(([tick(100)], [filled(elsewhere, "7.123456789", fees="1")]))
-    assert results.equity[-1].gross_exposure == Decimal("21.37037037")
+    results = held(([tick(100)], [filled(elsewhere, "7.12345678", fees="1")]))
+    assert results.equity[-1].gross_exposure == Decimal("21.37037034")
 
 
 def test_a_fill_behind_the_last_tick_is_booked_all_the_same() -> None:

@@ -18,6 +18,7 @@ from app.replay.files import FileTicks
 from app.replay.replay import ReplayResult
 from app.replay.tally import Tally
 from app.replay.ticks import RECEIVED, Refuse, TickColumns, Unusable
+from app.replay.trading import Event
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
 from tests.unit.fakes.values import START
@@ -50,14 +51,10 @@ class Heard:
     def signals(self, signals: Sequence[TradingSignal], /) -> None:
         self.said.extend(signals)
 
-    def rejection(self, rejection: Rejection, /) -> None:
-        self.rejections.append(rejection)
-
-    def order(self, order: Order, /) -> None:
-        self.orders.append(order)
-
-    def execution(self, report: ExecutionReport, /) -> None:
-        self.executions.append(report)
+    def events(self, events: Sequence[Event], /) -> None:
+        self.rejections += [event for event in events if isinstance(event, Rejection)]
+        self.orders += [event for event in events if isinstance(event, Order)]
+        self.executions += [event for event in events if isinstance(event, ExecutionReport)]
 
 
 class Cut:

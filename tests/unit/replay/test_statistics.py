@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.replay.closings import Daily
 from app.replay.equity import EquitySample
 from app.replay.figures import Figure
-from app.replay.ledger import Money, Standing, TradeTotals
+from app.replay.standing import Money, Standing, TradeTotals
 from app.replay.statistics import (
     Floats,
     RuinError,

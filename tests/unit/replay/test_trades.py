@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.trading import ExecutionReport
-from app.replay.exact import exactly, share
-from app.replay.trades import Lots, PositionSide, Trade
+from app.replay.exact import divided, share
+from app.replay.lots import Lots
+from app.replay.trades import PositionSide, Trade
 from tests.unit.fakes.values import START
 from tests.unit.replay.fills import as_fill, filled, order, unit_by_unit
 
 
-@exactly
 def booked(*reports: ExecutionReport) -> tuple[list[Trade], Lots]:
     lots = Lots()
     trades = [trade for report in reports for trade in lots.take(as_fill(report))]
@@ -87,9 +87,15 @@ def test_the_decimal_context_of_a_strategy_does_not_matter() -> None:
         context.prec = 2
         (trade,), _ = booked(filled(order(1, 7), "1234.56"), filled(order(2, -7), "1235.67"))
     assert trade.gross_profit == Decimal("7.77")
-    with localcontext() as context:
-        context.prec = 2
-        assert exactly(share)(Decimal("99.99"), 1, 3) == Decimal("33.33")
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(1, 10**12))
+def test_a_quotient_is_rounded_to_the_nearest_and_of_two_to_the_even(amount: int, by: int) -> None:
+    assert divided(amount, by) == round(Fraction(amount, by))
+
+
+def test_a_share_of_the_whole_is_all_of_it() -> None:
+    assert (share(100, 1, 3), share(100, 3, 3), share(-100, 1, 3)) == (33, 100, -33)
 
 
 PRICES = st.decimals("0.01", "1000", places=2)

@@ -1,6 +1,6 @@
 """Risk's books against a naive model, whatever happens to the orders and in whatever order."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from hypothesis import settings
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.domain.signals import SignalType
-from app.domain.trading import Order, OrderStatus, RejectionCode, TradingState
+from app.domain.trading import Order, OrderStatus, Rejection, RejectionCode, TradingState
 from app.risk.checks import RiskLimits
-from app.risk.engine import Approved, Rejected, RiskChanges, RiskEngine
+from app.risk.engine import RiskChanges, RiskEngine
 from app.risk.ledger import LedgerRecord, WorkingOrder
 from tests.unit.fakes.values import report, signal
 
@@ -87,13 +87,13 @@ class Books(RuleBasedStateMachine):
         assert len(verdicts) == len(brokers)
         for broker, verdict in zip(brokers, verdicts, strict=True):
             match verdict:
-                case Approved(order=order):
+                case Order():
                     assert expected[broker]
-                    assert (order.side.value, order.quantity) == (side.value, quantity)
-                    self.orders.append(NaiveOrder(order))
-                case Rejected(rejection=rejection):
+                    assert (verdict.side.value, verdict.quantity) == (side.value, quantity)
+                    self.orders.append(NaiveOrder(verdict))
+                case Rejection():
                     assert not expected[broker]
-                    assert rejection.code is RejectionCode.POSITION_EXCEEDS_MAXIMUM
+                    assert verdict.code is RejectionCode.POSITION_EXCEEDS_MAXIMUM
 
     @precondition(lambda self: self.offset)
     @rule(back=st.integers(min_value=0, max_value=3), quantity=st.integers(1, LIMIT))
@@ -169,7 +169,7 @@ class Books(RuleBasedStateMachine):
         one.filled += filled
         one.ended = status.is_terminal
         event = report(one.order, status, sequence=one.events, filled=filled)
-        self.engine.on_execution(replace(event, cumulative_quantity=one.filled))
+        self.engine.on_execution(event._replace(cumulative_quantity=one.filled))
 
 
 TestBooks = Books.TestCase

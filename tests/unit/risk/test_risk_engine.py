@@ -20,7 +20,7 @@ from app.domain.trading import (
     Violation,
 )
 from app.risk.checks import RiskCheck, RiskInput, RiskLimits
-from app.risk.engine import Approved, Rejected, RiskChanges, RiskEngine, Verdict
+from app.risk.engine import RiskChanges, RiskEngine, Verdict
 from tests.unit.fakes.values import OTHER_TOKEN, SIGNAL, TOKEN, report, signal
 
 LIMITS = RiskLimits(max_quantity=1000, max_notional=Decimal(10**6), max_position=25)
@@ -41,17 +41,17 @@ def engine(
 
 
 def orders(verdicts: Any) -> list[Order]:
-    return [one.order for one in verdicts if isinstance(one, Approved)]
+    return [one for one in verdicts if isinstance(one, Order)]
 
 
 def codes(verdicts: Any) -> list[RejectionCode]:
-    return [one.rejection.code for one in verdicts if isinstance(one, Rejected)]
+    return [one.code for one in verdicts if isinstance(one, Rejection)]
 
 
 def test_an_approved_signal_becomes_an_order_that_says_where_it_came_from():
     (verdict,) = engine().on_signal(signal(signal_type=SignalType.SELL))
-    assert verdict == Approved(
-        order=Order(
+    assert verdict == (
+        Order.of(
             client_order_id=client_order_id(SIGNAL.signal_id, "PAPER1"),
             signal_id=SIGNAL.signal_id,
             account="PAPER1",
@@ -74,8 +74,8 @@ def test_an_approved_signal_becomes_an_order_that_says_where_it_came_from():
 def test_a_refused_signal_becomes_a_rejection_with_stage_code_and_account():
     (verdict,) = engine().on_signal(signal(quantity=26))
     named = f"risk|{SIGNAL.signal_id}|PAPER1"
-    assert verdict == Rejected(
-        rejection=Rejection(
+    assert verdict == (
+        Rejection(
             rejection_id=hashlib.blake2b(named.encode(), digest_size=16).hexdigest(),
             stage=Stage.RISK,
             code=RejectionCode.POSITION_EXCEEDS_MAXIMUM,

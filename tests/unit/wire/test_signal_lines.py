@@ -46,7 +46,7 @@ SIGNAL = TradingSignal.of(
     tick_price=Decimal(184),
     brokers=("paper", "zerodha"),
 )
-REPORT = ExecutionReport(
+REPORT = ExecutionReport.of(
     **ORIGIN,
     execution_id="e",
     client_order_id="ORDER1",
@@ -86,7 +86,7 @@ START = "2013-10-07T13:30:01Z 408065 rules_rsi c56a4180 "
             START + "BUY 5 at 184.3 confidence 0.70 for readers only",
         ),
         (
-            Order(
+            Order.of(
                 **ORIGIN,
                 **TICK_AT,
                 tick_topic_id="t",
