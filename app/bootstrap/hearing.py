@@ -45,7 +45,7 @@ def runner_of(
     )
 
 
-def hearing_here(settings: Settings, runner: StrategyRunner, source: RecordedTicks) -> Hearing:
+def hearing_here(settings: Settings, runner: StrategyRunner, source: RecordedTicks) -> Listens:
     """Has ``runner``, which was started, run strategies in this process."""
     return _hearing(settings, runner, source.topic_id, source.partitions)
 

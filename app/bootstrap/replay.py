@@ -32,7 +32,6 @@ from app.kafka.declarations import declared_topics
 from app.kafka.dev_broker import resolve_bootstrap_servers
 from app.replay.files import FileTicks
 from app.replay.fingerprint import configuration_hash
-from app.replay.hearing import Listens
 from app.replay.observer import Observer
 from app.replay.recording import Recording
 from app.replay.replay import Replay, ReplayListener
@@ -213,7 +212,6 @@ def wired_replay(
             reasons = "; ".join(f"{d.config.id}: {d.reason}" for d in report.disabled)
             raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
         running = [registered.config for registered in report.registered]
-        hearing: Listens
         if jobs == 1:
             hearing = hearing_here(settings, runner, source)
         else:
