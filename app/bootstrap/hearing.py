@@ -118,7 +118,7 @@ def _hearing(
     )
 
 
-class _Worker:
+class ShardWorker:
     """What a process has: the strategies as they are in the one that began it."""
 
     def __init__(
@@ -136,6 +136,11 @@ class _Worker:
         self._hearing = _hearing(settings, self._runner, topic_id, partitions)
 
     def answer(self, asked: Asked) -> Reply:
+        """What strategies say to ticks; at the end they are shut down.
+
+        Raises:
+            WorkersError: a strategy could not be started.
+        """
         if asked is None:
             self._runner.stop()
             return Reply((), self._observer)
@@ -150,7 +155,7 @@ class _Worker:
         return Reply(said, self._observer.taken())
 
 
-_in_this_process: list[_Worker] = []
+_in_this_process: list[ShardWorker] = []
 
 
 def _prepare(
@@ -162,7 +167,7 @@ def _prepare(
 ) -> None:
     collect_seldom()
     made = [StrategyConfig(**values) for values in configs]
-    _in_this_process.append(_Worker(stopped, settings, made, topic_id, partitions))
+    _in_this_process.append(ShardWorker(stopped, settings, made, topic_id, partitions))
 
 
 def _answer(asked: Asked) -> Reply:

@@ -53,7 +53,7 @@ class Shards:
     def rows(self, columns: TickColumns) -> Sequence[Integers]:
         """The ticks of each process, as indices into ``columns``, rising."""
         tokens = columns.fields[_TOKEN]
-        places = np.searchsorted(self._tokens, tokens)
+        places = np.asarray(np.searchsorted(self._tokens, tokens), np.int64)
         places[places == len(self._tokens)] = 0
         rows = np.flatnonzero(self._tokens[places] == tokens)
         places = places[rows]
