@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Any
 
-from app.bootstrap.runner import arrival_policy
+from app.bootstrap.arrival import arrival_policy
 from app.bootstrap.strategies import build_factory, init_values
 from app.domain.config import StrategyConfig
 from app.replay.hearing import Hearing, Listens

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from app.bootstrap.runner import arrival_policy
+from app.bootstrap.arrival import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.domain.errors import BadInputError
 from app.domain.trading import Activation

@@ -2,19 +2,20 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from app.domain.market import MarketTick
+from app.ingest.synthetic import SyntheticSource
 from app.replay.recorder import open_recorder
 from app.replay.recording import Manifest
 from app.wire.codecs import load_codecs
@@ -23,7 +24,7 @@ from tests.support.processes import eventually, in_session
 CODEC = load_codecs().ticks
 TOKENS = (256, 512, 768, 1024)
 TICKS = 4_000
-START_US = 1_767_604_500_000_000  # 2026-01-05T09:15:00Z
+START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 STRATEGIES = """\
 strategies:
   - strategy_type: rules_rsi
@@ -31,10 +32,10 @@ strategies:
     parameters: {period: 5}
   - strategy_type: hybrid_ml_rsi_filter
     instruments: [768, 256]
-    parameters: {min_probability: 0.5, lower: 45, upper: 55}
+    parameters: {min_probability: 0.51, lower: 45, upper: 55}
   - strategy_type: ml_momentum
     instruments: [512, 1024]
-    parameters: {min_probability: 0.5}
+    parameters: {min_probability: 0.51}
     active_brokers: []
   - strategy_type: odd
     instruments: [1024, 512, 256]
@@ -115,19 +116,14 @@ class Record:
 
 def walk() -> Sequence[MarketTick]:
     """Prices that walk at random; now and then a tick comes twice, or late."""
-    chance = random.Random(5)
-    prices = dict.fromkeys(TOKENS, 10_000)
+    source = SyntheticSource(
+        instruments=TOKENS, ticks=TICKS, seed=5, start=START, ticks_per_second=1
+    )
     found: list[MarketTick] = []
-    for n in range(TICKS):
-        if n and n % 500 == 0:
-            found.append(found[-1])
-            continue
-        token = chance.choice(TOKENS)
-        prices[token] += chance.choice((-5, 0, 5))
+    for n, row in enumerate(source):
         late = 20_000_000 if n % 777 == 776 else 0
-        found.append(
-            MarketTick(token, START_US + 1_000_000 * n - late, prices[token] * 10**6, 1, n)
-        )
+        tick = row.tick._replace(event_time_us=row.tick.event_time_us - late)
+        found.append(found[-1] if n and n % 500 == 0 else tick)
     return found
 
 
@@ -146,7 +142,7 @@ def write_recording(folder: Path, ticks: Sequence[MarketTick]) -> None:
 def folder(tmp_path: Path) -> Path:
     ticks = walk()
     rows = [
-        f"{tick.instrument_token},{tick.event_time:%Y-%m-%dT%H:%M:%SZ},{tick.last_price},"
+        f"{tick.instrument_token},{tick.event_time:%Y-%m-%dT%H:%M:%S.%fZ},{tick.last_price},"
         f"{tick.last_traded_quantity},{tick.volume_traded}"
         for tick in ticks
     ]
@@ -216,7 +212,7 @@ def test_one_process_and_several_leave_the_same_to_the_byte(folder: Path, source
     assert facts["irregular_ticks"].keys() == {"duplicate", "out_of_order"}
     refused, *quarantined = facts["stopped"]
     assert "load_model returned False" in refused["reason"]
-    assert [one["instrument_token"] for one in quarantined] == [256, 512]
+    assert [one["instrument_token"] for one in quarantined] == [256, 512, 1024]
     assert "3 failures in a row, the last at" in quarantined[0]["reason"]
 
 
