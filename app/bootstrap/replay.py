@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import re
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,17 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.bootstrap.hearing import (
+    codecs_of,
+    hearing_here,
+    hearing_in_processes,
+    runner_of,
+)
 from app.bootstrap.paper import described_charges, fee_schedule, fill_model
 from app.bootstrap.risk import risk_limits
-from app.bootstrap.runner import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.venue import PaperVenue
 from app.domain.config import StrategyConfig
 from app.domain.errors import ConfigurationError
-from app.domain.factory import StrategyFactory
-from app.domain.market import Irregularity, MarketTick
-from app.domain.status import StrategyState, StrategyStatus
+from app.domain.market import MarketTick
 from app.domain.trading import TradingState
 from app.execution.router import OrderRouter
 from app.ingest.merging import in_event_order
@@ -30,7 +32,7 @@ from app.kafka.declarations import declared_topics
 from app.kafka.dev_broker import resolve_bootstrap_servers
 from app.replay.files import FileTicks
 from app.replay.fingerprint import configuration_hash
-from app.replay.hearing import Hearing
+from app.replay.observer import Observer
 from app.replay.recording import Recording
 from app.replay.replay import Replay, ReplayListener
 from app.replay.ticks import RecordedTicks
@@ -38,45 +40,20 @@ from app.replay.topic import TopicTicks
 from app.replay.topics import TopicsOutput, open_topics
 from app.replay.trading import Trading
 from app.risk.engine import RiskEngine
-from app.runner.ports import SilentTelemetry
-from app.runner.runner import StrategyRunner
 from app.settings import Settings
 from app.store.acceptance import KNOWN_BROKERS, Acceptance, factory_check
 from app.store.database import Database
 from app.store.sql import SqlStrategyRepository
 from app.store.strategy_file import read_strategy_file
-from app.wire.codecs import Codecs, load_codecs
 
 logger = logging.getLogger(__name__)
+
+_BLOCKS_AHEAD = 2
+"""So that processes have something to do while this one trades."""
 
 
 class NoStrategyError(ConfigurationError):
     """There is nothing to replay."""
-
-
-class Observer(SilentTelemetry):
-    """Counts what the runner says beside signals, and keeps what befell strategies."""
-
-    def __init__(self) -> None:
-        self.failures: Counter[str] = Counter()
-        """Ticks on which strategies raised, by strategy type."""
-        self.irregular: Counter[str] = Counter()
-        """Ticks out of order or repeated."""
-        self.stopped: list[StrategyStatus] = []
-        """Strategies that were disabled, or quarantined on an instrument."""
-
-    def strategy_failed(self, strategy_type: str, /) -> None:
-        """Count it."""
-        self.failures[strategy_type] += 1
-
-    def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:  # noqa: ARG002
-        """Count it."""
-        self.irregular[kind.value] += 1
-
-    def report(self, status: StrategyStatus, /) -> None:
-        """Keep it, where it says that something does not run."""
-        if status.state in {StrategyState.DISABLED, StrategyState.QUARANTINED}:
-            self.stopped.append(status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +77,7 @@ def topic_ticks(settings: Settings, *, from_us: int | None = None) -> RecordedTi
     return TopicTicks(
         resolve_bootstrap_servers(settings),
         settings.topic("ticks"),
-        _codecs(settings).ticks,
+        codecs_of(settings).ticks,
         from_us=from_us,
     )
 
@@ -116,7 +93,7 @@ def topics_of_run(settings: Settings, name: str) -> AbstractContextManager[Topic
         raise ConfigurationError(f"--to-topics {name}: write letters, digits, '.', '_' and '-'")
     prefixed = settings.model_copy(update={"topic_prefix": f"{settings.topic_prefix}{name}-"})
     return open_topics(
-        resolve_bootstrap_servers(settings), declared_topics(prefixed), _codecs(settings)
+        resolve_bootstrap_servers(settings), declared_topics(prefixed), codecs_of(settings)
     )
 
 
@@ -126,7 +103,7 @@ def recorded_ticks(settings: Settings, folder: Path) -> RecordedTicks:
     Raises:
         RecordingError: ``folder`` is none.
     """
-    return Recording(folder, _codecs(settings).ticks)
+    return Recording(folder, codecs_of(settings).ticks)
 
 
 def file_ticks(
@@ -211,35 +188,47 @@ def wired_replay(
     listeners: Sequence[ReplayListener],
     *,
     speed: float | None = None,
+    jobs: int = 1,
 ) -> Generator[WiredReplay]:
-    """A replay of ``source`` through ``configs``; ``speed`` as ``Replay`` takes it.
+    """A replay of ``source`` through ``configs``.
+
+    Args:
+        settings: of this process.
+        source: the ticks.
+        configs: the strategies.
+        listeners: hear what happens.
+        speed: as ``Replay`` takes it.
+        jobs: how many processes run the strategies; 1: this one does.
 
     Raises:
         NoStrategyError: none of them can be run.
     """
-    factory = build_factory(settings)
     observer = Observer()
-    runner = _runner(settings, configs, factory, observer)
+    runner = runner_of(settings, configs, observer)
     report = runner.start()
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(runner.stop)
         if not report.registered:
             reasons = "; ".join(f"{d.config.id}: {d.reason}" for d in report.disabled)
             raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
         running = [registered.config for registered in report.registered]
-        codecs = _codecs(settings)
+        if jobs == 1:
+            hearing = hearing_here(settings, runner, source)
+        else:
+            # With a pace, no tick is to be asked about before it is due.
+            ahead = _BLOCKS_AHEAD if speed is None else 0
+            hearing = stack.enter_context(
+                hearing_in_processes(
+                    settings, running, source, jobs=jobs, ahead=ahead, observer=observer
+                )
+            )
         deciding = _deciding(settings)
         replay = Replay(
             source=source,
-            hearing=Hearing(
-                {
-                    number: runner.partition(topic_id=source.topic_id, partition=number)
-                    for number in source.partitions
-                },
-                codecs.signals.encode,
-            ),
+            hearing=hearing,
             configs=running,
             trading=_trading(settings, source.topic_id),
-            encode_execution=codecs.executions.encode,
+            encode_execution=codecs_of(settings).executions.encode,
             configuration=configuration_hash(running, deciding),
             listeners=listeners,
             speed=speed,
@@ -250,24 +239,6 @@ def wired_replay(
             deciding={**deciding, "fees": described_charges(settings)},
             observer=observer,
         )
-    finally:
-        runner.stop()
-
-
-def _runner(
-    settings: Settings,
-    configs: Sequence[StrategyConfig],
-    factory: StrategyFactory,
-    observer: Observer,
-) -> StrategyRunner:
-    return StrategyRunner(
-        configs=configs,
-        factory=factory,
-        telemetry=observer,
-        status=observer,
-        quarantine_after=settings.quarantine_after,
-        arrival=arrival_policy(settings),
-    )
 
 
 def _trading(settings: Settings, topic_id: str) -> Trading:
@@ -310,9 +281,3 @@ def _deciding(settings: Settings) -> dict[str, str | int | None]:
 
 def _acceptance(settings: Settings) -> Acceptance:
     return Acceptance(check=factory_check(build_factory(settings)))
-
-
-def _codecs(settings: Settings) -> Codecs:
-    return load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    )

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from app.bootstrap.arrival import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.bootstrap.wiring import Program, Wiring
 from app.domain.config import StrategyConfig
-from app.runner.arrival import ArrivalPolicy, TickPolicy
 from app.runner.ports import StatusSink, TickTracer
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
@@ -94,14 +94,6 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
         current=runner,
         configs=[registered.config for registered in report.registered],
         runner_of=runner_of,
-    )
-
-
-def arrival_policy(settings: Settings) -> ArrivalPolicy:
-    """What is to become of irregular ticks."""
-    return ArrivalPolicy(
-        duplicates=TickPolicy(settings.duplicate_ticks),
-        out_of_order=TickPolicy(settings.out_of_order_ticks),
     )
 
 

@@ -1,9 +1,12 @@
 """Which strategy and validator types there are."""
 
 import sys
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+from app.domain.config import StrategyConfig
 from app.domain.factory import StrategyFactory
 from app.settings import Settings
 
@@ -45,6 +48,12 @@ def build_factory(settings: Settings) -> StrategyFactory:
     ):
         factory.register_validator(name, path)
     return factory
+
+
+def init_values(config: StrategyConfig) -> dict[str, Any]:
+    """What ``config`` can be made of again; itself, it cannot be sent to another process."""
+    values = {one.name: getattr(config, one.name) for one in fields(config) if one.init}
+    return {**values, "parameters": dict(config.parameters)}
 
 
 def _installed(group: str) -> list[tuple[str, str]]:

@@ -2,18 +2,20 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap.replay import Observer, parameters_setter, wired_replay, with_parameters
+from app.bootstrap.replay import parameters_setter, wired_replay, with_parameters
+from app.bootstrap.strategies import init_values
 from app.domain.config import StrategyConfig
 from app.domain.errors import PandaError
 from app.replay.grid import Combination
 from app.replay.mapped import MappedTicks
 from app.replay.metrics import Measured, measured
+from app.replay.observer import Observer
 from app.replay.portfolio import Portfolio
 from app.replay.results import results_of
 from app.replay.selection import SelectedTicks, Selection
@@ -127,7 +129,7 @@ def run_plan(
     arguments = (
         experiment.settings,
         experiment.ticks,
-        [_init_values(config) for config in experiment.configs],
+        [init_values(config) for config in experiment.configs],
         dict(experiment.parameters),
         experiment.capital,
         experiment.zone,
@@ -208,12 +210,6 @@ def _prepare(
 def _make_run(task: Task) -> Outcome:
     ((experiment, stopped),) = _in_this_process
     return experiment.outcome(task, stopped)
-
-
-def _init_values(config: StrategyConfig) -> dict[str, Any]:
-    """What ``config`` can be made of again; itself, it cannot be sent to another process."""
-    values = {one.name: getattr(config, one.name) for one in fields(config) if one.init}
-    return {**values, "parameters": dict(config.parameters)}
 
 
 def _problems(seen: Observer) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from app.bootstrap.runner import arrival_policy
+from app.bootstrap.arrival import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.domain.errors import BadInputError
 from app.domain.trading import Activation

@@ -1,4 +1,4 @@
-"""``panda replay``: recorded ticks through the live system, in one process."""
+"""``panda replay``: recorded ticks through the live system."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC
@@ -102,7 +102,11 @@ def replay(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes of a sweep. Default: as many as there are CPUs."),
+        typer.Option(
+            min=1,
+            help="Processes that run strategies; one instrument is in one of them. Default: 1; of"
+            " a sweep, as many as there are CPUs.",
+        ),
     ] = None,
     in_sample: Annotated[
         float | None,
@@ -185,10 +189,11 @@ def replay(
     )
     sweeping.check(speed=speed)
     files = {"--output": output, "--report": report_file, "--to-topics": to_topics}
+    many = {"--sweep": sweep, "--jobs": jobs}
     selection = selection_of(from_, to, offsets or [], timezone)
     if verify_live:
         chosen = {"--strategies": strategies, "--strategy": strategy, "--set": set_}
-        _refuse_options("--verify-live", {**chosen, "--sweep": sweep, **files})
+        _refuse_options("--verify-live", {**chosen, **many, **files})
         ticks = _live_source(settings, source or [])
         run_verification(settings, ticks, selection, as_json=as_json, notices=_notices)
         return
@@ -198,7 +203,7 @@ def replay(
     if not selection.is_everything:
         ticks = SelectedTicks(ticks, selection)
     if check_bias:
-        _refuse_options("--check-bias", {"--sweep": sweep, **files})
+        _refuse_options("--check-bias", {**many, **files})
         run_bias_check(settings, ticks, configs, as_json=as_json, notices=_notices)
         return
     if sweep:
@@ -213,6 +218,7 @@ def replay(
         report_file=report_file,
         to_topics=to_topics,
         as_json=as_json,
+        jobs=jobs or 1,
     )
     run_once(settings, ticks, configs, options, _notices)
 

@@ -40,6 +40,8 @@ class RunOptions:
     to_topics: str | None
     """What the names of topics for what is said begin with."""
     as_json: bool
+    jobs: int = 1
+    """How many processes run strategies; 1: this one does."""
 
 
 def run_once(
@@ -80,6 +82,7 @@ def run_once(
                 configs,
                 [tally, portfolio, *pages.listeners, *files, *topics],
                 speed=options.speed,
+                jobs=options.jobs,
             )
         )
         for status in wired.observer.stopped:

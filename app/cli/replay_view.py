@@ -19,7 +19,7 @@ from app.replay.standing import Standing
 from app.replay.tally import StrategyTally, Tally
 
 if TYPE_CHECKING:
-    from app.bootstrap.replay import Observer
+    from app.replay.observer import Observer
 
 _SHOWN_DIGITS = 16
 _SHOWN_INSTRUMENTS = 10

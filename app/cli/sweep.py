@@ -57,7 +57,6 @@ class SweepOptions:
         """
         if not self.sweep:
             alone = {
-                "--jobs": self.jobs,
                 "--in-sample": self.in_sample,
                 "--walk-forward": self.walk_forward,
                 "--rank-by": self.rank_by,

@@ -1,36 +1,67 @@
 """What strategies say at recorded ticks, and how it stands on the wire."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 from app.domain.market import MarketTick
 from app.domain.signals import TradingSignal
 from app.replay.merging import Block
-from app.replay.spoken import Outcome, Spoken
+from app.replay.spoken import Outcome, Spoken, spoken_at
 from app.replay.ticks import TickColumns
 from app.runner.partition import PartitionRunner
 from app.wire.errors import WireError
 from app.wire.refusal import refusal
 
 
-class Heard(NamedTuple):
-    """Ticks of one partition, as they were handed to strategies, and what these said."""
+@dataclass(eq=False)
+class Heard:
+    """Ticks of one partition, and what strategies said at them.
 
-    partition: int
-    ticks: Sequence[MarketTick]
-    offsets: Sequence[int]
-    said: Sequence[Sequence[Outcome]]
-    """At each tick; a signal that cannot be written is a refusal here."""
+    Where nobody trades, nobody asks tick by tick, and the properties are never computed.
+    """
+
+    columns: TickColumns
     spoken: Spoken
+    """A signal that cannot be written is a refusal here."""
     values: Sequence[bytes]
     """Of the records of its signals."""
+
+    @property
+    def partition(self) -> int:
+        """Whose ticks they are."""
+        return self.columns.partition
+
+    @cached_property
+    def ticks(self) -> Sequence[MarketTick]:
+        """The ticks as strategies get them."""
+        return self.columns.ticks()
+
+    @cached_property
+    def offsets(self) -> Sequence[int]:
+        """Of the ticks."""
+        offsets: list[int] = self.columns.offsets.tolist()
+        return offsets
+
+    @cached_property
+    def said(self) -> Sequence[Sequence[Outcome]]:
+        """At each tick."""
+        return self.spoken.said(len(self.columns))
 
 
 class Listens(Protocol):
     """Hands ticks to strategies."""
 
-    def hear(self, blocks: Iterable[Block], /) -> Iterator[tuple[Block, Sequence[Heard]]]:
-        """What strategies say at the ticks of each block, partition by partition."""
+    def hear(
+        self, blocks: Iterable[Block], stopped: Callable[[], bool], /
+    ) -> Iterator[tuple[Block, Sequence[Heard]]]:
+        """What strategies say at the ticks of each block, partition by partition.
+
+        Args:
+            blocks: of ticks.
+            stopped: asked where there is something to wait for; True ends it.
+        """
         ...
 
 
@@ -48,7 +79,9 @@ class Hearing:
         self._partitions = partitions
         self._encode = encode
 
-    def hear(self, blocks: Iterable[Block], /) -> Iterator[tuple[Block, Sequence[Heard]]]:
+    def hear(
+        self, blocks: Iterable[Block], _stopped: Callable[[], bool], /
+    ) -> Iterator[tuple[Block, Sequence[Heard]]]:
         """See ``Listens``."""
         for block in blocks:
             yield block, [self.heard(part.columns) for part in block]
@@ -57,14 +90,16 @@ class Hearing:
         """What strategies say at the ticks of one partition, of which those before were heard."""
         ticks, offsets = columns.ticks(), columns.offsets.tolist()
         said = self._partitions[columns.partition].process_batch(ticks, offsets)
-        spoken = Spoken(said)
+        spoken = spoken_at(said)
         try:
             values = list(map(self._encode, spoken.signals))
         except WireError:
             said = [[self._writable(outcome) for outcome in some] for some in said]
-            spoken = Spoken(said)
+            spoken = spoken_at(said)
             values = list(map(self._encode, spoken.signals))
-        return Heard(columns.partition, ticks, offsets, said, spoken, values)
+        heard = Heard(columns, spoken, values)
+        heard.ticks, heard.offsets, heard.said = ticks, offsets, said  # they are at hand
+        return heard
 
     def _writable(self, outcome: Outcome) -> Outcome:
         """``outcome``, or the refusal of a signal that cannot be written."""

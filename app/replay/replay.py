@@ -118,7 +118,7 @@ class Replay:
         given = blocks(self._source, self._refuse, stopped)
         if self._speed is not None:
             given = paced(given, speed=self._speed, clock=self._clock, stopped=stopped)
-        for block, heard in self._hearing.hear(given):
+        for block, heard in self._hearing.hear(given, stopped):
             if stopped():
                 break
             self._take(block, heard)

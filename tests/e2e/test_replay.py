@@ -112,6 +112,9 @@ def test_a_replay_says_what_was_said_live_and_touches_nothing(
     assert from_topic["ticks"] == published
     assert from_topic["fingerprint"] == from_recording["fingerprint"]
     assert from_topic["fingerprint"]["signals"] == live_signals(system)
+    for arguments in ((), (str(folder),)):
+        by_two = run(system, "replay", *arguments, "--jobs", "2")
+        assert by_two["fingerprint"] == from_topic["fingerprint"]
     executions = pq.read_table(said / "executions.parquet").to_pylist()
     replayed = {
         (e["execution_id"], e["status"], e["last_price"], e["event_time"], e["strategy_id"])

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+
+from tests.support.processes import eventually, in_session
 
 STRATEGIES = """\
 strategies:
@@ -83,25 +83,6 @@ def sweeping(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
             one.kill()
         process.kill()
         process.communicate()
-
-
-def in_session(leader: int) -> list[psutil.Process]:
-    """What runs in the session that ``leader`` began, but zombies."""
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
-    return found
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return holds()
 
 
 def workers_work(process: subprocess.Popen[str]) -> bool:

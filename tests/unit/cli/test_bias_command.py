@@ -128,7 +128,8 @@ def test_no_ticks_are_no_failure(folder: Path) -> None:
     assert json.loads(check("--json").stdout)["looks_ahead"] is False
 
 
-def test_it_goes_with_no_sweep() -> None:
-    done = check("--sweep", "period=2,3")
+@pytest.mark.parametrize(("option", "value"), [("--sweep", "period=2,3"), ("--jobs", "2")])
+def test_it_goes_with_no_other_runs(option: str, value: str) -> None:
+    done = check(option, value)
     assert isinstance(done.exception, ConfigurationError)
-    assert "--sweep does not go with --check-bias" in str(done.exception)
+    assert f"{option} does not go with --check-bias" in str(done.exception)

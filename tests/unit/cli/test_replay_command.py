@@ -248,3 +248,16 @@ def test_assignments_are_key_and_value() -> None:
     done = panda("ticks.csv", "--strategies", "s.yaml", "--set", "period")
     assert done.exit_code == 2
     assert "--set" in done.output
+
+
+def test_a_comparison_with_live_signals_takes_one_process() -> None:
+    done = panda("--verify-live", "--jobs", "2")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "--jobs does not go with --verify-live" in str(done.exception)
+
+
+def test_processes_leave_no_mark_on_what_is_said() -> None:
+    one, two = (facts("ticks.csv", "--strategies", "s.yaml", "--jobs", n) for n in ("1", "2"))
+    for found in (one, two):
+        del found["seconds"], found["ticks_per_second"]
+    assert one == two

@@ -225,7 +225,7 @@ def test_nothing_in_the_page_is_loaded_from_elsewhere(folder: Path) -> None:
 
 def test_what_people_wrote_is_shown_and_not_run() -> None:
     observer, tally = Observer(), Tally()
-    observer.stopped.append(
+    observer.report(
         StrategyStatus(
             strategy_id=UUID(int=1),
             state=StrategyState.QUARANTINED,

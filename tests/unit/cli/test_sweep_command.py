@@ -132,7 +132,7 @@ def test_a_walk_forward_shows_what_was_chosen_and_what_came_of_it(folder: Path) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--jobs", "2"], "--jobs is for sweeps"),
+        (["--walk-forward", "2"], "--walk-forward is for sweeps"),
         (["--rank-by", "fills"], "--rank-by is for sweeps"),
         (["--sweep", "period"], "--sweep period: write it as"),
         (["--sweep", "period=2", "--speed", "1x"], "--speed is for single runs"),
