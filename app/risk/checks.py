@@ -7,7 +7,8 @@ the order in which refusals should be named.
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from operator import index
+from typing import Any, Final, cast
 
 from app.domain.money import PRICE_SCALE, from_raw, plain
 from app.domain.signals import SignalType, TradingSignal
@@ -76,7 +77,9 @@ class RiskInput:
         self.exposure = exposure
         self.limits = limits
         self.trading_state = trading_state
-        self.quantity: int = signal.quantity
+        quantity: Any = cast("Any", signal).quantity
+        self.quantity: int = quantity if type(quantity) is int else index(quantity)
+        """Of the order: a strategy of the user's own may have said it as a number of NumPy."""
 
     @property
     def worst_position(self) -> int:

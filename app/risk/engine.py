@@ -1,7 +1,6 @@
 """Signals in; approved orders and refusals out; positions kept from executions."""
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import index
 from typing import Any, Final, NamedTuple, cast
 
 from app.domain.ids import client_order_id
@@ -123,15 +122,15 @@ class RiskEngine:
                 return Rejection.of_signal(
                     signal, Stage.RISK, violation, account=account, broker=broker
                 )
-        order = _order(signal, side, broker, account)
+        order = _order(signal, side, given.quantity, broker, account)
         ledger.reserve(order)
         return order
 
 
-def _order(signal: TradingSignal, side: Side, broker: str, account: str) -> Order:
+def _order(signal: TradingSignal, side: Side, quantity: int, broker: str, account: str) -> Order:
     (
         strategy_id, strategy_type, _, _, token, _, topic_id, partition, offset, signal_id, _,
-        _, quantity, price_raw, _, time_us, tick_price_raw,
+        _, _, price_raw, _, time_us, tick_price_raw,
     ) = cast("tuple[Any, ...]", signal)  # fmt: skip
     fields: tuple[object, ...] = (
         client_order_id(signal_id, account),
@@ -142,7 +141,7 @@ def _order(signal: TradingSignal, side: Side, broker: str, account: str) -> Orde
         strategy_type,
         token,
         side,
-        quantity if type(quantity) is int else index(quantity),
+        quantity,
         price_raw,
         tick_price_raw,
         time_us,

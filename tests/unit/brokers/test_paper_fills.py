@@ -205,6 +205,25 @@ def test_orders_do_not_take_volume_from_one_another():
     ]
 
 
+def test_only_orders_that_a_checkpoint_knows_of_are_told_to_have_ended():
+    paper = venue()
+    paper.on_order(order())
+    paper.on_tick(AT + 1, tick(101, seconds=1))
+    changes = paper.changes()
+    assert (changes.open, changes.ended) == ((), ())
+    assert [route.tick_offset for route in changes.routes] == [AT]
+    later = order(client_order_id="LATER", tick_offset=AT + 1)
+    paper.on_order(later)
+    opened = paper.changes().open
+    assert [one.order for one in opened] == [later]
+    again = venue()
+    again.restore(opened, ())
+    for one in (paper, again):
+        one.on_tick(AT + 2, tick(101, seconds=2))
+        changes = one.changes()
+        assert (changes.open, changes.ended) == ((), ("LATER",))
+
+
 def test_an_order_that_comes_again_is_not_taken_again():
     paper = venue()
     assert len(paper.on_order(order())) == 1

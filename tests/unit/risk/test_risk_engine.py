@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from app.domain.ids import client_order_id
@@ -241,6 +242,15 @@ def test_only_what_changed_is_written_down_and_once():
     assert changes.ended == (first.client_order_id,)
 
 
+def test_an_order_that_began_and_ended_between_two_checkpoints_is_nothing_to_write():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(tick_offset=1, quantity=5)))
+    subject.on_execution(report(first, OrderStatus.FILLED, filled=5))
+    changes = subject.changes()
+    assert (changes.working, changes.ended) == ((), ())
+    assert [one.positions for one in changes.ledgers] == [{"PAPER1": 5}]
+
+
 def test_a_restored_engine_knows_positions_working_orders_and_how_far_it_was():
     subject = engine()
     (first,) = orders(subject.on_signal(signal(tick_offset=1, quantity=10)))
@@ -254,3 +264,18 @@ def test_a_restored_engine_knows_positions_working_orders_and_how_far_it_was():
     ]
     again.on_execution(report(first, OrderStatus.CANCELED, sequence=2))
     assert codes(again.on_signal(signal(tick_offset=3, quantity=21))) == []
+
+
+def test_a_restored_engine_says_when_an_order_of_before_ends():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(tick_offset=1)))
+    changes = subject.changes()
+    again = engine()
+    again.restore(changes.ledgers, changes.working)
+    again.on_execution(report(first, OrderStatus.CANCELED))
+    assert again.changes().ended == (first.client_order_id,)
+
+
+def test_a_quantity_of_another_type_becomes_a_whole_number():
+    (made,) = orders(engine().on_signal(signal(quantity=np.int64(10))))
+    assert (type(made.quantity), made.quantity) == (int, 10)
