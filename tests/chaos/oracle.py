@@ -11,8 +11,8 @@ from typing import NamedTuple
 from confluent_kafka import Message
 
 from app.bootstrap import build_factory
-from app.bootstrap.paper import fee_schedule, fill_model
 from app.bootstrap.arrival import arrival_policy
+from app.bootstrap.paper import fee_schedule, fill_model
 from app.brokers.paper.venue import PaperVenue
 from app.domain.config import StrategyConfig
 from app.domain.ids import instrument_key
