@@ -104,8 +104,8 @@ def replay(
         int | None,
         typer.Option(
             min=1,
-            help="Processes that run strategies; one instrument is in one of them. Default: 1; of"
-            " a sweep, as many as there are CPUs.",
+            help="Processes. A single run: 1, or more that share out the instruments. Default of a"
+            " sweep: as many as there are CPUs.",
         ),
     ] = None,
     in_sample: Annotated[
