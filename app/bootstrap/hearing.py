@@ -99,10 +99,13 @@ def _end(processes: Sequence[Processes[Asked, Reply]], grace_seconds: float) -> 
     """Let strategies put away what they hold, as far as they do so in time."""
     for one in processes:
         one.stop()
-    last: list[Future[Reply]] = [one.submit(None) for one in processes if grace_seconds]
-    late = wait(last, grace_seconds).not_done
-    for one in processes:
-        one.close(0 if late else grace_seconds)
+    is_late = True
+    try:
+        last: list[Future[Reply]] = [one.submit(None) for one in processes if grace_seconds]
+        is_late = bool(wait(last, grace_seconds).not_done)
+    finally:  # a second Ctrl-C does not wait
+        for one in processes:
+            one.close(0 if is_late else grace_seconds)
 
 
 def _strategies_by_instrument(configs: Iterable[StrategyConfig]) -> Mapping[int, int]:

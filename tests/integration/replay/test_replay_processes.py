@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -278,6 +279,17 @@ def test_a_strategy_that_hangs_does_not_keep_anyone_from_stopping(folder: Path) 
         assert process.returncode == 130, stderr
         assert eventually(lambda: in_session(process.pid) == [], 10)
     assert json.loads(stdout)["outcome"] == "partial"
+
+
+def test_a_second_ctrl_c_waits_for_nobody(folder: Path) -> None:
+    with replaying(folder, *HANGING) as process:
+        assert eventually(lambda: len(hanging(folder)) == 2)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)  # it has two seconds for strategies to come back
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert eventually(lambda: in_session(process.pid) == [], 10)
 
 
 def test_a_worker_that_is_killed_ends_it_with_one_line(folder: Path) -> None:
