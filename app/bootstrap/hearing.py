@@ -77,17 +77,18 @@ def hearing_in_processes(
         Processes[Asked, Reply](_answer, prepare=_prepare, arguments=arguments, jobs=1)
         for _ in range(min(jobs, len(strategies)))
     ]
-    grace = 0.0  # where somebody does not want to wait
+    sharded = ShardedHearing(
+        [one.submit for one in processes],
+        Shards(len(processes), strategies),
+        ahead=ahead,
+        observer=observer,
+    )
+    grace: float | None = 0.0  # where somebody does not want to wait
     try:
         for one in processes:
             one.submit(())  # they start while this process goes on
-        yield ShardedHearing(
-            [one.submit for one in processes],
-            Shards(len(processes), strategies),
-            ahead=ahead,
-            observer=observer,
-        )
-        grace = GRACE_SECONDS
+        yield sharded
+        grace = None if sharded.is_done else GRACE_SECONDS
     except Exception:
         grace = GRACE_SECONDS
         raise
@@ -95,17 +96,19 @@ def hearing_in_processes(
         _end(processes, grace)
 
 
-def _end(processes: Sequence[Processes[Asked, Reply]], grace_seconds: float) -> None:
-    """Let strategies put away what they hold, as far as they do so in time."""
+def _end(processes: Sequence[Processes[Asked, Reply]], grace_seconds: float | None) -> None:
+    """Let strategies put away what they hold, as far as they do so in time; None: all of it."""
     for one in processes:
         one.stop()
     is_late = True
     try:
-        last: list[Future[Reply]] = [one.submit(None) for one in processes if grace_seconds]
+        last: list[Future[Reply]] = (
+            [] if grace_seconds == 0 else [one.submit(None) for one in processes]
+        )
         is_late = bool(wait(last, grace_seconds).not_done)
     finally:  # a second Ctrl-C does not wait
         for one in processes:
-            one.close(0 if is_late else grace_seconds)
+            one.close(0 if is_late else GRACE_SECONDS)
 
 
 def _strategies_by_instrument(configs: Iterable[StrategyConfig]) -> Mapping[int, int]:

@@ -9,6 +9,7 @@ from confluent_kafka import Message
 from app.bootstrap.arrival import arrival_policy
 from app.bootstrap.strategies import build_factory
 from app.domain.errors import BadInputError
+from app.domain.signals import TradingSignal
 from app.domain.trading import Activation
 from app.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
 from app.kafka.dev_broker import resolve_bootstrap_servers
@@ -34,7 +35,12 @@ class LiveTopics:
     ends: dict[int, int]
     """By partition of ``ticks``: up to where the runner's work is durable."""
     kept_from: dict[int, int]
-    """By partition of ``ticks``: from which offset on all signals are still on the topic."""
+    """By partition of ``ticks``: from which offset on all signals are still on the topic.
+
+    It is taken from the first signal left. Where retention removed all before one that a worker
+    sent late, after its partition had gone to another, it is too low, and what is gone looks as
+    if it had never been said.
+    """
 
 
 def verify_live(
@@ -146,17 +152,14 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
     committed = committed_offsets(servers, group, [ticks])
     ends = {partition: offset for (_, partition), offset in committed.items()}
     signals: dict[int, dict[str, LiveSignal]] = {}
+    first: dict[int, TradingSignal] = {}
+    """The first one left, by partition of the topic."""
     topic = settings.topic("signals")
-    cut = {number for (_, number), start in _starts(servers, topic).items() if start}
-    kept_from = {partition: ends.get(partition, 0) for partition in cut}  # if nothing is left
     for message in _records(servers, topic):
         value, partition = message.value() or b"", message.partition() or 0
         signal = codecs.signals.decode(value, message.timestamp()[1])
-        is_of_topic = signal.tick_topic_id == topic_id
-        if partition in cut:  # and this, the first record left, may not be all of its tick
-            cut.discard(partition)
-            kept_from[partition] = signal.tick_offset + 1 if is_of_topic else 0
-        if is_of_topic:
+        first.setdefault(partition, signal)
+        if signal.tick_topic_id == topic_id:
             of_partition = signals.setdefault(signal.tick_partition, {})
             known = of_partition.setdefault(signal.signal_id, LiveSignal(signal, value))
             if known.value != value:
@@ -168,8 +171,25 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
         ],
         signals=signals,
         ends=ends,
-        kept_from=kept_from,
+        kept_from={
+            # Asked for last: what was removed while they were read is missed, too.
+            number: _kept_from(first[number], number, topic_id) if number in first else ends[number]
+            for (_, number), start in _starts(servers, topic).items()
+            if start and number in ends
+        },
     )
+
+
+def _kept_from(first: TradingSignal, partition: int, topic_id: str) -> int:
+    """The first tick of which all signals are on the topic, by the first record there is."""
+    if first.tick_topic_id != topic_id:  # those of this one came later
+        return 0
+    if first.tick_partition != partition:
+        raise BadInputError(
+            f"signals were removed from their topic, and which cannot be told: one of a tick in"
+            f" partition {first.tick_partition} stands in partition {partition}"
+        )
+    return first.tick_offset + 1  # and this may not be all that its tick led to
 
 
 def _starts(servers: str, topic: str) -> Mapping[Partition, int]:

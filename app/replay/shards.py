@@ -100,6 +100,8 @@ class ShardedHearing:
         self._shards = shards
         self._ahead = ahead
         self._observer = observer
+        self.is_done = False
+        """Whether all ticks were heard."""
 
     def hear(
         self, blocks: Iterable[Block], stopped: Callable[[], bool], /
@@ -116,6 +118,7 @@ class ShardedHearing:
             for reply in replies.values():
                 self._observer.add(reply.seen)
             yield asked.block, _heard(asked, replies)
+        self.is_done = not stopped()
 
     def _asking(self, blocks: Iterable[Block]) -> Iterator[_Asked]:
         """Every block, when those behind it have been asked about, too."""

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from operator import index
 from typing import Final, TypeVar
 
 from app.domain.money import PRICE_PRECISION, PriceError, from_raw, to_raw
@@ -170,7 +171,14 @@ def symbol_from_wire(symbol: str, enum: type[E]) -> E:
 
 
 def check_quantity(quantity: int) -> None:
-    """Raise InvalidQuantityError where ``quantity`` is negative."""
+    """Raise InvalidQuantityError where ``quantity`` is negative, or no whole number.
+
+    What a strategy says may be of any type, and a part of a unit would be cut off in silence.
+    """
+    try:
+        index(quantity)
+    except TypeError as error:
+        raise InvalidQuantityError(f"the quantity {quantity!r} is no whole number") from error
     if quantity < 0:
         raise InvalidQuantityError(f"the quantity {quantity} is negative")
 

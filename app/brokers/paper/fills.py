@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from app.domain.errors import ConfigurationError
+from app.domain.money import PriceError, to_raw
 
 _MARKUP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ticks?|bps)\s*")
 
@@ -69,8 +70,13 @@ class FillModel:
     def __post_init__(self) -> None:
         if self.tick_size is None and (self.spread.ticks or self.slippage.ticks):
             raise ConfigurationError("spread or slippage in ticks: the tick size has to be set")
-        if self.tick_size is not None and self.tick_size <= 0:
-            raise ConfigurationError(f"the tick size {self.tick_size} is not above 0")
+        if self.tick_size is not None:
+            try:
+                step = to_raw(self.tick_size)
+            except PriceError as error:
+                raise ConfigurationError(f"the tick size: {error}") from error
+            if step <= 0:
+                raise ConfigurationError(f"the tick size {self.tick_size} is not above 0")
         if self.volume_limit is not None and not 0 < self.volume_limit <= 1:
             raise ConfigurationError(f"the volume limit {self.volume_limit} is not in (0, 1]")
         if not 0 <= self.slippage_probability <= 1:

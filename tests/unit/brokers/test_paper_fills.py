@@ -321,6 +321,8 @@ def test_a_markup_of_another_form_is_refused(text: str):
     [
         ({"spread": Markup(ticks=Decimal(1))}, "the tick size has to be set"),
         ({"tick_size": Decimal(0)}, "the tick size 0 is not above 0"),
+        ({"tick_size": Decimal("1E-9")}, "the tick size: 1E-9 has more than 8 decimal places"),
+        ({"tick_size": Decimal(10**11)}, "the tick size: 100000000000 has more than 18 digits"),
         ({"volume_limit": Decimal("1.5")}, "the volume limit 1.5 is not in"),
         ({"slippage_probability": 1.5}, "1.5 is no probability"),
     ],

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 import avro.io
 import avro.schema
 import fastavro
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -390,6 +392,17 @@ def test_numbers_that_compare_equal_are_not_mistaken_for_each_other(
 ):
     odd = signal._replace(confidence=confidence, quantity=quantity)
     assert outcome(CODECS.signals._records.encode, odd) == outcome(CODECS.signals.encode, odd)
+
+
+@pytest.mark.parametrize("quantity", [5.7, 5.0, Decimal(5), math.nan, "5", None])
+def test_a_quantity_that_is_no_whole_number_is_refused_and_not_cut_off(quantity: Any):
+    with pytest.raises(InvalidQuantityError, match="no whole number"):
+        CODECS.signals.encode(A_SIGNAL._replace(quantity=quantity))
+
+
+def test_a_whole_number_of_another_type_is_one():
+    odd = A_SIGNAL._replace(quantity=np.int64(A_SIGNAL.quantity))
+    assert CODECS.signals.encode(odd) == CODECS.signals.encode(A_SIGNAL)
 
 
 def outcome(encode: Any, record: Any) -> Any:
