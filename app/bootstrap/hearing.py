@@ -45,9 +45,11 @@ def runner_of(
     )
 
 
-def hearing_here(settings: Settings, runner: StrategyRunner, source: RecordedTicks) -> Listens:
+def hearing_here(
+    settings: Settings, runner: StrategyRunner, source: RecordedTicks, *, keeps_ticks: bool
+) -> Listens:
     """Has ``runner``, which was started, run strategies in this process."""
-    return _hearing(settings, runner, source.topic_id, source.partitions)
+    return _hearing(settings, runner, source.topic_id, source.partitions, keeps_ticks=keeps_ticks)
 
 
 @contextmanager
@@ -116,11 +118,17 @@ def _strategies_by_instrument(configs: Iterable[StrategyConfig]) -> Mapping[int,
 
 
 def _hearing(
-    settings: Settings, runner: StrategyRunner, topic_id: str, partitions: Iterable[int]
+    settings: Settings,
+    runner: StrategyRunner,
+    topic_id: str,
+    partitions: Iterable[int],
+    *,
+    keeps_ticks: bool = False,
 ) -> Hearing:
     return Hearing(
         {number: runner.partition(topic_id=topic_id, partition=number) for number in partitions},
         codecs_of(settings).signals.encode,
+        keeps_ticks=keeps_ticks,
     )
 
 

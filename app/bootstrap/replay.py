@@ -213,7 +213,8 @@ def wired_replay(
             raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
         running = [registered.config for registered in report.registered]
         if jobs == 1:
-            hearing = hearing_here(settings, runner, source)
+            is_trading = any(config.brokers for config in running)
+            hearing = hearing_here(settings, runner, source, keeps_ticks=is_trading)
         else:
             # With a pace, no tick is to be asked about before it is due.
             ahead = _BLOCKS_AHEAD if speed is None else 0

@@ -49,7 +49,7 @@ class RecordHash:
         """Go on with the values of some records."""
         self._values.add(partition, b"".join(values))
         # So that no two sequences of records hash alike, wherever one value ends.
-        self._lengths.add(partition, np.fromiter(map(len, values), "<u4", len(values)).tobytes())
+        self._lengths.add(partition, np.fromiter(map(len, values), "<u4", len(values)).data)
 
     def hexdigest(self) -> str:
         """The hash of all partitions that have anything."""
@@ -64,8 +64,11 @@ class TickHash:
 
     def add(self, columns: TickColumns) -> None:
         """Go on with ``columns``."""
-        rows = np.vstack((columns.offsets, columns.fields)).T
-        self._rows.add(columns.partition, np.ascontiguousarray(rows, "<i8").tobytes())
+        fields, count = columns.fields.shape
+        rows = np.empty((count, 1 + fields), "<i8")
+        rows[:, 0] = columns.offsets
+        rows[:, 1:] = columns.fields.T
+        self._rows.add(columns.partition, rows.data)
 
     def hexdigest(self) -> str:
         """The hash of all partitions that have anything."""
@@ -78,9 +81,9 @@ class _Hashes:
     def __init__(self) -> None:
         self._hashes: dict[int, hashlib.blake2b] = {}
 
-    def add(self, partition: int, data: bytes) -> None:
+    def add(self, partition: int, data: bytes | memoryview) -> None:
         """Go on with ``data`` of a partition."""
-        if not data:
+        if not len(data):
             return
         found = self._hashes.get(partition)
         if found is None:

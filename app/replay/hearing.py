@@ -71,13 +71,20 @@ class Hearing:
     Args:
         partitions: run the strategies, by partition.
         encode: a signal as the value of a record.
+        keeps_ticks: whether somebody asks for what was said tick by tick. Where nobody does,
+            ticks are gone before the next are made: they come to lie in memory that is at hand.
     """
 
     def __init__(
-        self, partitions: Mapping[int, PartitionRunner], encode: Callable[[TradingSignal], bytes]
+        self,
+        partitions: Mapping[int, PartitionRunner],
+        encode: Callable[[TradingSignal], bytes],
+        *,
+        keeps_ticks: bool,
     ) -> None:
         self._partitions = partitions
         self._encode = encode
+        self._keeps_ticks = keeps_ticks
 
     def hear(
         self, blocks: Iterable[Block], _stopped: Callable[[], bool], /
@@ -98,7 +105,8 @@ class Hearing:
             spoken = spoken_at(said)
             values = list(map(self._encode, spoken.signals))
         heard = Heard(columns, spoken, values)
-        heard.ticks, heard.offsets, heard.said = ticks, offsets, said  # they are at hand
+        if self._keeps_ticks:
+            heard.ticks, heard.offsets, heard.said = ticks, offsets, said
         return heard
 
     def _writable(self, outcome: Outcome) -> Outcome:

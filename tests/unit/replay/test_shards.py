@@ -122,7 +122,9 @@ def here(blocks: Sequence[Block]) -> tuple[list[tuple[Block, Sequence[Heard]]], 
     observer = Observer()
     runner = runner_of(SETTINGS, CONFIGS, observer)
     runner.start()
-    return list(hearing_here(SETTINGS, runner, SOURCE).hear(blocks, never)), observer
+    return list(
+        hearing_here(SETTINGS, runner, SOURCE, keeps_ticks=True).hear(blocks, never)
+    ), observer
 
 
 def sent(asked: Asked, worker: ShardWorker) -> Future[Reply]:
