@@ -47,11 +47,13 @@ class Ends:
     def __init__(self, ends: Mapping[Partition, int]) -> None:
         """Take the offsets that the next record of each partition would have got."""
         self._ends = dict(ends)
+        self._next: dict[Partition, int] = {}
         self._reached: set[Partition] = set()
 
     def takes(self, partition: Partition, offset: int) -> bool:
         """Note that the record at ``offset`` was read; whether it stood there at that moment."""
         end = self._ends.get(partition, 0)
+        self._next[partition] = offset + 1
         if offset >= end - 1:
             self._reached.add(partition)
         return offset < end
@@ -60,9 +62,12 @@ class Ends:
         """Note that there is nothing more to read: the last offsets may be no records."""
         self._reached.add(partition)
 
-    def left(self, partition: Partition, offset: int) -> int:
-        """How many offsets there were from ``offset`` on: so many records, or fewer."""
-        return max(0, self._ends.get(partition, 0) - offset)
+    def left(self, starts: Mapping[Partition, int]) -> int:
+        """How many offsets are left of what is read from ``starts``: so many records, or fewer."""
+        return sum(
+            max(0, self._ends.get(partition, 0) - self._next.get(partition, start))
+            for partition, start in starts.items()
+        )
 
     def reached(self, partitions: Collection[Partition]) -> bool:
         """Whether all of ``partitions`` have been read that far."""
@@ -170,21 +175,16 @@ def batches(
 def _batches(
     consumer: Consumer, starts: Mapping[Partition, int], ends: Ends | None, most: int
 ) -> Generator[list[Message]]:
-    positions = dict(starts)
     try:
         while ends is None or not ends.reached(starts):
             # The client waits for as many as it is asked for: at the end these do not come.
             if ends is not None:
-                left = sum(ends.left(*position) for position in positions.items())
-                most = min(most, max(1, left))
+                most = min(most, max(1, ends.left(starts)))
             try:
                 messages = consumer.consume(most, _POLL_SECONDS)
             except KafkaException as error:
                 raise failure("read from Kafka", error) from error
-            wanted = _wanted(messages, ends, positions)
-            for message in _last_of_each(wanted, len(positions)):
-                positions[_partition(message)] = int(message.offset() or 0) + 1
-            yield wanted
+            yield _wanted(messages, ends, starts)
     finally:
         consumer.close()
 
@@ -202,11 +202,6 @@ def _wanted(
         if len(partitions) == 1 and ends.takes(*_place(messages[-1])):
             return messages
     return [message for message in messages if _is_wanted(message, ends)]
-
-
-def _last_of_each(messages: list[Message], partitions: int) -> list[Message]:
-    """Messages among which is the last one of every partition."""
-    return messages[-1:] if partitions == 1 else messages
 
 
 def _is_wanted(message: Message, ends: Ends | None) -> bool:
