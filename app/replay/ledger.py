@@ -5,7 +5,7 @@ All of it in whole numbers of ``10**-8``: quantities times prices are exact.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from app.domain.trading import Side
 from app.replay.exact import as_money
@@ -112,8 +112,6 @@ class Ledger:
     def __init__(self, on_trade: Callable[[Trade], None]) -> None:
         self._on_trade = on_trade
         self.books: dict[BookKey, Book] = {}
-        self._books: dict[tuple[str, str, int], Book] = {}
-        """The same, by what a key is made of in no time."""
         self.prices_raw: dict[int, int] = {}
         """The last price of every instrument that was traded."""
         self._cash_raw = 0
@@ -154,9 +152,9 @@ class Ledger:
         report = fill.report
         token = report.instrument_token
         key = (report.strategy_id, report.account, token)
-        book = self._books.get(key)
+        book = self.books.get(cast("Any", key))  # equal to the key made of it, and sooner made
         if book is None:
-            book = self._books[key] = self.books[BookKey(*key)] = Book()
+            book = self.books[BookKey(*key)] = Book()
         price_raw = report.last_price_raw or 0
         units, held = report.last_quantity, abs(book.position)
         if report.side is not _BUY:
