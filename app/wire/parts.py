@@ -7,7 +7,7 @@ from app.domain.trading import Side
 from app.wire.values import EARLIEST_US, RAW_LIMIT, raw_to_bytes
 from app.wire.varint import CHUNK_BITS, LAST, MASK, MORE, encode_long
 
-_FAR_US: Final = 1 << 4 * CHUNK_BITS - 1
+FAR_US: Final = 1 << 4 * CHUNK_BITS - 1
 """In the year 3111."""
 
 _KEPT: Final = 16_384
@@ -46,7 +46,7 @@ def maybe_text_part(text: str | None) -> bytes:
 
 def time_part(time_us: int) -> bytes:
     """A time in microseconds since the epoch."""
-    if not EARLIEST_US <= time_us < _FAR_US:
+    if not EARLIEST_US <= time_us < FAR_US:
         raise UnusualError
     moment = time_us << 1  # zigzag of what is not negative; four chunks hold it
     return (

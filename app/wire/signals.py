@@ -14,9 +14,10 @@ from typing import Any, Final
 from app.domain.signals import SignalType, TradingSignal
 from app.wire.edge import compiled, write_record
 from app.wire.framing import header
+from app.wire.parts import FAR_US, UNUSUAL, UnusualError, price_part
 from app.wire.reader import bare
 from app.wire.records import RecordCodec
-from app.wire.values import EARLIEST_US, RAW_LIMIT, raw_to_bytes
+from app.wire.values import EARLIEST_US
 from app.wire.varint import CHUNK_BITS, LAST, MASK, MORE, encode_long
 
 LEAD_FIELDS: Final = 8
@@ -24,9 +25,6 @@ LEAD_FIELDS: Final = 8
 
 _TOKEN: Final = TradingSignal._fields.index("instrument_token")
 """Among these; what is before and behind it, all instruments of a strategy have in common."""
-
-_FAR_US: Final = 1 << 4 * CHUNK_BITS - 1
-"""In the year 3111."""
 
 _KEPT = 16_384
 _double = struct.Struct("<d").pack
@@ -55,7 +53,6 @@ class SignalCodec:
         self._latest: dict[str, _Around] = {}
         """By strategy: most signals are of the same objects as the one before."""
         self._kind = lru_cache(_KEPT)(self._encode_kind)
-        self._price = lru_cache(_KEPT)(_encode_price)
 
     def encode(self, signal: TradingSignal, /) -> bytes:
         """The bytes of ``signal``.
@@ -65,7 +62,7 @@ class SignalCodec:
         """
         try:
             return self._encode(signal)
-        except (_UnusualError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        except UNUSUAL:
             return self._records.encode(signal)
 
     def _encode(self, signal: TradingSignal) -> bytes:
@@ -75,12 +72,12 @@ class SignalCodec:
             offset, signal_id, kind, confidence, quantity, price, said, time, tick_price,
         ) = signal
         # fmt: on
-        if not EARLIEST_US <= time < _FAR_US:
-            raise _UnusualError
+        if not EARLIEST_US <= time < FAR_US:
+            raise UnusualError
         if type(confidence) is not float or type(quantity) is not int:
-            raise _UnusualError  # 1, 1.0 and True are one key, and not one record
+            raise UnusualError  # 1, 1.0 and True are one key, and not one record
         if not confidence:
-            raise _UnusualError  # nor are 0.0 and -0.0
+            raise UnusualError  # nor are 0.0 and -0.0
         latest = self._latest.get(strategy_id)
         if (
             latest is not None
@@ -101,7 +98,7 @@ class SignalCodec:
             )
         identity = signal_id.encode()
         text = b"" if said is None else said.encode()
-        at_price = self._price(price)
+        at_price = price_part(price)
         moment = time << 1  # zigzag of what is not negative; four chunks hold it
         return b"".join(
             (
@@ -119,7 +116,7 @@ class SignalCodec:
                 MORE[moment >> CHUNK_BITS & MASK],
                 MORE[moment >> 2 * CHUNK_BITS & MASK],
                 LAST[moment >> 3 * CHUNK_BITS],
-                at_price if tick_price == price else self._price(tick_price),
+                at_price if tick_price == price else price_part(tick_price),
             )
         )
 
@@ -130,7 +127,7 @@ class SignalCodec:
 
     def _encode_kind(self, kind: SignalType, confidence: float, quantity: int) -> bytes:
         if not 0 <= confidence <= 1 or quantity < 0:
-            raise _UnusualError
+            raise UnusualError
         return self._symbols[kind] + _double(confidence) + encode_long(quantity)
 
 
@@ -169,14 +166,3 @@ class _Part:
         buffer = BytesIO()
         write_record(buffer, self._schema, dict(zip(self._names, values, strict=True)))
         return buffer.getvalue()
-
-
-class _UnusualError(Exception):
-    """To be written, or refused, by ``RecordCodec``."""
-
-
-def _encode_price(raw: int) -> bytes:
-    if not 0 < raw < RAW_LIMIT:
-        raise _UnusualError
-    digits = raw_to_bytes(raw)
-    return encode_long(len(digits)) + digits
