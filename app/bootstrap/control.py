@@ -2,6 +2,7 @@
 
 from confluent_kafka import KafkaException, Producer
 
+from app.bootstrap.codecs import codecs_of
 from app.domain.errors import KafkaError
 from app.domain.trading import ControlEvent
 from app.kafka.connection import LIBRDKAFKA_LOG, connect
@@ -11,7 +12,6 @@ from app.kafka.partitioner import producer_config
 from app.kafka.topic_diff import verify_topics
 from app.settings import Settings
 from app.streaming.control import ControlWatcher, TradingStates
-from app.wire.codecs import load_codecs
 
 _SEND_SECONDS = 10.0
 
@@ -23,9 +23,7 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
         KafkaError: the broker did not take it: assume that nothing changed.
     """
     servers, topic = _topic(settings)
-    codec = load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    ).control
+    codec = codecs_of(settings).control
     failures: list[str] = []
     producer = Producer(
         {**producer_config(servers, message_timeout_ms=int(_SEND_SECONDS * 1000))},
@@ -54,9 +52,7 @@ def read_trading_states(settings: Settings) -> TradingStates:
     """
     servers, topic = _topic(settings)
     states = TradingStates()
-    codecs = load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    )
+    codecs = codecs_of(settings)
     with ControlWatcher(
         bootstrap_servers=servers, topic=topic, decoder=codecs.control, states=states
     ):

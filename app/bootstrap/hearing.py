@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.bootstrap.arrival import arrival_policy
+from app.bootstrap.codecs import codecs_of
 from app.bootstrap.strategies import build_factory, init_values
 from app.domain.config import StrategyConfig
 from app.replay.hearing import Hearing, Listens
@@ -18,17 +19,10 @@ from app.replay.ticks import RecordedTicks, TickColumns
 from app.runner.collector import collect_seldom
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
-from app.wire.codecs import Codecs, load_codecs
+from app.wire.codecs import Codecs
 
 Asked = Sequence[TickColumns] | None
 """What a process is handed: ticks; or nothing, at the end."""
-
-
-def codecs_of(settings: Settings) -> Codecs:
-    """Of the records of all topics."""
-    return load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    )
 
 
 def runner_of(
@@ -46,10 +40,10 @@ def runner_of(
 
 
 def hearing_here(
-    settings: Settings, runner: StrategyRunner, source: RecordedTicks, *, keeps_ticks: bool
+    codecs: Codecs, runner: StrategyRunner, source: RecordedTicks, *, keeps_ticks: bool
 ) -> Listens:
     """Has ``runner``, which was started, run strategies in this process."""
-    return _hearing(settings, runner, source.topic_id, source.partitions, keeps_ticks=keeps_ticks)
+    return _hearing(codecs, runner, source.topic_id, source.partitions, keeps_ticks=keeps_ticks)
 
 
 @contextmanager
@@ -118,7 +112,7 @@ def _strategies_by_instrument(configs: Iterable[StrategyConfig]) -> Mapping[int,
 
 
 def _hearing(
-    settings: Settings,
+    codecs: Codecs,
     runner: StrategyRunner,
     topic_id: str,
     partitions: Iterable[int],
@@ -127,7 +121,7 @@ def _hearing(
 ) -> Hearing:
     return Hearing(
         {number: runner.partition(topic_id=topic_id, partition=number) for number in partitions},
-        codecs_of(settings).signals.encode,
+        codecs.signals.encode,
         keeps_ticks=keeps_ticks,
     )
 
@@ -147,7 +141,7 @@ class ShardWorker:
         self._observer = Observer()
         self._runner = runner_of(settings, configs, self._observer)
         self._disabled = self._runner.start().disabled
-        self._hearing = _hearing(settings, self._runner, topic_id, partitions)
+        self._hearing = _hearing(codecs_of(settings), self._runner, topic_id, partitions)
 
     def answer(self, asked: Asked) -> Reply:
         """What strategies say to ticks; at the end they are shut down.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.bootstrap.codecs import codecs_of
 from app.domain.errors import BadInputError
 from app.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
 from app.kafka.dev_broker import resolve_bootstrap_servers
@@ -12,7 +13,6 @@ from app.kafka.reading import Ends, batches
 from app.replay.recorder import Recorder, open_recorder, record
 from app.replay.recording import Manifest
 from app.settings import Settings
-from app.wire.codecs import load_codecs
 
 
 class LostRecordsError(BadInputError):
@@ -81,9 +81,7 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
         partitions=len(ends),
         first_offsets=tuple(kept[topic, number] for number in range(len(ends))),
     )
-    decoder = load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    ).ticks
+    decoder = codecs_of(settings).ticks
     with open_recorder(folder, manifest, decoder) as recorder:
         starts = {(topic, number): at for number, at in recorder.starts().items()}
         _check_kept(folder, starts, kept, ends)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from app.bootstrap.codecs import codecs_of
 from app.bootstrap.hearing import (
-    codecs_of,
     hearing_here,
     hearing_in_processes,
     runner_of,
@@ -212,9 +212,10 @@ def wired_replay(
             reasons = "; ".join(f"{d.config.id}: {d.reason}" for d in report.disabled)
             raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
         running = [registered.config for registered in report.registered]
+        codecs = codecs_of(settings)
         if jobs == 1:
             is_trading = any(config.brokers for config in running)
-            hearing = hearing_here(settings, runner, source, keeps_ticks=is_trading)
+            hearing = hearing_here(codecs, runner, source, keeps_ticks=is_trading)
         else:
             # With a pace, no tick is to be asked about before it is due.
             ahead = _BLOCKS_AHEAD if speed is None else 0
@@ -229,7 +230,7 @@ def wired_replay(
             hearing=hearing,
             configs=running,
             trading=_trading(settings, source.topic_id),
-            encode_execution=codecs_of(settings).executions.encode,
+            encode_execution=codecs.executions.encode,
             configuration=configuration_hash(running, deciding),
             listeners=listeners,
             speed=speed,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from confluent_kafka import Message
 
 from app.bootstrap.arrival import arrival_policy
+from app.bootstrap.codecs import codecs_of
 from app.bootstrap.strategies import build_factory
 from app.domain.errors import BadInputError
 from app.domain.signals import TradingSignal
@@ -22,7 +23,7 @@ from app.replay.ticks import RecordedTicks, Refuse
 from app.replay.verification import LiveSignal, PartitionVerdict, Verifier
 from app.runner.runner import StrategyRunner
 from app.settings import Settings
-from app.wire.codecs import Codecs, load_codecs
+from app.wire.codecs import Codecs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,7 @@ def verify_live(
         KafkaError: the topics cannot be read.
         BadInputError: there is nothing live that could be compared with.
     """
-    codecs = load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    )
+    codecs = codecs_of(settings)
     _see_that_it_is_the_live_topic(settings, source)
     live = _live_topics(settings, codecs, source.topic_id)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from app.bootstrap.codecs import codecs_of
 from app.domain.trading import TradingState
 from app.kafka.admin import topic_ids
 from app.kafka.connection import connect
@@ -16,7 +17,7 @@ from app.settings import Settings
 from app.streaming.control import ControlWatcher, TradingStates
 from app.streaming.operator import Delivery, OperatorFactory, StreamSpec
 from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.wire.codecs import Codecs, load_codecs
+from app.wire.codecs import Codecs
 from app.wire.dead_letter import SUFFIX
 
 _STAGE_CHECKPOINT_SECONDS = 0.05
@@ -116,8 +117,6 @@ def wire(
         bootstrap_servers=bootstrap_servers,
         declared=declared,
         read_topic_ids=lambda: topic_ids(admin, [declared[name].on_broker for name in topics]),
-        codecs=load_codecs(
-            registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-        ),
+        codecs=codecs_of(settings),
         telemetry=telemetry,
     )

@@ -62,14 +62,12 @@ class PublishRun:
             raise typer.Exit(128 + received[0])
 
     def _publisher(self, settings: "Settings", topic: str, show: OnProgress) -> "Publisher":
+        from app.bootstrap.codecs import codecs_of
         from app.ingest.connecting import open_producer
         from app.ingest.publisher import Publisher
         from app.kafka.dev_broker import resolve_bootstrap_servers
-        from app.wire.codecs import load_codecs
 
-        codecs = load_codecs(
-            registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-        )
+        codecs = codecs_of(settings)
         producer = open_producer(
             resolve_bootstrap_servers(settings), topic, event_timestamps=self.event_timestamps
         )

@@ -61,14 +61,12 @@ def tail(
     Belongs to no consumer group and commits nothing: it takes nothing away from any reader.
     """
     wanted = _filter(topic, strategy, instrument)
+    from app.bootstrap.codecs import codecs_of
     from app.cli.signal_lines import line
-    from app.wire.codecs import load_codecs
     from app.wire.json_form import to_json
 
     settings = load_settings()
-    codec: Codec[Any] = load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    ).by_topic[topic]
+    codec: Codec[Any] = codecs_of(settings).by_topic[topic]
     messages = _messages(settings.topic(topic), from_beginning, until_end)
     if not (as_json or until_end):
         _notices.print(f"waiting for what comes on {topic}; Ctrl-C ends")

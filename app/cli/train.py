@@ -123,14 +123,12 @@ def _good(rows: "Iterable[Row]") -> Iterator[MarketTick]:
 
 
 def _topic_ticks() -> Iterator[MarketTick]:
+    from app.bootstrap.codecs import codecs_of
     from app.ingest.topic_ticks import TopicTicks
     from app.kafka.dev_broker import resolve_bootstrap_servers
-    from app.wire.codecs import load_codecs
 
     settings = load_settings()
-    codecs = load_codecs(
-        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
-    )
+    codecs = codecs_of(settings)
     source = TopicTicks(
         resolve_bootstrap_servers(settings), settings.topic("ticks"), codecs.ticks.decode
     )

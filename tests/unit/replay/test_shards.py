@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.bootstrap.codecs import codecs_of
 from app.bootstrap.hearing import Asked, ShardWorker, hearing_here, runner_of
 from app.domain.config import StrategyConfig
 from app.domain.errors import PandaError
@@ -123,7 +124,7 @@ def here(blocks: Sequence[Block]) -> tuple[list[tuple[Block, Sequence[Heard]]], 
     runner = runner_of(SETTINGS, CONFIGS, observer)
     runner.start()
     return list(
-        hearing_here(SETTINGS, runner, SOURCE, keeps_ticks=True).hear(blocks, never)
+        hearing_here(codecs_of(SETTINGS), runner, SOURCE, keeps_ticks=True).hear(blocks, never)
     ), observer
 
 
