@@ -14,6 +14,9 @@ _KEPT: Final = 16_384
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 
+SIDES: Final = {side.name: side for side in Side}
+"""By the names that they have in schemas."""
+
 
 class UnusualError(Exception):
     """To be written, read or refused by ``RecordCodec``."""
