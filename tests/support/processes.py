@@ -1,8 +1,12 @@
 """Processes of a session, and waiting for what becomes of them."""
 
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -24,3 +28,24 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
     return holds()
+
+
+@contextmanager
+def replaying(folder: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """``panda replay --json`` in ``folder``, in a session of its own of which nothing is left."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "replay", *arguments, "--json"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        for one in in_session(process.pid):
+            one.kill()
+        process.kill()
+        process.communicate()

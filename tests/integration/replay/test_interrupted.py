@@ -1,13 +1,12 @@
 """Ctrl-C ends a replay with what there is, in a real process."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
+from tests.support.processes import replaying
 
 STRATEGIES = """\
 strategies:
@@ -23,24 +22,12 @@ def test_ctrl_c_leaves_a_whole_report_that_says_it_is_partial(tmp_path: Path) ->
     lines = ["instrument_token,event_time,last_price", *rows]
     (tmp_path / "ticks.csv").write_text("\n".join(lines) + "\n")
     arguments = ["ticks.csv", "--strategies", "s.yaml", "--output", "out", "--speed", "10x"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "replay", *arguments, "--json"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    with replaying(tmp_path, *arguments) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
         assert "ticks, " in first, first
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == 130, stderr
     said = json.loads(stdout)
     assert said["outcome"] == "partial"

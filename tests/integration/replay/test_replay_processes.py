@@ -4,10 +4,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from app.ingest.synthetic import SyntheticSource
 from app.replay.recorder import open_recorder
 from app.replay.recording import Manifest
 from app.wire.codecs import load_codecs
+from tests.support import processes
 from tests.support.processes import eventually, in_session
 
 CODEC = load_codecs().ticks
@@ -156,30 +156,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def replaying(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "replay", *arguments, "--json"],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-            "PANDA_PROCESSORS": '{"odd": "odd_strategy.create_processor"}',
-            "PANDA_QUARANTINE_AFTER": "3",
-            "PANDA_PAPER_SLIPPAGE": "2 bps",
-        },
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+def replaying(folder: Path, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return processes.replaying(
+        folder,
+        *arguments,
+        PANDA_PROCESSORS='{"odd": "odd_strategy.create_processor"}',
+        PANDA_QUARANTINE_AFTER="3",
+        PANDA_PAPER_SLIPPAGE="2 bps",
     )
-    try:
-        yield process
-    finally:
-        for one in in_session(process.pid):
-            one.kill()
-        process.kill()
-        process.communicate()
 
 
 def said_of_strategies(stderr: str) -> list[str]:

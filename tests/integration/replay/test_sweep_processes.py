@@ -4,14 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import eventually, in_session
+from tests.support.processes import eventually, in_session, replaying
 
 STRATEGIES = """\
 strategies:
@@ -57,32 +55,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def sweeping(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "app", "replay", "ticks.csv", "--strategies", "s.yaml"),
-            *("--json", "--jobs", "2", "--output", "out", *options),
-        ],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-            "PANDA_PROCESSORS": '{"odd": "odd_strategy.create_processor"}',
-            "TMPDIR": str(folder / "tmp"),
-        },
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+def sweeping(folder: Path, *options: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return replaying(
+        folder,
+        *("ticks.csv", "--strategies", "s.yaml", "--jobs", "2", "--output", "out", *options),
+        PANDA_PROCESSORS='{"odd": "odd_strategy.create_processor"}',
+        TMPDIR=str(folder / "tmp"),
     )
-    try:
-        yield process
-    finally:
-        for one in in_session(process.pid):
-            one.kill()
-        process.kill()
-        process.communicate()
 
 
 def workers_work(process: subprocess.Popen[str]) -> bool:
