@@ -7,20 +7,12 @@ from app.domain.capabilities import Capabilities
 from app.domain.config import ExecutionContext, StrategyConfig
 from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
-from app.domain.outcome import (
-    Emitted,
-    NotASignalError,
-    NotAViolationError,
-    Refused,
-    emitted,
-)
+from app.domain.outcome import NotASignalError, NotAViolationError, Refused
 from app.domain.protocols import StrategyProcessor, StrategyValidator
 from app.domain.signals import SignalResult
 from app.domain.trading import RejectionCode, Violation
 
 _RESULT: Final = SignalResult
-_EMITTED: Final = Emitted
-_NEW_EMITTED: Final = emitted
 
 
 class StrategyExecutor:
@@ -53,8 +45,10 @@ class StrategyExecutor:
 
     def process_tick(
         self, tick: MarketTick, history: Sequence[MarketTick]
-    ) -> Emitted | Refused | None:
-        """Ask the processor, then the validator; None where the processor says nothing.
+    ) -> SignalResult | Refused | None:
+        """Ask the processor, then the validator: a signal that it lets pass, or its refusal.
+
+        None where the processor says nothing.
 
         Raises:
             NotASignalError: the processor returned something else.
@@ -66,7 +60,7 @@ class StrategyExecutor:
 
     def prepare_tick(
         self, tick: MarketTick, history: Sequence[MarketTick]
-    ) -> InferenceRequest | Emitted | Refused | None:
+    ) -> InferenceRequest | SignalResult | Refused | None:
         """Ask the processor, which has to offer it, up to its question to a model.
 
         Raises:
@@ -79,7 +73,7 @@ class StrategyExecutor:
 
     def conclude_tick(
         self, tick: MarketTick, request: InferenceRequest, answer: object
-    ) -> Emitted | Refused | None:
+    ) -> SignalResult | Refused | None:
         """Tell the processor the answer; what it says is what ``process_tick`` would have.
 
         Raises:
@@ -88,14 +82,14 @@ class StrategyExecutor:
         result: object = cast("Any", self.processor).conclude_tick(tick, request, answer)
         return None if result is None else self._judged(result, tick)
 
-    def _judged(self, result: object, tick: MarketTick) -> Emitted | Refused:
+    def _judged(self, result: object, tick: MarketTick) -> SignalResult | Refused:
         if not isinstance(result, _RESULT):
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"
             )
         violation: object = cast("Any", self.validator).validate_signal(result, tick)
         if violation is None:
-            return _NEW_EMITTED(_EMITTED, (result,))
+            return result
         if not isinstance(violation, Violation):
             raise NotAViolationError(
                 f"validate_signal returned {type(violation).__name__}, not Violation or None"

@@ -1,22 +1,10 @@
 """What becomes of a tick that a strategy was handed."""
 
-from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from app.domain.inference import InferenceRequest
 from app.domain.signals import SignalResult
 from app.domain.trading import Violation
-
-
-class Emitted(NamedTuple):
-    """The signal stands."""
-
-    result: SignalResult
-
-
-_NewEmitted = Callable[[type[Emitted], tuple[SignalResult]], Emitted]
-emitted = cast("_NewEmitted", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
-"""``Emitted(...)`` in half its time: one is made for every signal."""
 
 
 class Refused(NamedTuple):
@@ -32,8 +20,8 @@ class Failed(NamedTuple):
     error: BaseException
 
 
-Outcome = InferenceRequest | Emitted | Refused | Failed | None
-"""What a strategy has come to on a tick."""
+Outcome = InferenceRequest | SignalResult | Refused | Failed | None
+"""What a strategy has come to on a tick; a ``SignalResult`` is one that its validator let pass."""
 
 
 class NotASignalError(TypeError):

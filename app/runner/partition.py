@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 from app.domain.config import StrategyConfig
 from app.domain.history import HistoryBuffer
@@ -287,7 +287,7 @@ class PartitionRunner:
         self._changed.append(instrument)
 
     def _instrument(self, tick: MarketTick) -> Instrument:
-        token = tick.instrument_token
+        token: Any = cast("tuple[Any, ...]", tick)[0]  # as it is: an int would be made anew
         return self._instruments.get(token) or self._begin(token)
 
     def _drops(self, tick: MarketTick, instrument: Instrument) -> bool:

@@ -43,7 +43,7 @@ class Provenance:
         self._strategy_id = config.strategy_id
         self._token = instrument_token
         self._partition = partition
-        self._lead = (
+        lead: tuple[object, ...] = (
             self._strategy_id,
             config.strategy_type,
             config.version,
@@ -53,6 +53,7 @@ class Provenance:
             topic_id,
             partition,
         )
+        self._lead = lead
         self._ids = SignalIds(
             strategy_id=self._strategy_id,
             instrument_token=instrument_token,
@@ -66,21 +67,36 @@ class Provenance:
         Raises:
             PriceError: the price cannot stand as one: too many decimals, too large, no number.
         """
-        # A validator of its own may have let pass values of any type.
+        # A validator of its own may have let pass values of any type. The other numbers stay the
+        # objects that they are, too: compiled code makes an int anew wherever it knows of one.
         fields = cast("tuple[Any, ...]", result)
         signal_type, confidence, quantity, price, reasoning = fields
-        said: tuple[object, ...] = (
-            offset,
-            self._ids.at(offset),
-            signal_type,
-            confidence,
-            quantity,
-            to_raw(price),
-            reasoning,
-            tick.event_time_us,
-            tick.price_raw,
+        _, event_time_us, tick_price_raw, _, _, _ = cast("tuple[Any, ...]", tick)
+        strategy_id, strategy_type, version, digest, token, brokers, topic_id, partition = (
+            self._lead
         )
-        return new_signal(_SIGNAL, self._lead + said)
+        return new_signal(
+            _SIGNAL,
+            (
+                strategy_id,
+                strategy_type,
+                version,
+                digest,
+                token,
+                brokers,
+                topic_id,
+                partition,
+                offset,
+                self._ids.at(offset),
+                signal_type,
+                confidence,
+                quantity,
+                to_raw(price),
+                reasoning,
+                event_time_us,
+                tick_price_raw,
+            ),
+        )
 
     def rejection(self, violation: Violation, tick: MarketTick, offset: int) -> Rejection:
         """The refusal of a signal that ``tick`` at ``offset`` caused."""

@@ -8,9 +8,9 @@ from app.domain.history import EMPTY_HISTORY, HistoryBuffer
 from app.domain.inference import InferenceRequest
 from app.domain.market import MarketTick
 from app.domain.money import PriceError
-from app.domain.outcome import Emitted, Failed, Outcome, Refused
+from app.domain.outcome import Failed, Outcome, Refused
 from app.domain.protocols import ConsumesBars
-from app.domain.signals import TradingSignal
+from app.domain.signals import SignalResult, TradingSignal
 from app.domain.trading import Rejection, RejectionCode, Violation
 from app.runner.checked import model_digest_of, problem_in_reasoning
 from app.runner.environment import SlotEnvironment
@@ -123,9 +123,9 @@ class StrategySlot(SlotState):
             self._condition.recovered()
         if outcome is None:
             return None
-        if isinstance(outcome, _REFUSED):
+        if type(outcome) is _REFUSED:
             return self._refused(outcome.violation, tick, offset)
-        result = cast("Emitted", outcome).result
+        result = cast("SignalResult", outcome)
         problem = problem_in_reasoning(result)
         if problem is not None:
             violation = Violation(code=RejectionCode.INVALID_SIGNAL, reason=problem)
@@ -157,14 +157,16 @@ class StrategySlot(SlotState):
 
     def _execute(
         self, tick: MarketTick, offset: int, history: Sequence[MarketTick]
-    ) -> Emitted | Refused | None:
+    ) -> SignalResult | Refused | None:
         tracer = self._env.tracer
         if tracer is not None:
             with tracer.process_tick(self._config, self._token, offset):
                 return self._take(tick, history)
         return self._take(tick, history)
 
-    def _take(self, tick: MarketTick, history: Sequence[MarketTick]) -> Emitted | Refused | None:
+    def _take(
+        self, tick: MarketTick, history: Sequence[MarketTick]
+    ) -> SignalResult | Refused | None:
         if self._consumer is not None:
             self._take_bar(tick, self._consumer)
         return self._executor.process_tick(tick, history)

@@ -82,6 +82,16 @@ def positive_price(signal: SignalResult, _tick: MarketTick) -> Violation | None:
     return None if raw > 0 else _bad_price(f"price {price} is not above 0")
 
 
+def well_formed(signal: SignalResult, tick: MarketTick) -> Violation | None:
+    """Type, confidence, quantity and price are such: the rules above, in their order."""
+    return (
+        known_type(signal, tick)
+        or confidence_in_range(signal, tick)
+        or positive_quantity(signal, tick)
+        or positive_price(signal, tick)
+    )
+
+
 def price_near_tick(max_deviation: Decimal) -> Check:
     """The price is at most ``max_deviation`` (a fraction) of the tick's price away from it."""
     numerator, denominator = max_deviation.as_integer_ratio()

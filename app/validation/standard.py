@@ -10,11 +10,8 @@ from app.parameters import Parameters, parse_parameters
 from app.validation.checklist import PREFIX, ChecklistValidator
 from app.validation.checks import (
     Check,
-    confidence_in_range,
-    known_type,
-    positive_price,
-    positive_quantity,
     price_near_tick,
+    well_formed,
 )
 
 
@@ -28,10 +25,7 @@ class StandardParameters(Parameters):
 def standard_checks(parameters: StandardParameters) -> tuple[Check, ...]:
     """The checks of ``standard``, in their order."""
     return (
-        known_type,
-        confidence_in_range,
-        positive_quantity,
-        positive_price,
+        well_formed,
         price_near_tick(parameters.max_price_deviation),
     )
 

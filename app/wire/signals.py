@@ -52,7 +52,7 @@ class SignalCodec:
         self._around_token = lru_cache(_KEPT)(self._encode_around_token)
         self._latest: dict[str, _Around] = {}
         """By strategy: most signals are of the same objects as the one before."""
-        self._kind = lru_cache(_KEPT)(self._encode_kind)
+        self._latest_kinds = {kind: self._encode_kind(kind, 1.0, 1) for kind in SignalType}
 
     def encode(self, signal: TradingSignal, /) -> bytes:
         """The bytes of ``signal``.
@@ -75,7 +75,7 @@ class SignalCodec:
         if not EARLIEST_US <= time < FAR_US:
             raise UnusualError
         if type(confidence) is not float or type(quantity) is not int:
-            raise UnusualError  # 1, 1.0 and True are one key, and not one record
+            raise UnusualError  # 1, 1.0 and True are equal, and not one record
         if not confidence:
             raise UnusualError  # nor are 0.0 and -0.0
         latest = self._latest.get(strategy_id)
@@ -96,6 +96,9 @@ class SignalCodec:
             self._latest[strategy_id] = _Around(
                 strategy_type, version, digest, brokers, topic_id, partition, before, behind
             )
+        like = self._latest_kinds[kind]
+        if like.confidence != confidence or like.quantity != quantity:
+            like = self._latest_kinds[kind] = self._encode_kind(kind, confidence, quantity)
         identity = signal_id.encode()
         text = b"" if said is None else said.encode()
         at_price = price_part(price)
@@ -108,7 +111,7 @@ class SignalCodec:
                 encode_long(offset),
                 LAST[len(identity) << 1],
                 identity,
-                self._kind(kind, confidence, quantity),
+                like.data,
                 at_price,
                 b"\0" if said is None else b"\2" + LAST[len(text) << 1],
                 text,
@@ -125,10 +128,11 @@ class SignalCodec:
     ) -> tuple[bytes, bytes]:
         return self._header + self._before_token.encode(before), self._behind_token.encode(behind)
 
-    def _encode_kind(self, kind: SignalType, confidence: float, quantity: int) -> bytes:
+    def _encode_kind(self, kind: SignalType, confidence: float, quantity: int) -> "_Kind":
         if not 0 <= confidence <= 1 or quantity < 0:
             raise UnusualError
-        return self._symbols[kind] + _double(confidence) + encode_long(quantity)
+        data = self._symbols[kind] + _double(confidence) + encode_long(quantity)
+        return _Kind(confidence, quantity, data)
 
 
 class _Around:
@@ -153,6 +157,15 @@ class _Around:
         self.partition = partition
         self.before = before
         self.behind = behind
+
+
+class _Kind:
+    """What says so much of a kind of signal."""
+
+    def __init__(self, confidence: float, quantity: int, data: bytes) -> None:
+        self.confidence = confidence
+        self.quantity = quantity
+        self.data = data
 
 
 class _Part:

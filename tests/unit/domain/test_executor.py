@@ -7,7 +7,6 @@ import pytest
 from app.domain.capabilities import Capabilities
 from app.domain.config import ExecutionContext
 from app.domain.executor import (
-    Emitted,
     NotASignalError,
     NotAViolationError,
     Refused,
@@ -34,7 +33,7 @@ def test_it_is_for_its_own_instrument_only():
 
 
 def test_a_signal_that_the_validator_lets_pass_stands():
-    assert executor(Answering(buy())).process_tick(tick(), ()) == Emitted(result=buy())
+    assert executor(Answering(buy())).process_tick(tick(), ()) == buy()
 
 
 def test_a_signal_that_the_validator_refuses_comes_with_the_reason():

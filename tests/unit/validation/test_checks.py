@@ -86,6 +86,24 @@ def test_a_price_that_cannot_stand_is_refused(price):
     assert len(violation.reason) < 100
 
 
+def test_of_what_makes_a_signal_well_formed_the_first_rule_broken_is_told():
+    assert checks.well_formed(GOOD, TICK) is None
+    broken = GOOD._replace(confidence=2.0, quantity=0, price=Decimal(0), signal_type="SHORT")
+    told: list[RejectionCode] = []
+    for name in ("signal_type", "confidence", "quantity", "price"):
+        violation = checks.well_formed(broken, TICK)
+        assert violation is not None
+        told.append(violation.code)
+        broken = broken._replace(**{name: getattr(GOOD, name)})
+    assert checks.well_formed(broken, TICK) is None
+    assert told == [
+        RejectionCode.INVALID_SIGNAL_TYPE,
+        RejectionCode.INVALID_CONFIDENCE,
+        RejectionCode.INVALID_QUANTITY,
+        RejectionCode.INVALID_PRICE,
+    ]
+
+
 @pytest.mark.parametrize(("price", "passes"), [("95", 1), ("105", 1), ("94.99999999", 0)])
 def test_the_band_includes_its_ends(price, passes):
     check = checks.price_near_tick(Decimal("0.05"))
