@@ -56,7 +56,7 @@ class StrategyExecutor:
             Exception: whatever either raises.
         """
         result: object = cast("Any", self.processor).process_tick(tick, history)
-        return None if result is None else self._judged(result, tick)
+        return None if result is None else self.judged(result, tick)
 
     def prepare_tick(
         self, tick: MarketTick, history: Sequence[MarketTick]
@@ -69,7 +69,7 @@ class StrategyExecutor:
         result: object = cast("Any", self.processor).prepare_tick(tick, history)
         if result is None or type(result) is InferenceRequest:
             return result
-        return self._judged(result, tick)
+        return self.judged(result, tick)
 
     def conclude_tick(
         self, tick: MarketTick, request: InferenceRequest, answer: object
@@ -80,9 +80,16 @@ class StrategyExecutor:
             Exception: as ``process_tick``.
         """
         result: object = cast("Any", self.processor).conclude_tick(tick, request, answer)
-        return None if result is None else self._judged(result, tick)
+        return None if result is None else self.judged(result, tick)
 
-    def _judged(self, result: object, tick: MarketTick) -> SignalResult | Refused:
+    def judged(self, result: object, tick: MarketTick) -> SignalResult | Refused:
+        """What the validator makes of what the processor returned, which is not None.
+
+        Raises:
+            NotASignalError: it is something else than a signal.
+            NotAViolationError: the validator returned something else than it may.
+            Exception: whatever the validator raises.
+        """
         if not isinstance(result, _RESULT):
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"

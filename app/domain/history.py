@@ -67,3 +67,7 @@ class HistoryBuffer:
     def ticks(self) -> tuple[MarketTick, ...]:
         """The last ``capacity`` ticks."""
         return tuple(self._buffer[-self.capacity :]) if self.capacity else ()
+
+
+NO_HISTORY = HistoryBuffer(0)
+"""For all instruments that keep none."""

@@ -1,10 +1,7 @@
 """Ids that are pure functions of what they name, so that redelivery and replay repeat them."""
 
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
-
-_KEPT = 65_536
 
 CLIENT_ORDER_ID_LENGTH = 20
 """Kite's ``tag`` takes at most 20 alphanumerics."""
@@ -21,7 +18,7 @@ def instrument_key(instrument_token: int) -> bytes:
 
 
 class SignalIds:
-    """Makes the signal ids of one (strategy, instrument, partition of a topic).
+    """Makes the signal ids of one strategy at one partition of a topic.
 
     The id is the hex of BLAKE2b-128 over strategy id, instrument, topic id, partition and
     offset, joined by ``|``.
@@ -29,28 +26,16 @@ class SignalIds:
 
     __slots__ = ("_hashed", "_where")
 
-    def __init__(
-        self, *, strategy_id: str, instrument_token: int, topic_id: str, partition: int
-    ) -> None:
-        self._hashed = _hashed(strategy_id)
-        self._where = _where(instrument_token, topic_id, partition)
+    def __init__(self, *, strategy_id: str, topic_id: str, partition: int) -> None:
+        self._hashed = blake2b(f"{strategy_id}|".encode(), digest_size=16)
+        """What all of them begin with."""
+        self._where = f"|{topic_id}|{partition}|"
 
-    def at(self, offset: int) -> str:
-        """The id of the signal that the tick at ``offset`` caused: 32 hex digits."""
+    def at(self, instrument_token: int, offset: int) -> str:
+        """The id of the signal that the instrument's tick at ``offset`` caused: 32 hex digits."""
         digest = self._hashed.copy()
-        digest.update(self._where + str(offset).encode())
+        digest.update(f"{instrument_token}{self._where}{offset}".encode())
         return digest.hexdigest()
-
-
-@lru_cache(_KEPT)
-def _hashed(strategy_id: str) -> "blake2b":
-    """What all ids of a strategy begin with. Half a kilobyte, so its instruments share it."""
-    return blake2b(f"{strategy_id}|".encode(), digest_size=16)
-
-
-@lru_cache(_KEPT)
-def _where(instrument_token: int, topic_id: str, partition: int) -> bytes:
-    return f"{instrument_token}|{topic_id}|{partition}|".encode()
 
 
 def client_order_id(signal_id: str, account: str) -> str:

@@ -20,15 +20,23 @@ _CONTEXT = Context(prec=28)
 
 
 _REMEMBERED = 16_384
-"""Conversions remembered each way: the same prices come again and again."""
+"""Conversions remembered: the same prices come again and again."""
+
+_PLACES: Final = 16_381
+_made: Final[list[tuple[int, Decimal]]] = [(0, Decimal(0))] * _PLACES
+"""What ``from_raw`` gave, each at the place that its number has modulo a prime: the next one there
+takes it. With more prices than places that costs nothing; to keep the latest costs as much as to
+make one."""
+
+_UNIT: Final = Decimal(10**PRICE_SCALE)
+_SMALL: Final = 1 << 60
 
 
 class _Latest:
     """What ``from_raw`` gave last, and of what: as a rule, what ``to_raw`` is asked for next."""
 
     def __init__(self) -> None:
-        self.price: object = object()
-        self.raw = 0
+        self.known: tuple[object, int] = (object(), 0)
 
 
 _latest: Final = _Latest()
@@ -44,8 +52,9 @@ def to_raw(price: Decimal | int | str) -> int:
     Raises:
         PriceError: not a finite number, more than 8 decimal places, or 18 digits in all.
     """
-    if price is _latest.price:
-        return _latest.raw
+    latest, raw = _latest.known
+    if price is latest:
+        return raw
     try:
         return _to_raw(price)
     except TypeError as error:  # a signalling NaN cannot even be looked up
@@ -70,13 +79,18 @@ def _to_raw(price: Decimal | int | str) -> int:
 
 def from_raw(raw: int) -> Decimal:
     """The price that ``raw`` stands for, without trailing zeros beyond the point."""
-    price = _from_raw(raw)
-    _latest.price, _latest.raw = price, raw
+    place = raw % _PLACES
+    made_of, price = _made[place]
+    if made_of != raw:
+        price = _from_raw(raw)
+        _made[place] = (raw, price)
+    _latest.known = (price, raw)
     return price
 
 
-@lru_cache(_REMEMBERED)
 def _from_raw(raw: int) -> Decimal:
+    if -_SMALL < raw < _SMALL:
+        return _CONTEXT.divide(raw, _UNIT)  # exact, and as short as it can be without an exponent
     whole, fraction = divmod(raw, 10**PRICE_SCALE)
     if fraction == 0:
         return Decimal(whole)

@@ -1,9 +1,11 @@
 """What all strategies of a partition share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from app.domain.config import StrategyConfig
 from app.runner.ports import RunnerTelemetry, StatusSink, TickTracer
+from app.runner.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +23,19 @@ class SlotEnvironment:
     """Seconds of a monotonic clock."""
     tracer: TickTracer | None
     """None: no spans."""
+    _provenances: dict[tuple[str, str | None], Provenance] = field(
+        default_factory=dict[tuple[str, str | None], Provenance], init=False, repr=False
+    )
+
+    def provenance(self, config: StrategyConfig, model_digest: str | None) -> Provenance:
+        """That of a strategy's signals here, with this model."""
+        key = config.strategy_id, model_digest
+        found = self._provenances.get(key)
+        if found is None:
+            found = self._provenances[key] = Provenance(
+                config=config,
+                model_digest=model_digest,
+                topic_id=self.topic_id,
+                partition=self.partition,
+            )
+        return found

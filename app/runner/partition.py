@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from app.domain.config import StrategyConfig
-from app.domain.history import HistoryBuffer
+from app.domain.history import NO_HISTORY, HistoryBuffer
 from app.domain.ids import instrument_key
 from app.domain.market import MarketTick
 from app.domain.sharing import IndicatorPool, SharedIndicator
@@ -156,6 +156,7 @@ class PartitionRunner:
         self._environment = environment
         self._arrival = arrival
         self._instruments: dict[int, Instrument] = {}
+        self._by_key: dict[bytes, Instrument] = {}
         self._changed: list[Instrument] = []
         self._restoration = Restoration(arrival)
 
@@ -166,9 +167,10 @@ class PartitionRunner:
             "Sequence[TradingSignal | Rejection]", self._process(tick, offset, instrument, None)
         )
 
-    def known(self, token: int) -> Instrument | None:
-        """The instrument, where it had a tick or a record before."""
-        return self._instruments.get(token)
+    def known(self, key: bytes | None, token: int) -> Instrument | None:
+        """The instrument, where it had a tick or a record before, and ``key`` is its own."""
+        found = None if key is None else self._by_key.get(key)
+        return found if found is not None and found.token == token else None
 
     def process_batch(
         self,
@@ -250,7 +252,7 @@ class PartitionRunner:
         for record in records:
             instrument = self._open(record.instrument_token, record)
             instrument.outdated = bool(record.strategies) and not instrument.slots
-            self._instruments[record.instrument_token] = instrument
+            self._keep(instrument)
             self._restoration.add(instrument.token, instrument.slots, record.last_offset + 1)
 
     def needs_ticks(self) -> TickSpan | None:
@@ -278,6 +280,7 @@ class PartitionRunner:
             for slot in instrument.slots:
                 self._registry.shut_down(slot.executor)
         self._instruments.clear()
+        self._by_key.clear()
 
     def _changes(self, instrument: Instrument) -> None:
         """Take note that its state is about to change."""
@@ -308,9 +311,14 @@ class PartitionRunner:
 
     def _begin(self, token: int) -> Instrument:
         """Make what there is to an instrument that has its first tick."""
-        instrument = self._instruments[token] = self._open(token)
+        instrument = self._open(token)
+        self._keep(instrument)
         instrument.share_indicators()
         return instrument
+
+    def _keep(self, instrument: Instrument) -> None:
+        self._instruments[instrument.token] = instrument
+        self._by_key[instrument.key] = instrument
 
     def _open(self, token: int, record: InstrumentRecord | None = None) -> Instrument:
         known = {state.strategy_id: state for state in record.strategies} if record else {}
@@ -321,7 +329,8 @@ class PartitionRunner:
             if slot is not None:
                 slots.append(slot)
         capacity = max((slot.history_size for slot in slots), default=0)
-        return Instrument(token, tuple(slots), HistoryBuffer(capacity, past), record)
+        history = HistoryBuffer(capacity, past) if capacity else NO_HISTORY
+        return Instrument(token, tuple(slots), history, record)
 
     def _slot(
         self,

@@ -19,46 +19,34 @@ _SIGNAL: Final = TradingSignal
 
 
 class Provenance:
-    """Everything that the signals of one strategy on one instrument have in common."""
+    """Everything that the signals of one strategy at one partition have in common.
 
-    __slots__ = (
-        "_config",
-        "_ids",
-        "_lead",
-        "_partition",
-        "_strategy_id",
-        "_token",
-    )
+    One does for all instruments: of what each of them had for itself, nothing would be in a cache
+    when its next signal comes.
+    """
+
+    __slots__ = ("_before_token", "_behind_token", "_config", "_ids", "_partition")
 
     def __init__(
         self,
         *,
         config: StrategyConfig,
-        instrument_token: int,
         model_digest: str | None,
         topic_id: str,
         partition: int,
     ) -> None:
         self._config = config
-        self._strategy_id = config.strategy_id
-        self._token = instrument_token
         self._partition = partition
-        lead: tuple[object, ...] = (
-            self._strategy_id,
+        before: tuple[object, ...] = (
+            config.strategy_id,
             config.strategy_type,
             config.version,
             model_digest,
-            instrument_token,
-            config.brokers,
-            topic_id,
-            partition,
         )
-        self._lead = lead
+        behind: tuple[object, ...] = (config.brokers, topic_id, partition)
+        self._before_token, self._behind_token = before, behind
         self._ids = SignalIds(
-            strategy_id=self._strategy_id,
-            instrument_token=instrument_token,
-            topic_id=topic_id,
-            partition=partition,
+            strategy_id=config.strategy_id, topic_id=topic_id, partition=partition
         )
 
     def signal(self, result: SignalResult, tick: MarketTick, offset: int) -> TradingSignal:
@@ -71,10 +59,9 @@ class Provenance:
         # objects that they are, too: compiled code makes an int anew wherever it knows of one.
         fields = cast("tuple[Any, ...]", result)
         signal_type, confidence, quantity, price, reasoning = fields
-        _, event_time_us, tick_price_raw, _, _, _ = cast("tuple[Any, ...]", tick)
-        strategy_id, strategy_type, version, digest, token, brokers, topic_id, partition = (
-            self._lead
-        )
+        token, event_time_us, tick_price_raw, _, _, _ = cast("tuple[Any, ...]", tick)
+        strategy_id, strategy_type, version, digest = self._before_token
+        brokers, topic_id, partition = self._behind_token
         return new_signal(
             _SIGNAL,
             (
@@ -87,7 +74,7 @@ class Provenance:
                 topic_id,
                 partition,
                 offset,
-                self._ids.at(offset),
+                self._ids.at(token, offset),
                 signal_type,
                 confidence,
                 quantity,
@@ -100,16 +87,16 @@ class Provenance:
 
     def rejection(self, violation: Violation, tick: MarketTick, offset: int) -> Rejection:
         """The refusal of a signal that ``tick`` at ``offset`` caused."""
-        signal_id = self._ids.at(offset)
+        signal_id = self._ids.at(tick.instrument_token, offset)
         return Rejection(
             rejection_id=rejection_id(Stage.RUNNER, signal_id),
             stage=Stage.RUNNER,
             code=violation.code,
             reason=shown(violation.reason),
             signal_id=signal_id,
-            strategy_id=self._strategy_id,
+            strategy_id=self._config.strategy_id,
             strategy_type=self._config.strategy_type,
-            instrument_token=self._token,
+            instrument_token=tick.instrument_token,
             account=None,
             broker=None,
             event_time=tick.event_time,

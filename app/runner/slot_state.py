@@ -27,7 +27,6 @@ class SlotState:
     """Ticks seen, bars, failures in a row, and the processor's own state."""
 
     def __init__(self, executor: StrategyExecutor, environment: SlotEnvironment) -> None:
-        self._executor = executor
         self._config = executor.config
         self._token = executor.context.instrument_token
         self._strategy_id = executor.config.strategy_id
@@ -40,10 +39,7 @@ class SlotState:
             self._snapshots = processor
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
         self._bars_are_known = False
-        self._history_size = executor.capabilities.history_size
-        self._seen = 0
         self._marks = Marks(ticks_needed(executor.capabilities))
-        self._mark_at = self._marks.next_at
         self._condition = Condition(
             self._config,
             self._token,
@@ -51,12 +47,16 @@ class SlotState:
             telemetry=environment.telemetry,
             status=environment.status,
         )
-        # Looked at on every tick, so kept at hand.
-        self._is_quarantined = self._has_failed = False
         self.restored = Restored(Origin.NEW)
         """How it came to its state; right once no replay is waited for."""
         self.replay: Replay | None = None
         """Waits for ticks."""
+        # Last what every tick needs, so that it lies together, and with what ``StrategySlot`` adds.
+        self._executor = executor
+        self._history_size = executor.capabilities.history_size
+        self._seen = 0
+        self._mark_at = self._marks.next_at
+        self._is_quarantined = self._has_failed = False
 
     @property
     def history_size(self) -> int:

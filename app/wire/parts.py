@@ -11,6 +11,10 @@ FAR_US: Final = 1 << 4 * CHUNK_BITS - 1
 """In the year 3111."""
 
 _KEPT: Final = 16_384
+_PLACES: Final = 16_381
+_prices: Final[list[tuple[int, bytes]]] = [(0, b"")] * _PLACES
+"""Prices as they were written, each at the place that it has modulo a prime; the next one there
+takes it. To keep the latest of too many would cost as much as to write one."""
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 
@@ -76,13 +80,17 @@ def side_part(side: Side) -> bytes:
     raise UnusualError
 
 
-@lru_cache(_KEPT)
 def price_part(raw: int) -> bytes:
     """A price, in ``10**-8``."""
     if not 0 < raw < RAW_LIMIT:
         raise UnusualError
-    digits = raw_to_bytes(raw)
-    return encode_long(len(digits)) + digits
+    place = raw % _PLACES
+    written, part = _prices[place]
+    if written != raw:
+        digits = raw_to_bytes(raw)
+        part = LAST[len(digits) << 1] + digits
+        _prices[place] = (raw, part)
+    return part
 
 
 @lru_cache(_KEPT)

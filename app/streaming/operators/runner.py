@@ -83,12 +83,15 @@ class RunnerOperator:
             if isinstance(tick, WireError):
                 outputs.append(self._dead_letters.write(topic, message, tick))
                 continue
-            instrument = runner.known(tick.instrument_token)
-            key = instrument_key(tick.instrument_token) if instrument is None else instrument.key
-            if message.key() != key:
-                error = KeyMismatchError(message.key(), key)
-                outputs.append(self._dead_letters.write(topic, message, error))
-                continue
+            key = message.key()
+            instrument = runner.known(key, tick.instrument_token)
+            if key is None or instrument is None:
+                own = instrument_key(tick.instrument_token)
+                if key != own:
+                    error = KeyMismatchError(key, own)
+                    outputs.append(self._dead_letters.write(topic, message, error))
+                    continue
+                key = own
             ticks.append(tick)
             offsets.append(message.offset() or 0)
             instruments.append(instrument)

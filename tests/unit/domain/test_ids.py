@@ -35,10 +35,7 @@ offsets = st.integers(min_value=0, max_value=2**63 - 1)
 
 
 def signal_id(strategy: str, token: int, topic: str, partition: int, offset: int) -> str:
-    ids = SignalIds(
-        strategy_id=strategy, instrument_token=token, topic_id=topic, partition=partition
-    )
-    return ids.at(offset)
+    return SignalIds(strategy_id=strategy, topic_id=topic, partition=partition).at(token, offset)
 
 
 def blake(text: str, size: int) -> "hashlib._Hash":
@@ -73,11 +70,11 @@ def test_a_signal_id_is_a_hash_of_what_it_names(strategy, token, topic, partitio
 
 @given(offsets, offsets)
 def test_asking_for_one_signal_id_does_not_change_the_next(first, second):
-    ids = SignalIds(strategy_id=STRATEGY, instrument_token=1, topic_id=TOPIC, partition=0)
-    before = ids.at(second)
-    ids.at(first)
-    assert ids.at(second) == before
-    assert (ids.at(first) == before) == (first == second)
+    ids = SignalIds(strategy_id=STRATEGY, topic_id=TOPIC, partition=0)
+    before = ids.at(1, second)
+    ids.at(1, first)
+    assert ids.at(1, second) == before
+    assert (ids.at(1, first) == before) == (first == second)
 
 
 @given(texts, texts)

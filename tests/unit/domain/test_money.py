@@ -58,6 +58,15 @@ def test_a_raw_price_survives_the_way_to_decimal_and_back(raw):
     assert to_raw(price) == to_raw(plain(price)) == raw
 
 
+@given(st.lists(raws, max_size=5), st.integers(1, 3))
+def test_prices_asked_for_in_turn_are_each_their_own(asked, apart):
+    alike = [number + step * apart * 16_381 for number in asked for step in range(3)]
+    for raw in alike * 2:
+        price = from_raw(raw)
+        assert price * 10**8 == raw
+        assert to_raw(price) == raw or abs(raw) >= 10**PRICE_PRECISION
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_every_decimal_is_either_kept_exactly_or_refused(number):
     try:
