@@ -20,13 +20,13 @@ _CONTEXT = Context(prec=28)
 
 
 _REMEMBERED = 16_384
-"""Conversions remembered: the same prices come again and again."""
+"""Conversions of what strategies made themselves: the same prices come again and again."""
 
-_PLACES: Final = 16_381
+_PLACES: Final = 2_039
 _made: Final[list[tuple[int, Decimal]]] = [(0, Decimal(0))] * _PLACES
-"""What ``from_raw`` gave, each at the place that its number has modulo a prime: the next one there
-takes it. With more prices than places that costs nothing; to keep the latest costs as much as to
-make one."""
+"""What ``from_raw`` gave, each at the place that its number has modulo a prime; the next one there
+takes it. Few, so that they stay in the processor's cache: to wait for one that does not takes
+longer than to make it."""
 
 _UNIT: Final = Decimal(10**PRICE_SCALE)
 _SMALL: Final = 1 << 60

@@ -11,10 +11,10 @@ FAR_US: Final = 1 << 4 * CHUNK_BITS - 1
 """In the year 3111."""
 
 _KEPT: Final = 16_384
-_PLACES: Final = 16_381
+_PLACES: Final = 2_039
 _prices: Final[list[tuple[int, bytes]]] = [(0, b"")] * _PLACES
 """Prices as they were written, each at the place that it has modulo a prime; the next one there
-takes it. To keep the latest of too many would cost as much as to write one."""
+takes it. Few, so that they stay in the processor's cache."""
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 
