@@ -170,8 +170,8 @@ def running_cluster(folder: Path, say: Callable[[str], None]) -> Iterator[Cluste
     """Start a broker in ``folder``; it goes at the end of the block.
 
     Its Java runtime has the memory that Kafka's own start script gives it, and more room in it for
-    what is young. Otherwise it stops everybody for 10 to 20 ms every 1.7 s, and a 99th percentile is
-    that of these pauses and not of the program.
+    what is young. Otherwise it stops everybody for 10 to 20 ms every 1.7 s, and a 99th percentile
+    is that of these pauses and not of the program.
     """
     say("starting the embedded broker")
     os.environ.setdefault("_JAVA_OPTIONS", _JAVA_OPTIONS)  # it comes behind the broker's own
