@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from confluent_kafka import KafkaError as ClientError
 
 from app.kafka.admin import delete_topics, end_offsets, topic_ids, topics_with_prefix
+from app.kafka.admin_calls import alter_configs
 from app.kafka.connection import connect
 from app.kafka.declarations import TopicDeclaration, declared_topics
 from app.kafka.embedded import EmbeddedKafka
@@ -120,10 +121,16 @@ class Cluster:
         """End offsets, summed: of a topic never cut, the records and the transaction markers."""
         return sum(end_offsets(connect(self.bootstrap_servers), [topic]).values())
 
+    def keep_checkpoints(self) -> None:
+        """Have no checkpoint of the runner compacted away in its first ten minutes."""
+        alter_configs(
+            connect(self.bootstrap_servers), {self.changelog: {"min.compaction.lag.ms": "600000"}}
+        )
+
     def checkpoint_times_ms(self) -> list[int]:
         """When checkpoints of the runner were written that are still there, partition by partition.
 
-        Compaction may have taken the oldest.
+        Compaction takes the oldest, unless ``keep_checkpoints`` says otherwise.
         """
         return [
             record.timestamp()[1]

@@ -67,6 +67,7 @@ class _Latencies:
 def run(session: Session) -> Outcome:
     options = session.options
     session.cluster.renew(ticks=True)
+    session.cluster.keep_checkpoints()
     configs = strategies(tokens(options.many_instruments), options.market_strategies)
     count = processors(configs)
     session.say(f"{len(configs)} strategies, {count:,} processors")
