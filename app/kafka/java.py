@@ -43,7 +43,7 @@ def java_command(jars: Sequence[Path]) -> list[str]:
         str(JAVA),
         f"-Xmx{_HEAP_MEGABYTES}m",
         "-XX:+UseSerialGC",
-        # It holds 70 MB of classes. With the default, of 20, the whole heap is collected each time
+        # It holds 60 MB of classes. With the default, of 20, the whole heap is collected each time
         # that another step is taken: all stand still for 0.1 to 0.2 s, the last time after minutes.
         "-XX:MetaspaceSize=128m",
         "-XX:+ExitOnOutOfMemoryError",

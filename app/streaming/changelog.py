@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -130,15 +131,16 @@ class PartitionChangelog:
         try:
             self._producer.init_transactions(timeout)
             self._probe("restore: former owner fenced")
-            records = list(self._read(timeout))
+            # Not all at once: of what is not compacted yet there may be gigabytes.
+            read = count()
+            state = latest(record for record, _ in zip(self._read(timeout), read, strict=False))
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
-        state = latest(records)
         checkpoint = state.pop(CHECKPOINT_KEY, None)
         return Restored(
             state=state,
             positions=None if checkpoint is None else Positions.decode(checkpoint),
-            records_read=len(records),
+            records_read=next(read),
         )
 
     def commit(
