@@ -48,7 +48,7 @@ class Cluster:
 
     @property
     def changelog(self) -> str:
-        return f"{PREFIX}runner-state-changelog"
+        return f"{PREFIX}{RUNNER_CHANGELOG}"
 
     @property
     def partitions(self) -> int:
@@ -122,7 +122,10 @@ class Cluster:
         return sum(end_offsets(connect(self.bootstrap_servers), [topic]).values())
 
     def keep_checkpoints(self) -> None:
-        """Have no checkpoint of the runner compacted away in its first ten minutes."""
+        """Have no checkpoint of the runner compacted away in its first ten minutes.
+
+        Call it when the worker has started: it refuses to on topics that are not as declared.
+        """
         alter_configs(
             connect(self.bootstrap_servers), {self.changelog: {"min.compaction.lag.ms": "600000"}}
         )
@@ -134,7 +137,7 @@ class Cluster:
         """
         return [
             record.timestamp()[1]
-            for record in self.read(f"{PREFIX}{RUNNER_CHANGELOG}")
+            for record in self.read(self.changelog)
             if record.key() == CHECKPOINT_KEY
         ]
 

@@ -67,7 +67,6 @@ class _Latencies:
 def run(session: Session) -> Outcome:
     options = session.options
     session.cluster.renew(ticks=True)
-    session.cluster.keep_checkpoints()
     configs = strategies(tokens(options.many_instruments), options.market_strategies)
     count = processors(configs)
     session.say(f"{len(configs)} strategies, {count:,} processors")
@@ -96,6 +95,7 @@ def _watch(session: Session, options: Options) -> tuple[_Seen, dict[str, Any]]:
     ):
         (worker,) = workers
         seen.opening_cpu_s = wait_until_all_opened(worker, options.many_instruments)
+        session.cluster.keep_checkpoints()
         ready_file(scratch).touch()
         cpu, started = worker.cpu_seconds(), time.monotonic()
         _look_until_end(worker, pouring, seen)
