@@ -4,9 +4,8 @@ Real messages of the client library go through ``RunnerOperator.process`` batch 
 by one through the work of the raw loop, in turn. ``--profile`` shows where the time goes.
 """
 
-import cProfile
-import pstats
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from uuid import uuid5
 import typer
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
+from rich.console import Console
 
 from app.bootstrap import build_factory
 from app.domain.config import StrategyConfig
@@ -35,13 +35,15 @@ from app.wire.catalogue import load_catalogue
 from app.wire.codecs import load_codecs
 from benchmarks.options import RECORDED
 from benchmarks.ours import rsi_strategy
-from benchmarks.tables import shown
+from benchmarks.profile import ProfileError, shares
+from benchmarks.tables import shown, table
 from benchmarks.ticks import load_trades, spread
 from benchmarks.work import STRATEGY_TYPE, TickWork, encode_tick
 
 _TOPIC = "ticks"
 _TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-_SHOWN_LINES = 35
+_LEAST_SHARE = 0.005
+"""Of the time, for a function to be shown."""
 
 
 def main(
@@ -53,11 +55,11 @@ def main(
     profile: Annotated[bool, typer.Option(help="Show where the time goes.")] = False,
     data: Path = RECORDED,
 ) -> None:
+    if profile:
+        _profile([argument for argument in sys.argv[1:] if argument != "--profile"])
+        return
     messages = make_messages(data if data.is_file() else None, instruments, ticks)
     configs = _configs(instruments, strategies)
-    if profile:
-        _profile(configs, messages, batch)
-        return
     ours: list[float] = []
     raw: list[float] = []
     snapshots: list[float] = []
@@ -148,11 +150,20 @@ def _say(what: str, seconds: list[float], count: int, unit: str) -> None:
     )
 
 
-def _profile(configs: Sequence[StrategyConfig], messages: Sequence[Message], batch: int) -> None:
-    operator = make_operator(configs)
-    profiler = cProfile.Profile()
-    profiler.runcall(_process, operator, messages, batch)
-    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(_SHOWN_LINES)
+def _profile(options: Sequence[str]) -> None:
+    within = f"{RunnerOperator.__name__}.{RunnerOperator.process.__name__}"
+    try:
+        found = shares(["-m", "benchmarks.hot_path", *options], within=within)
+    except ProfileError as error:
+        sys.exit(f"no profile: {error}")
+    rows = [
+        (one.function, f"{one.itself:.1%}", f"{one.with_callees:.1%}")
+        for one in found
+        if one.with_callees >= _LEAST_SHARE
+    ]
+    Console(width=130).print(
+        table(f"Of the time in {within}", ("function", "itself", "with what it calls"), rows)
+    )
 
 
 if __name__ == "__main__":

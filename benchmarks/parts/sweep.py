@@ -24,6 +24,10 @@ _SWEEP = ("--sweep", "period=7..28:3", "--sweep", "lower=16..30:2")
 _RUNS = 64
 _LEAST_RATIO = 1.8
 _MB = 1_000_000
+_LOOK_SECONDS = 1.0
+"""Between two looks at the memory: each goes through all pages of three processes, 9 ms of the two
+cores that the sweep is to have. Ten a second cost a sweep on both of them half a second of 15.
+"""
 
 
 class WrongSweepError(Exception):
@@ -97,7 +101,8 @@ def _measure(
     peak_mb = 0.0
     while process.poll() is None:
         peak_mb = max(peak_mb, _pss_mb(process.pid))
-        time.sleep(0.1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_SECONDS)
     seconds = time.monotonic() - started
     if process.returncode:
         raise WrongSweepError(f"panda replay ended with {process.returncode}")
