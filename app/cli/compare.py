@@ -38,8 +38,9 @@ _ALWAYS = (
 """Shown whether they differ or not."""
 _TIMING = frozenset({"seconds", "ticks_per_second"})
 """Of no interest: they say how busy the machine was."""
-_DETAILS = ("statistics.strategies.", "statistics.instruments.", "fingerprint.whole")
-"""For programs: they follow from what is shown."""
+_ALGORITHM = "fingerprint.algorithm"
+_DETAILS = ("statistics.strategies.", "statistics.instruments.", "fingerprint.whole", _ALGORITHM)
+"""For programs: they follow from what is shown, or are told below it."""
 _SHOWN_DIGITS = 16
 _UUID = re.compile(r"([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -88,6 +89,8 @@ def _verdict(facts: Sequence[Mapping[str, Any]], differing: int) -> str:
 
     if not differing:
         return "the same run: all facts are equal"
+    if len({found.get(_ALGORITHM) for found in facts}) > 1:
+        return "their fingerprints are hashes of two kinds: replay the older one anew to compare it"
     if not same("ticks"):
         return "they are of different ticks"
     if same("signals") and same("fills"):

@@ -67,13 +67,7 @@ class ReplayReport:
                 }
                 for status in self.seen.stopped
             ],
-            "fingerprint": {
-                "whole": result.fingerprint.whole,
-                "ticks": result.fingerprint.ticks,
-                "configuration": result.fingerprint.configuration,
-                "signals": result.fingerprint.signals,
-                "fills": result.fingerprint.fills,
-            },
+            "fingerprint": dict(result.fingerprint.named),
             "seconds": round(result.seconds, 3),
             "ticks_per_second": round(result.ticks_per_second),
         }

@@ -89,7 +89,7 @@ class TradingSignal(NamedTuple):
     tick_partition: int
     tick_offset: int
     signal_id: str
-    """``app.domain.ids.signal_id``: the key to remove redelivered duplicates by."""
+    """``app.domain.ids.SignalIds.at``: the key to remove redelivered duplicates by."""
     signal_type: SignalType
     confidence: float
     quantity: int

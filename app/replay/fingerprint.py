@@ -15,6 +15,9 @@ from blake3 import blake3
 from app.domain.config import StrategyConfig
 from app.replay.ticks import TickColumns
 
+ALGORITHM = "blake3"
+"""Of the hashes: those of another one say nothing beside them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
@@ -35,6 +38,18 @@ class Fingerprint:
         """Of the others."""
         parts = (self.ticks, self.configuration, self.signals, self.fills)
         return _digest("|".join(parts).encode())
+
+    @property
+    def named(self) -> Mapping[str, str]:
+        """All of it, as reports have it."""
+        return {
+            "algorithm": ALGORITHM,
+            "whole": self.whole,
+            "ticks": self.ticks,
+            "configuration": self.configuration,
+            "signals": self.signals,
+            "fills": self.fills,
+        }
 
 
 class RecordHash:

@@ -157,17 +157,10 @@ def _row(run: Run, outcome: Finished | Failed, rank: int | None) -> dict[str, An
         case Failed(reason=reason):
             row["error"] = reason
         case Finished():
-            parts = outcome.fingerprint
             row["metrics"] = {name: written(outcome.metrics[name]) for name in METRICS}
             row["ticks"] = outcome.ticks
             row["problems"] = list(outcome.problems)
-            row["fingerprint"] = {
-                "whole": parts.whole,
-                "ticks": parts.ticks,
-                "configuration": parts.configuration,
-                "signals": parts.signals,
-                "fills": parts.fills,
-            }
+            row["fingerprint"] = dict(outcome.fingerprint.named)
     return row
 
 

@@ -24,7 +24,10 @@ class SlotEnvironment:
     tracer: TickTracer | None
     """None: no spans."""
     _provenances: dict[tuple[str, str | None], Provenance] = field(
-        default_factory=dict[tuple[str, str | None], Provenance], init=False, repr=False
+        default_factory=dict[tuple[str, str | None], Provenance],
+        init=False,
+        repr=False,
+        compare=False,
     )
 
     def provenance(self, config: StrategyConfig, model_digest: str | None) -> Provenance:

@@ -1,8 +1,8 @@
 """Signals on the wire: written by hand, because one may leave on every tick.
 
 The bytes are those of ``RecordCodec``, which the tests hold this to; whatever is unusual goes
-there, and so gets its errors. What repeats is kept: the leading fields of a strategy on an
-instrument, the kind of signal, the prices.
+there, and so gets its errors. What repeats is kept: of a strategy at a partition the fields on both
+sides of the instrument, of each type of signal the latest kind, the prices.
 """
 
 import struct
@@ -53,6 +53,7 @@ class SignalCodec:
         self._latest: dict[str, _Around] = {}
         """By strategy: most signals are of the same objects as the one before."""
         self._latest_kinds = {kind: self._encode_kind(kind, 1.0, 1) for kind in SignalType}
+        """By type: a strategy that says the same again mostly does so for the same quantity."""
 
     def encode(self, signal: TradingSignal, /) -> bytes:
         """The bytes of ``signal``.

@@ -104,12 +104,7 @@ class Facts:
     @property
     def fingerprint(self) -> Table:
         """All hashes."""
-        hashes = self.report.result.fingerprint
-        parts = {
-            name: getattr(hashes, name)
-            for name in ("whole", "ticks", "configuration", "signals", "fills")
-        }
-        return named("fingerprint", "Fingerprint", parts)
+        return named("fingerprint", "Fingerprint", self.report.result.fingerprint.named)
 
 
 def _listed(tokens: Sequence[int]) -> str:

@@ -72,6 +72,7 @@ def test_what_was_committed_is_restored_and_deleted_keys_are_gone(changelog: Ope
     restored = changelog().open(30)
     assert restored.state == as_bytes(a=b"3")
     assert restored.positions == at(20, 30)
+    assert (nothing.records_read, restored.records_read) == (0, 6)
 
 
 def test_partitions_are_apart(changelog: Open) -> None:

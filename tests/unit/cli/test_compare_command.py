@@ -18,8 +18,8 @@ RUN: dict[str, Any] = {
         {"id": "34352676-f72e-5ca3-8b5f-f348532732d0", "orders": 3, "parameters": {"period": 14}}
     ],
     "statistics": {"all": {"net_profit": "1.5", "sharpe_ratio": None}},
-    "fingerprint": {"ticks": "a" * 64, "configuration": "b" * 64, "signals": "c" * 64}
-    | {"fills": "d" * 64},
+    "fingerprint": {"algorithm": "blake3", "ticks": "a" * 64, "configuration": "b" * 64}
+    | {"signals": "c" * 64, "fills": "d" * 64},
     "seconds": 1.0,
     "ticks_per_second": 20,
 }
@@ -69,6 +69,14 @@ def test_what_differs_is_marked_and_the_rest_is_not(tmp_path: Path) -> None:
             "the same ticks led to the same signals, and these to other fills",
         ),
         ({"fingerprint": {**RUN["fingerprint"], "ticks": "0" * 64}}, "they are of different ticks"),
+        (
+            {
+                "fingerprint": dict.fromkeys(
+                    ("ticks", "configuration", "signals", "fills"), "0" * 64
+                )
+            },
+            "their fingerprints are hashes of two kinds: replay the older one anew to compare it",
+        ),
     ],
 )
 def test_the_last_line_says_how_far_they_are_the_same(

@@ -40,6 +40,18 @@ def test_an_instrument_that_nobody_wants_is_passed_over():
     assert list(rig.partition.changed_records()) == []
 
 
+def test_an_instrument_is_known_by_its_own_key_only():
+    rig = start(config("summing", instruments=BOTH), processors={"summing": Summing})
+    rig.feed(tick(), tick(token=OTHER_TOKEN))
+    key, other_key = (b"%d" % token for token in BOTH)
+    found = rig.partition.known(key, TOKEN)
+    assert found is not None
+    assert found.token == TOKEN
+    assert rig.partition.known(other_key, TOKEN) is None
+    assert rig.partition.known(None, TOKEN) is None
+    assert rig.partition.known(b"3", TOKEN) is None
+
+
 def readers(*sizes: int) -> Rig:
     return start(
         *(config(f"reader{size}", number=number) for number, size in enumerate(sizes, start=1)),

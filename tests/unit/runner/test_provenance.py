@@ -18,6 +18,10 @@ class Digested(Answering):
     model_digest = "d1" * 32
 
 
+class DigestedAnew(Answering):
+    model_digest = "d2" * 32
+
+
 def blake(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -81,6 +85,23 @@ def test_a_refused_signal_becomes_a_rejection_with_an_id_of_its_own():
     assert rig.telemetry.of("signal_refused") == [rejection]
     assert rig.telemetry.of("signal_emitted") == []
     assert rig.telemetry.of("strategy_failed") == []
+
+
+def test_instruments_of_one_strategy_are_told_apart_in_what_it_says():
+    made = iter([Digested(buy()), DigestedAnew(buy(), buy())])  # the model's file changed between
+    judge = Answers()
+    rig = start(
+        config("digested", instruments=(TOKEN, OTHER_TOKEN)),
+        processors={"digested": lambda: next(made)},
+        validators={"standard": judge},
+    )
+    (one,), (other,) = rig.feed(tick(), tick(token=OTHER_TOKEN))
+    judge.answer = REFUSAL
+    ((refused,),) = rig.feed(tick(token=OTHER_TOKEN), first_offset=43)
+    assert (one.instrument_token, one.model_digest) == (TOKEN, "d1" * 32)
+    assert (other.instrument_token, other.model_digest) == (OTHER_TOKEN, "d2" * 32)
+    assert refused.instrument_token == OTHER_TOKEN
+    assert refused.signal_id == blake(f"{STRATEGY_ID}|{OTHER_TOKEN}|topic-a|3|43")
 
 
 def test_a_refusal_is_no_failure_and_ends_a_burst_of_them():
