@@ -1,5 +1,6 @@
 """Every setting there is, read from ``PANDA_*`` environment variables and ``.env``."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -7,9 +8,12 @@ from urllib.parse import quote, urlsplit
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.domain.errors import ConfigurationError
+
+_UNREADABLE = re.compile(r'field "(\w+)"')
+"""In what is said of a value that was to be JSON."""
 
 Delivery = Literal["at_least_once", "exactly_once"]
 TickPolicy = Literal["process", "drop"]
@@ -227,5 +231,11 @@ def load_settings() -> Settings:
         name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{name}: {message}") from error
+    except SettingsError as error:
+        found = _UNREADABLE.search(str(error))
+        name = "a PANDA_ setting" if found is None else f"PANDA_{found[1].upper()}"
+        raise ConfigurationError(
+            f"{name} is no JSON: {error.__cause__ or error}; docs/configuration.md shows its form"
+        ) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"a PANDA_ setting cannot be read: {error}") from error

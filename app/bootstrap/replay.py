@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,6 +43,7 @@ from app.risk.engine import RiskEngine
 from app.settings import Settings
 from app.store.acceptance import KNOWN_BROKERS, Acceptance, factory_check
 from app.store.database import Database
+from app.store.repository import StrategyRefusedError
 from app.store.sql import SqlStrategyRepository
 from app.store.strategy_file import read_strategy_file
 
@@ -152,7 +153,7 @@ def strategies_in_database(settings: Settings) -> Sequence[StrategyConfig]:
 
 
 def with_parameters(
-    settings: Settings, configs: Iterable[StrategyConfig], parameters: Mapping[str, Any]
+    settings: Settings, configs: Sequence[StrategyConfig], parameters: Mapping[str, Any]
 ) -> Sequence[StrategyConfig]:
     """``configs`` with ``parameters`` in place of their own of the same names.
 
@@ -162,7 +163,7 @@ def with_parameters(
     return parameters_setter(settings)(configs, parameters)
 
 
-SetParameters = Callable[[Iterable[StrategyConfig], Mapping[str, Any]], Sequence[StrategyConfig]]
+SetParameters = Callable[[Sequence[StrategyConfig], Mapping[str, Any]], Sequence[StrategyConfig]]
 
 
 def parameters_setter(settings: Settings) -> SetParameters:
@@ -170,12 +171,19 @@ def parameters_setter(settings: Settings) -> SetParameters:
     accept = _acceptance(settings).accepted
 
     def set_parameters(
-        configs: Iterable[StrategyConfig], parameters: Mapping[str, Any]
+        configs: Sequence[StrategyConfig], parameters: Mapping[str, Any]
     ) -> Sequence[StrategyConfig]:
-        return [
-            accept(replace(config, parameters={**config.parameters, **parameters}))
-            for config in configs
-        ]
+        changed: list[StrategyConfig] = []
+        for config in configs:
+            try:
+                with_them = replace(config, parameters={**config.parameters, **parameters})
+                changed.append(accept(with_them))
+            except StrategyRefusedError as error:
+                if len(configs) == 1:
+                    raise
+                named = f"strategy {config.strategy_id[:8]} ({config.strategy_type})"
+                raise StrategyRefusedError(f"{named}: {error}") from error
+        return changed
 
     return set_parameters
 

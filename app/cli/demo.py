@@ -59,7 +59,7 @@ def demo(
     given_rate = rate or (None if ticks else 5_000.0)
     stop: list[int] = []
     with demo_environment(settings, instruments, _notices.print) as environment:
-        _notices.print("publishing ticks; runner, risk and router take them from there")
+        _notices.print("publishing ticks; runner, risk, router and paper take them from there")
         with DemoView(_notices, expected) as view:
             result = run_demo(
                 environment,
@@ -78,6 +78,11 @@ def demo(
         f" in {result.seconds:.1f} s; nothing is left over"
     )
     console.print(summary_table(tally))
+    if tally.open_orders:
+        console.print(
+            f"{tally.open_orders:,} orders are open: paper fills an order at the next tick of its"
+            " instrument, and none came behind the last"
+        )
 
 
 def _end(number: int, _frame: object) -> None:

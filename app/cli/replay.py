@@ -13,7 +13,7 @@ from app.cli.bias import run_bias_check
 from app.cli.compare import compare
 from app.cli.replay_run import RunOptions, run_once
 from app.cli.replay_selection import capital_of, selection_of
-from app.cli.strategy_options import parameters_of
+from app.cli.strategy_options import hint_of_choice, parameters_of
 from app.cli.sweep import SweepOptions, run_sweep
 from app.cli.tick_files import (
     ColumnOption,
@@ -65,7 +65,9 @@ def replay(
     ] = None,
     strategy: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Only this one: its id, or how it begins; repeatable."),
+        typer.Option(
+            metavar="ID|TYPE", help="Only this one: its id, how it begins, or a type; repeatable."
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -231,16 +233,27 @@ def _strategies(
     found = strategies_in_database(settings) if file is None else strategies_in_file(settings, file)
     if ids:
         for wanted in ids:
-            if not any(config.strategy_id.startswith(wanted) for config in found):
-                raise ConfigurationError(f"--strategy {wanted}: no enabled strategy begins so")
-        found = [c for c in found if any(c.strategy_id.startswith(wanted) for wanted in ids)]
+            if not any(_is_meant(config, wanted) for config in found):
+                known = ", ".join(f"{c.strategy_id[:8]} ({c.strategy_type})" for c in found)
+                raise ConfigurationError(
+                    f"--strategy {wanted}: no enabled strategy begins so or is of that type;"
+                    f" there are {known or 'none'}"
+                )
+        found = [c for c in found if any(_is_meant(c, wanted) for wanted in ids)]
     if not found:
         where = "the database has no enabled strategy" if file is None else f"{file} enables none"
         raise ConfigurationError(
             f"{where}: name a file of them with --strategies, or see 'panda strategies seed'"
         )
     parameters = parameters_of(None, list(assignments), option="--set")
-    return with_parameters(settings, found, parameters) if parameters else found
+    try:
+        return with_parameters(settings, found, parameters) if parameters else found
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}{hint_of_choice(found)}") from error
+
+
+def _is_meant(config: "StrategyConfig", wanted: str) -> bool:
+    return config.strategy_type == wanted or config.strategy_id.startswith(wanted)
 
 
 def _whole_source(

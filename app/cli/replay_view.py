@@ -75,9 +75,10 @@ class ReplayReport:
     def show(self, console: Console) -> None:
         """Print it."""
         result, tally = self.result, self.tally
+        plural = "" if tally.instruments == 1 else "s"
         outcome = "complete" if result.is_complete else "PARTIAL: stopped before the end"
         console.print(
-            f"{outcome}: {result.ticks:,} ticks of {tally.instruments:,} instruments from "
+            f"{outcome}: {result.ticks:,} ticks of {tally.instruments:,} instrument{plural} from "
             f"{self.source} in {result.seconds:.1f} s ({result.ticks_per_second:,.0f} a second)",
             soft_wrap=True,
         )

@@ -12,6 +12,7 @@ from rich.table import Table
 from app.domain.money import plain
 from app.replay.figures import Figure, no_figure
 from app.replay.results import Part, Results
+from app.replay.standing import Standing
 from app.replay.summary import Statistics, time_in_market
 
 _MOST_COLUMNS = 4
@@ -56,6 +57,15 @@ _ROWS: Mapping[str, tuple[str, _Form]] = {
     "turnover": ("turnover of a day", _percent),
 }
 """Names and forms for people, by field of ``Statistics``."""
+
+
+_STANDING_ROWS: Mapping[str, Callable[[Standing], str]] = {
+    "closed trades": lambda standing: f"{standing.trades.count:,}",
+    "profit of closed trades": lambda standing: _money(standing.realized_profit),
+    "unrealized profit": lambda standing: _money(standing.unrealized_profit),
+    "net profit": lambda standing: _money(standing.net_profit),
+}
+"""Below the statistics: trades are closed ones, and most of a profit may be in what is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +118,8 @@ def statistics_table(results: Results) -> Table:
     parts = [part for _, part in columns]
     for row in zip(*map(shown_statistics, parts), strict=True):
         table.add_row(row[0].name, *map(str, row))
-    table.add_row("closed trades", *(f"{part.standing.trades.count:,}" for part in parts))
+    for name, text in _STANDING_ROWS.items():
+        table.add_row(name, *(text(part.standing) for part in parts))
     return table
 
 
@@ -142,6 +153,8 @@ def _object(part: Part) -> Mapping[str, Any]:
         "trades_lost": trades.lost,
         "gross_profit": plain(part.standing.gross_profit),
         "net_profit": plain(part.standing.net_profit),
+        "realized_profit": plain(part.standing.realized_profit),
+        "unrealized_profit": plain(part.standing.unrealized_profit),
         "traded_value": plain(money.traded),
         "fills": money.fills,
         "fills_without_fees": silent_fees,

@@ -1,10 +1,12 @@
-"""Options of ``panda strategies`` that are more than one word, parsed."""
+"""Options about strategies that are more than one word, parsed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from app.domain.config import StrategyConfig
 from app.domain.errors import BadInputError
 from app.store.documents import is_object, parse
 
@@ -68,6 +70,13 @@ def value_of(name: str, text: str, option: str) -> Any:  # noqa: ANN401 - JSON i
         if text[:1] not in {"{", "[", '"'}:
             return text
         raise typer.BadParameter(f"the value of {name} {error}", param_hint=option) from error
+
+
+def hint_of_choice(configs: Sequence[StrategyConfig]) -> str:
+    """What to say behind an error about parameters, where not all strategies may be meant."""
+    if len(configs) == 1:
+        return ""
+    return "; parameters are set in all strategies that are run, --strategy chooses among them"
 
 
 def _file_parameters(file: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from app.cli.mapping import read_once, temporary_folder
 from app.cli.progress import counting
 from app.cli.stopping import stop_on_signals
-from app.cli.strategy_options import parameters_of, value_of
+from app.cli.strategy_options import hint_of_choice, parameters_of, value_of
 from app.domain.errors import ConfigurationError
 from app.settings import Settings
 
@@ -92,7 +92,9 @@ def run_sweep(
     rank_by = _metric(options.rank_by)
     refused = refusals(settings, configs, parameters, grid)
     if len(refused) == len(grid):
-        raise ConfigurationError(f"no combination of --sweep can be run: {refused[1]}")
+        raise ConfigurationError(
+            f"no combination of --sweep can be run: {refused[1]}{hint_of_choice(configs)}"
+        )
     if options.output is not None:
         new_folder(options.output)
     jobs = options.jobs or _cpus()

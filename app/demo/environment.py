@@ -23,6 +23,7 @@ from app.store.migrate import upgrade
 from app.store.sql import SqlStrategyRepository
 from app.store.templates import TEMPLATES
 
+_JARS_PER_LINE = 10
 _CHECKPOINT_SECONDS = 0.5
 """Often, so that progress can be seen."""
 
@@ -93,7 +94,8 @@ def _broker(folder: Path, say: Callable[[str], None]) -> EmbeddedKafka:
     port, controller_port = free_ports(2)
 
     def on_download(ready: int, total: int) -> None:
-        say(f"Kafka's jars from Maven Central: {ready} of {total}")
+        if ready % _JARS_PER_LINE == 0 or ready == total:
+            say(f"Kafka's jars from Maven Central: {ready} of {total}")
 
     return EmbeddedKafka(folder / "kafka", port, controller_port, on_download=on_download)
 

@@ -56,6 +56,11 @@ class Tally:
             self.fills += 1
             self.books.setdefault(report.strategy_type, Book()).take(report)
 
+    @property
+    def open_orders(self) -> int:
+        """Orders that wait for a tick."""
+        return self.orders - self.ended
+
     def profit(self) -> dict[str, Decimal]:
         """Profit and loss by strategy type."""
         return {name: book.value(self.prices) for name, book in sorted(self.books.items())}
@@ -68,7 +73,7 @@ class Tally:
             "signals": dict(sorted(self.signals.items())),
             "orders": self.orders,
             "fills": self.fills,
-            "open_orders": self.orders - self.ended,
+            "open_orders": self.open_orders,
             "rejections": self.rejections,
             "dead_letters": self.dead_letters,
             "profit_and_loss": {name: plain(value) for name, value in self.profit().items()},

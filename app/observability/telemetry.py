@@ -1,5 +1,6 @@
 """Turns what the runner, the stages and the engine tell into Prometheus metrics."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from app.domain.config import StrategyConfig
@@ -8,12 +9,15 @@ from app.domain.signals import TradingSignal
 from app.domain.trading import ExecutionReport, Order, Rejection
 from app.observability.catalogue import Catalogue
 
+logger = logging.getLogger(__name__)
+
 
 class PrometheusTelemetry:
     """Fits every telemetry port there is. Written by the worker's one thread, but for lags."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._metrics = catalogue
+        self._logged: set[tuple[str, str, str]] = set()
 
     def of_recorded_versions(self) -> "PrometheusTelemetry":
         """For strategies that go on as they were recorded: they are no more strategies for it."""
@@ -42,8 +46,20 @@ class PrometheusTelemetry:
         self._metrics.signals.add((signal.strategy_type, signal.signal_type))
 
     def signal_refused(self, rejection: Rejection, /) -> None:
-        """A stage refused a signal or an order."""
+        """A stage refused a signal or an order: the first of a kind is logged, too."""
         self._metrics.rejections.add((rejection.stage, rejection.code))
+        kind = (rejection.strategy_id, rejection.stage, rejection.code)
+        if kind not in self._logged:
+            self._logged.add(kind)
+            logger.warning(
+                "%s refuses what strategy %s (%s) says: %s %s; more of these are only counted, in"
+                " panda_rejections_total, and are on the topic of rejections",
+                rejection.stage,
+                rejection.strategy_id,
+                rejection.strategy_type,
+                rejection.code,
+                rejection.reason,
+            )
 
     def strategy_failed(self, strategy_type: str, /) -> None:
         """A strategy raised on a tick."""

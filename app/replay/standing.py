@@ -66,6 +66,18 @@ class Standing:
         """The same after fees."""
         return self.gross_profit - self.money.fees
 
+    @property
+    @exactly
+    def realized_profit(self) -> Decimal:
+        """Net profit of closed trades."""
+        return self.trades.profit - self.trades.loss
+
+    @property
+    @exactly
+    def unrealized_profit(self) -> Decimal:
+        """Of what is open, at the last prices, less the fees that opening it cost."""
+        return self.net_profit - self.realized_profit
+
 
 def standing(books: Iterable[tuple[BookKey, Book]], ledger: Ledger) -> Standing:
     """What ``books`` of ``ledger`` came to together."""

@@ -60,8 +60,9 @@ class StopDeadline:
         self._end = end
         self._timer: threading.Timer | None = None
         self._outcome: BaseException | None = StopTimeoutError(
-            f"told to stop, and the last checkpoint could not be written within {seconds:.0f} s;"
-            " what was processed since the one before will be processed again"
+            f"told to stop, and the last checkpoint could not be written within {seconds:.0f} s:"
+            " is the broker still there? What was processed since the one before will be"
+            " processed again"
         )
 
     @contextmanager

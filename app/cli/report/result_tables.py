@@ -14,13 +14,22 @@ from app.replay.summary import monthly_returns
 from app.replay.trades import Trade
 
 MOST_TRADES: Final = 1_000
+STANDING_HEAD: Final = (
+    "net profit",
+    "of it unrealized",
+    "profit before fees",
+    "traded value",
+    "fills",
+    "closed trades",
+)
+"""What ``standing_cells`` says."""
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def part_head(results: Results) -> Sequence[str]:
     """What ``part_cells`` says."""
     names = (shown.name for shown in shown_statistics(results.whole))
-    return ("net profit", "profit before fees", "traded value", "fills", "closed trades", *names)
+    return (*STANDING_HEAD, *names)
 
 
 def part_cells(part: Part) -> Sequence[Cell]:
@@ -32,6 +41,7 @@ def standing_cells(standing: Standing) -> Sequence[Cell]:
     """The money and trades alone."""
     return [
         money(standing.net_profit),
+        money(standing.unrealized_profit),
         money(standing.gross_profit),
         money(standing.money.traded),
         count(standing.money.fills),

@@ -79,6 +79,7 @@ def test_statistics_are_numbers_or_reasons() -> None:
     assert whole["reasons"]["sharpe_ratio"] == "1 daily return; needs 20"
     assert whole["reasons"]["win_rate"] == "0 trades; needs 30"
     assert whole["reasons"]["fees"] == "no fill says"
+    assert (whole["realized_profit"], whole["unrealized_profit"]) == ("0", whole["net_profit"])
     assert whole["slippage"] == "-16"  # sold a tick later, each one a point higher
     assert whole.keys() == statistics["strategies"][first["id"]].keys()
     assert statistics["instruments"]["1001"] == whole
@@ -118,6 +119,8 @@ def test_parameters_can_be_set_for_one_run() -> None:
 def test_strategies_can_be_chosen() -> None:
     found = facts("ticks.csv", "--strategies", "s.yaml", "--strategy", "2222")
     assert [s["id"][:4] for s in found["strategies"]] == ["2222"]
+    of_type = facts("ticks.csv", "--strategies", "s.yaml", "--strategy", "rules_rsi")
+    assert [s["id"][:4] for s in of_type["strategies"]] == ["1111", "2222"]
 
 
 def test_a_part_can_be_chosen_by_time_and_by_offset() -> None:
@@ -146,7 +149,7 @@ def test_ticks_can_come_as_fast_as_they_once_came() -> None:
 def test_people_get_a_table_and_the_fingerprint() -> None:
     done = panda("ticks.csv", "--strategies", "s.yaml")
     assert done.exit_code == 0
-    assert "complete: 20 ticks of 1 instruments from ticks.csv" in done.stdout
+    assert "complete: 20 ticks of 1 instrument from ticks.csv" in done.stdout
     assert "11111111" in done.stdout
     assert "fingerprint " in done.stdout
 
@@ -170,11 +173,15 @@ def test_what_was_said_can_be_kept(folder: Path) -> None:
     [
         (["no.csv", "--strategies", "s.yaml"], BadInputError, "no.csv"),
         (["ticks.csv", "--strategies", "no.yaml"], ConfigurationError, "no.yaml"),
-        (["ticks.csv", "--strategies", "s.yaml", "--strategy", "33"], ConfigurationError, "33"),
+        (
+            ["ticks.csv", "--strategies", "s.yaml", "--strategy", "33"],
+            ConfigurationError,
+            "there are 11111111 (rules_rsi), 22222222 (rules_rsi)",
+        ),
         (
             ["ticks.csv", "--strategies", "s.yaml", "--set", "periods=3"],
             ConfigurationError,
-            "unknown parameter 'periods'",
+            "strategy 11111111 (rules_rsi): unknown parameter 'periods'",
         ),
         ([".", "--strategies", "s.yaml"], BadInputError, "is no recording"),
         ([".", "ticks.csv", "--strategies", "s.yaml"], ConfigurationError, "one recording"),

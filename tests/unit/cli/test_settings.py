@@ -31,6 +31,15 @@ def test_a_value_that_cannot_work_is_refused_with_its_name(
         load_settings()
 
 
+def test_what_is_no_json_is_refused_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANDA_PROCESSORS", "{breakout: x}")
+    with pytest.raises(ConfigurationError, match=r"^PANDA_PROCESSORS is no JSON: Expecting prop"):
+        load_settings()
+
+
 def test_spans_may_go_over_http_and_https(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for url in ("http://127.0.0.1:4318/v1/traces", "https://otel.example/v1/traces"):

@@ -1,6 +1,7 @@
 """What Prometheus reads after each thing that telemetry is told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -221,3 +222,14 @@ def test_a_hot_counter_adds_up_by_all_its_labels() -> None:
         "panda_seen_total{code=A,topic=ticks}": 5,
         "panda_seen_total{code=B,topic=ticks}": 1,
     }
+
+
+def test_the_first_refusal_of_a_kind_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry = PrometheusTelemetry(Catalogue(CollectorRegistry()))
+    for refused in (REJECTION, replace(REJECTION, tick_offset=9), REJECTION):
+        telemetry.signal_refused(refused)
+    (logged,) = caplog.messages
+    assert f"risk refuses what strategy {REJECTION.strategy_id}" in logged
+    assert f"{REJECTION.code} {REJECTION.reason}" in logged
+    telemetry.signal_refused(replace(REJECTION, code=Code.QUANTITY_EXCEEDS_MAXIMUM))
+    assert len(caplog.messages) == 2

@@ -300,6 +300,9 @@ def test_trades_and_open_lots_come_to_what_cash_and_positions_come_to(
     money = results.whole.standing.money
     assert fees == money.fees == sum((r.fees or 0) for _, r in told_of if r is not None)
     assert closed + unrealised == results.whole.standing.gross_profit
+    closed_fees = sum((trade.fees for trade in results.trades), Decimal(0))
+    assert results.whole.standing.realized_profit == closed - closed_fees
+    assert results.whole.standing.unrealized_profit == unrealised - (fees - closed_fees)
     assert closed + unrealised - fees == results.equity[-1].equity - CAPITAL
     parts = (results.strategies, results.instruments)
     for part in parts:
