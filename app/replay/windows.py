@@ -13,6 +13,12 @@ from fractions import Fraction
 
 from app.domain.errors import ConfigurationError
 from app.replay.mapped import MappedTicks
+from app.replay.ticks import RECEIVED
+
+_OF_ARRIVALS = (
+    ": what was recorded is cut by when it was published; the file that it was published from is"
+    " cut by the ticks' own times"
+)
 
 
 class WindowError(ConfigurationError):
@@ -72,7 +78,7 @@ def rolling_windows(ticks: MappedTicks, *, count: int, in_sample: Fraction) -> t
     if any(span.from_us >= span.to_us for span in spans) or len(set(begins)) < count:
         raise WindowError(
             f"{ticks.count:,} ticks are too few to cut into {count} windows, or too many of them "
-            "came at the same moment"
+            f"came at the same moment{_OF_ARRIVALS if ticks.time_field == RECEIVED else ''}"
         )
     return tuple(found)
 

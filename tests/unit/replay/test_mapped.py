@@ -178,7 +178,8 @@ def test_parts_have_the_share_of_ticks_that_was_asked_for(tmp_path: Path) -> Non
 
 
 def test_ticks_of_one_moment_or_none_cannot_be_cut(tmp_path: Path) -> None:
-    with pytest.raises(WindowError, match="9 ticks are too few to cut into 1 windows"):
+    said = "9 ticks are too few to cut into 1 windows.* moment: what was recorded is cut by when"
+    with pytest.raises(WindowError, match=said):
         rolling_windows(map_given([[5] * 9], tmp_path), count=1, in_sample=Fraction(1, 2))
     with pytest.raises(WindowError, match="given has no ticks to choose on"):
         rolling_windows(map_given([[]], tmp_path), count=1, in_sample=Fraction(1, 2))
