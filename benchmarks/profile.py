@@ -39,11 +39,14 @@ def shares(arguments: Sequence[str], *, within: str) -> Sequence[Share]:
     Raises:
         ProfileError: py-spy is not there, may not look, or saw none of ``within``.
     """
+    py_spy = Path(sys.executable).with_name("py-spy")
+    if not py_spy.exists():
+        raise ProfileError(f"there is no {py_spy}: make install")
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "stacks"
         done = subprocess.run(
             [
-                *(Path(sys.executable).with_name("py-spy"), "record", "--native"),
+                *(py_spy, "record", "--native"),
                 *("--rate", str(_LOOKS_PER_SECOND), "--format", "raw", "--output", raw),
                 *("--", sys.executable, *arguments),
             ],

@@ -130,7 +130,7 @@ async def _hand_over(app: StreamApp, engine: StreamEngine) -> None:
     if not engine.failure.done():
         with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
             await _tell_group(app, await engine.stop())
-            logger.info("all that was processed is in a checkpoint")
+            logger.info("the partitions that are still ours have their last checkpoint")
 
 
 async def _cancel(*tasks: asyncio.Future[Any]) -> None:

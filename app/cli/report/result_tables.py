@@ -14,22 +14,17 @@ from app.replay.summary import monthly_returns
 from app.replay.trades import Trade
 
 MOST_TRADES: Final = 1_000
-STANDING_HEAD: Final = (
-    "net profit",
-    "of it unrealized",
-    "profit before fees",
-    "traded value",
-    "fills",
-    "closed trades",
-)
-"""What ``standing_cells`` says."""
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def part_head(results: Results) -> Sequence[str]:
     """What ``part_cells`` says."""
     names = (shown.name for shown in shown_statistics(results.whole))
-    return (*STANDING_HEAD, *names)
+    return (
+        *("net profit", "unrealized profit", "profit before fees"),
+        *("traded value", "fills", "closed trades"),
+        *names,
+    )
 
 
 def part_cells(part: Part) -> Sequence[Cell]:
