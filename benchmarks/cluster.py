@@ -10,18 +10,18 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
-from app.kafka.admin import delete_topics, end_offsets, topic_ids, topics_with_prefix
-from app.kafka.admin_calls import alter_configs
-from app.kafka.connection import connect
-from app.kafka.declarations import TopicDeclaration, declared_topics
-from app.kafka.embedded import EmbeddedKafka
-from app.kafka.partitioner import producer_config
-from app.kafka.ports import free_ports
-from app.kafka.topic_apply import apply_differences
-from app.kafka.topic_diff import find_differences
-from app.settings import Settings
-from app.streaming.changelog import CHECKPOINT_KEY
-from app.streaming.state_codec import RUNNER_CHANGELOG
+from algo_panda.kafka.admin import delete_topics, end_offsets, topic_ids, topics_with_prefix
+from algo_panda.kafka.admin_calls import alter_configs
+from algo_panda.kafka.connection import connect
+from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
+from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.ports import free_ports
+from algo_panda.kafka.topic_apply import apply_differences
+from algo_panda.kafka.topic_diff import find_differences
+from algo_panda.settings import Settings
+from algo_panda.streaming.changelog import CHECKPOINT_KEY
+from algo_panda.streaming.state_codec import RUNNER_CHANGELOG
 from benchmarks.ticks import Row
 from benchmarks.work import encode_tick
 

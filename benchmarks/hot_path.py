@@ -19,20 +19,20 @@ from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 
-from app.bootstrap import build_factory
-from app.domain.config import StrategyConfig
-from app.observability.catalogue import Catalogue
-from app.observability.telemetry import PrometheusTelemetry
-from app.runner.runner import StrategyRunner
-from app.settings import Settings
-from app.streaming.operator import PartitionOperator, Start
-from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.streaming.operators.ports import RunnerTopics
-from app.streaming.operators.runner import RunnerOperator
-from app.streaming.operators.versions import StrategyVersions
-from app.streaming.state_codec import InstrumentRecordCodec
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
+from algo_panda.bootstrap import build_factory
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.observability.catalogue import Catalogue
+from algo_panda.observability.telemetry import PrometheusTelemetry
+from algo_panda.runner.runner import StrategyRunner
+from algo_panda.settings import Settings
+from algo_panda.streaming.operator import PartitionOperator, Start
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
+from algo_panda.streaming.operators.ports import RunnerTopics
+from algo_panda.streaming.operators.runner import RunnerOperator
+from algo_panda.streaming.operators.versions import StrategyVersions
+from algo_panda.streaming.state_codec import InstrumentRecordCodec
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
 from benchmarks.options import RECORDED
 from benchmarks.ours import rsi_strategy
 from benchmarks.profile import ProfileError, shares
@@ -93,7 +93,7 @@ def make_operator(configs: Sequence[StrategyConfig]) -> PartitionOperator:
     """An operator as the worker has it."""
     settings = Settings(
         _env_file=None,
-        processors={STRATEGY_TYPE: "app.strategies.rules_rsi.create_processor"},
+        processors={STRATEGY_TYPE: "algo_panda.strategies.rules_rsi.create_processor"},
     )
     telemetry = PrometheusTelemetry(Catalogue(CollectorRegistry()))
     runner = StrategyRunner(configs=configs, factory=build_factory(settings), telemetry=telemetry)

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from confluent_kafka import Producer
 
-from app.wire.varint import LAST, encode_long
+from algo_panda.wire.varint import LAST, encode_long
 from benchmarks.peer import BROKER, PRODUCER, TICKS_TOPIC
 from benchmarks.tables import quantile
 from benchmarks.ticks import Row, load_trades, spread

@@ -18,13 +18,13 @@ from uuid import UUID
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.bootstrap import build_factory
-from app.domain.config import StrategyConfig
-from app.kafka.ports import free_ports
-from app.store.acceptance import factory_check
-from app.store.database import Database
-from app.store.migrate import upgrade
-from app.store.sql import SqlStrategyRepository
+from algo_panda.bootstrap import build_factory
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.kafka.ports import free_ports
+from algo_panda.store.acceptance import factory_check
+from algo_panda.store.database import Database
+from algo_panda.store.migrate import upgrade
+from algo_panda.store.sql import SqlStrategyRepository
 from benchmarks import slow_rsi, work
 from benchmarks.cluster import PREFIX, TOPICS_FILE, Cluster
 from benchmarks.options import ROOT
@@ -214,7 +214,7 @@ def _start(variables: Mapping[str, str], scratch: Path, number: int) -> Worker:
     with log.open("wb") as out:
         started = time.time()
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "worker", "runner"],
+            [sys.executable, "-m", "algo_panda", "worker", "runner"],
             env={**_environment(), **variables, "PANDA_METRICS_PORT": str(port)},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

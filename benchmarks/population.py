@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from app.domain.config import StrategyConfig
+from algo_panda.domain.config import StrategyConfig
 
 _SEED = 20131007
 _SMALLEST, _LARGEST = 20, 200

@@ -12,7 +12,7 @@ from pathlib import Path
 _LOOKS_PER_SECOND = 400
 _COMPILED = re.compile(r"CPy(?:Def|Py)_(\w+)")
 """What a function is called in C: ``module___Class___method``."""
-_INTERPRETED = re.compile(r"(\S+) \((?:\S*/)?app/(\S+)\.py:\d+\)")
+_INTERPRETED = re.compile(r"(\S+) \((?:\S*/)?algo_panda/(\S+)\.py:\d+\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

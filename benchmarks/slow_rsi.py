@@ -3,10 +3,10 @@
 import time
 from collections.abc import Sequence
 
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult
-from app.strategies import rules_rsi
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult
+from algo_panda.strategies import rules_rsi
 
 STRATEGY_TYPE = "rules_rsi_slow"
 TICK_SECONDS = 200e-6

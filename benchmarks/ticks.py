@@ -96,8 +96,8 @@ def _recorded(path: Path) -> Iterator[Trade]:
 
 
 def _made_up() -> Iterator[Trade]:
-    from app.ingest.source import LocatedTick
-    from app.ingest.synthetic import SyntheticSource
+    from algo_panda.ingest.source import LocatedTick
+    from algo_panda.ingest.synthetic import SyntheticSource
 
     source = SyntheticSource(
         instruments=[1],

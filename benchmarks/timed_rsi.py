@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.strategies import rules_rsi
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.strategies import rules_rsi
 
 MARK_VARIABLE = "BENCH_MARK"
 SILENT_TOKEN = 1

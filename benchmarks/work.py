@@ -1,8 +1,9 @@
 """What one tick takes, by hand on fastavro: decode, RSI, validation, provenance, encode.
 
-Every peer runs this, and the raw loop is little else. Nothing here is imported from ``app``: that
-our own signals equal these, byte for byte, is part of every run. Prices stay whole numbers of
-``10**-8``, and schemas are read without their logical types, because both are faster.
+Every peer runs this, and the raw loop is little else. Nothing here is imported from
+``algo_panda``: that our own signals equal these, byte for byte, is part of every run. Prices stay
+whole numbers of ``10**-8``, and schemas are read without their logical types, because both are
+faster.
 """
 
 import io

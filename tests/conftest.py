@@ -15,9 +15,9 @@ from confluent_kafka.admin import AdminClient
 from hypothesis import settings
 from sqlalchemy import make_url
 
-from app.kafka.admin import connect, delete_topics, topics_with_prefix
-from app.kafka.embedded import EmbeddedKafka
-from app.kafka.ports import free_ports
+from algo_panda.kafka.admin import connect, delete_topics, topics_with_prefix
+from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.ports import free_ports
 from tests.support.scheduling import GroupsFirst
 from tools.compile import is_stale
 
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse to test what was compiled of another source than the one here."""
     if not hasattr(config, "workerinput") and is_stale():
         raise pytest.UsageError(
-            "app has changed since it was compiled: `make compile` does it anew, and"
+            "app/algo_panda has changed since it was compiled: `make compile` does it anew, and"
             " `python tools/compile.py --remove` has the source itself run"
         )
 

@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DIGEST = ROOT / ".compiled"
 """Says which source was compiled."""
 
-_GROUP = "app"
+SOURCE_ROOT = "app"
+_GROUP = "algo_panda"
 _SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 
 
@@ -64,7 +65,7 @@ def modules() -> list[str]:
     """The source files to compile, relative to the top of the checkout."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         listed: list[str] = tomllib.load(file)["tool"]["compiled"]["modules"]
-    return [f"{name.replace('.', '/')}.py" for name in listed]
+    return [f"{SOURCE_ROOT}/{name.replace('.', '/')}.py" for name in listed]
 
 
 def is_stale() -> bool:
@@ -102,7 +103,11 @@ def _compile(paths: list[str]) -> int:
             # Compiled, it would not do what the source says.
             _say(said.getvalue())
             return 1
-        command = build_ext(Distribution({"name": "algo-panda", "ext_modules": extensions}))
+        command = build_ext(
+            Distribution(
+                {"name": "algo-panda", "ext_modules": extensions, "package_dir": {"": SOURCE_ROOT}}
+            )
+        )
         command.inplace = True
         command.build_temp = folder
         command.ensure_finalized()
@@ -120,15 +125,14 @@ def _digest() -> str:
     """Of all that decides what is compiled: types and constants come from other modules, too."""
     digest = hashlib.sha256(f"{sys.version} {version('mypy')} {_SUFFIX}".encode())
     digest.update(Path(__file__).read_bytes())
-    for path in (ROOT / "pyproject.toml", *sorted((ROOT / "app").rglob("*.py"))):
+    for path in (ROOT / "pyproject.toml", *sorted((ROOT / SOURCE_ROOT).rglob("*.py"))):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def _compiled_files() -> Iterator[Path]:
-    yield from ROOT.glob(f"*__mypyc{_SUFFIX}")
-    yield from (ROOT / "app").rglob(f"*{_SUFFIX}")
+    yield from (ROOT / SOURCE_ROOT).rglob(f"*{_SUFFIX}")
 
 
 if __name__ == "__main__":

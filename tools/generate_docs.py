@@ -14,8 +14,8 @@ from pydantic_core import PydanticUndefined
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from app.cli.main import app
-from app.settings import Settings
+from algo_panda.cli.main import app
+from algo_panda.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 

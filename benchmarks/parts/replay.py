@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap.recording import open_recording
+from algo_panda.bootstrap.recording import open_recording
 from benchmarks import work
 from benchmarks.options import ROOT
 from benchmarks.outcome import Outcome
@@ -125,7 +125,7 @@ def _measure_ours(
     printed = scratch / "said.json"  # a pipe would be full before anybody reads it
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "app", "replay", *sources, "--json"),
+            *(sys.executable, "-m", "algo_panda", "replay", *sources, "--json"),
             *("--strategies", str(scratch / f"{strategies}.yaml")),
         ],
         env={

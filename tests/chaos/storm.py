@@ -19,15 +19,15 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.ingest.synthetic import SyntheticSource
-from app.kafka.embedded import EmbeddedKafka
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.kafka.embedded import EmbeddedKafka
 from tests.chaos.system import SESSION_SECONDS, ChaosSystem, Fault, TickStream, Verdict
 from tests.support.system import WorkerProcess
 
 TOKENS = tuple(range(1001, 1017))
-MODEL = Path(__file__).parents[2] / "app" / "ml" / "models" / "momentum.onnx"
+MODEL = Path(__file__).parents[2] / "app" / "algo_panda" / "ml" / "models" / "momentum.onnx"
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 
 STEPS = (

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.domain.market import Bar, MarketTick
-from app.domain.signals import SignalResult, SignalType
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.market import Bar, MarketTick
+from algo_panda.domain.signals import SignalResult, SignalType
 
 PROCESSORS = {
     "chaos_moody": f"{__name__}.create_moody",

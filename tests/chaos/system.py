@@ -13,11 +13,11 @@ from typing import NamedTuple
 import psutil
 from confluent_kafka import Message, Producer
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.trading import Stage
-from app.kafka.partitioner import producer_config
-from app.streaming.operator import Output
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.trading import Stage
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.streaming.operator import Output
 from tests.chaos.oracle import Oracle
 from tests.chaos.strategies import SLOW
 from tests.support.system import System, WorkerProcess
@@ -119,7 +119,7 @@ class ChaosSystem(System):
     def told(self, worker: WorkerProcess) -> str:
         """The end of its log, without what strategies do."""
         lines = worker.log.read_text("utf-8", "replace").splitlines()
-        return "\n".join([line for line in lines if "app.runner." not in line][-30:])
+        return "\n".join([line for line in lines if "algo_panda.runner." not in line][-30:])
 
     def is_stopped(self, worker: WorkerProcess) -> bool:
         return psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED

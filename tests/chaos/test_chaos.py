@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.kafka.embedded import EmbeddedKafka
-from app.kafka.ports import free_ports
+from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.ports import free_ports
 from tests.chaos.storm import Storm
 from tests.chaos.strategies import PROCESSORS
 from tests.chaos.system import ChaosSystem, Verdict

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.fees import read_fees
-from app.brokers.paper.fills import FillModel, Markup
-from app.brokers.paper.venue import PaperVenue
-from app.domain.ids import client_order_id
-from app.domain.market import MarketTick
-from app.domain.money import to_raw
-from app.domain.timestamps import to_micros
-from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.brokers.paper.broker import PaperBroker
+from algo_panda.brokers.paper.fees import read_fees
+from algo_panda.brokers.paper.fills import FillModel, Markup
+from algo_panda.brokers.paper.venue import PaperVenue
+from algo_panda.domain.ids import client_order_id
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import to_raw
+from algo_panda.domain.timestamps import to_micros
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
 
 TOPIC_ID = "topic-a"
 SECOND_US = 1_000_000

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.capabilities import Capabilities
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.domain.history import HistoryBuffer
-from app.domain.market import MarketTick
-from app.domain.protocols import LoadsModel, Snapshots, StrategyProcessor
-from app.domain.signals import SignalResult, SignalType
-from app.ingest.synthetic import SyntheticSource
-from app.strategies import hybrid_ml_rsi, ml_momentum, rules_rsi
+from algo_panda.domain.capabilities import Capabilities
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.history import HistoryBuffer
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.protocols import LoadsModel, Snapshots, StrategyProcessor
+from algo_panda.domain.signals import SignalResult, SignalType
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.strategies import hybrid_ml_rsi, ml_momentum, rules_rsi
 
 
 class BuysAfterTwoRises:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.config import StrategyConfig
-from app.store.database import Database
-from app.store.memory import InMemoryStrategyRepository
-from app.store.migrate import upgrade
-from app.store.repository import (
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.store.database import Database
+from algo_panda.store.memory import InMemoryStrategyRepository
+from algo_panda.store.migrate import upgrade
+from algo_panda.store.repository import (
     NoSuchStrategyError,
     StoredStrategy,
     StrategyExistsError,
@@ -22,7 +22,7 @@ from app.store.repository import (
     StrategyRepository,
     UnusableRow,
 )
-from app.store.sql import SqlStrategyRepository
+from algo_panda.store.sql import SqlStrategyRepository
 from tests.unit.fakes.clock import Clock
 
 

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.domain.status import StrategyState, StrategyStatus
-from app.store.database import Database
-from app.store.memory import InMemoryStatusRepository
-from app.store.migrate import upgrade
-from app.store.repository import ReportedStatus, StatusRepository
-from app.store.sql_status import SqlStatusRepository
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.store.database import Database
+from algo_panda.store.memory import InMemoryStatusRepository
+from algo_panda.store.migrate import upgrade
+from algo_panda.store.repository import ReportedStatus, StatusRepository
+from algo_panda.store.sql_status import SqlStatusRepository
 from tests.unit.fakes.clock import Clock
 
 A, B = uuid4(), uuid4()

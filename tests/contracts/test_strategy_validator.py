@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.protocols import StrategyValidator
-from app.domain.signals import SignalResult, SignalType
-from app.domain.trading import RejectionCode, Violation
-from app.validation import standard, strict_risk
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.protocols import StrategyValidator
+from algo_panda.domain.signals import SignalResult, SignalType
+from algo_panda.domain.trading import RejectionCode, Violation
+from algo_panda.validation import standard, strict_risk
 from tests.unit.fakes.values import changed
 
 

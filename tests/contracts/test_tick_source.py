@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.timestamps import from_micros
-from app.ingest.opening import Reading, open_rejects, open_source
-from app.ingest.source import BadRow, LocatedTick, TickSource
-from app.ingest.synthetic import SyntheticSource
-from app.ingest.times import TimeFormat
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.timestamps import from_micros
+from algo_panda.ingest.opening import Reading, open_rejects, open_source
+from algo_panda.ingest.source import BadRow, LocatedTick, TickSource
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.ingest.times import TimeFormat
 
 NAMES = (
     "instrument_token",

@@ -19,7 +19,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.waiting_utils import WaitStrategy, WaitStrategyTarget
 
-from app.kafka.ports import free_ports
+from algo_panda.kafka.ports import free_ports
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PUBLIC_IMAGES = {"KAFKA_IMAGE": "apache/kafka:4.2.0", "POSTGRES_IMAGE": "postgres:17"}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka import Consumer, Message
 
-from app.kafka.ports import free_ports
+from algo_panda.kafka.ports import free_ports
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 

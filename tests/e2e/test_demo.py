@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 def demo(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PANDA_")}
     return subprocess.run(
-        [sys.executable, "-m", "app", "demo", *args],
+        [sys.executable, "-m", "algo_panda", "demo", *args],
         env={**environment, "PANDA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder)},
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -63,7 +63,7 @@ def test_a_file_with_a_bad_row_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_nothing_is_left_running_however_it_ends(tmp_path: Path, number: int) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PANDA_")}
     running = subprocess.Popen(
-        [sys.executable, "-m", "app", "demo"],
+        [sys.executable, "-m", "algo_panda", "demo"],
         env={**environment, "PANDA_DATA_DIR": str(tmp_path / "data"), "TMPDIR": str(tmp_path)},
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,

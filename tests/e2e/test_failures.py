@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.kafka.admin import connect, delete_topics
-from app.kafka.ports import free_ports
+from algo_panda.kafka.admin import connect, delete_topics
+from algo_panda.kafka.ports import free_ports
 from tests.support.system import System
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]

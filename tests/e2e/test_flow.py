@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.ingest.synthetic import SyntheticSource
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.synthetic import SyntheticSource
 from tests.support.naive import next_tick_fills
 from tests.support.reference import uninterrupted
 from tests.support.system import System

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
-from app.domain.status import StrategyState, StrategyStatus
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.status import StrategyState, StrategyStatus
 from tests.e2e.test_flow import rising
 from tests.support.system import System
 

@@ -7,15 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
-from app.domain.status import StrategyState
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.status import StrategyState
 from tests.support.naive import naive_rsi_sides, next_tick_fills
 from tests.support.system import System
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
 RULES, MOMENTUM, HYBRID = (UUID(int=n) for n in (1, 2, 3))
-MODEL = Path(__file__).parents[2] / "app" / "ml" / "models" / "momentum.onnx"
+MODEL = Path(__file__).parents[2] / "app" / "algo_panda" / "ml" / "models" / "momentum.onnx"
 RSI = {"period": 14, "lower": 30, "upper": 70}
 
 

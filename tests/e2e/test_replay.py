@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import TopicPartition
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.ingest.opening import Reading, open_source
-from app.kafka.admin import connect, end_offsets, topics_with_prefix
-from app.kafka.groups import committed_offsets
-from app.replay.fingerprint import RecordHash
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.opening import Reading, open_source
+from algo_panda.kafka.admin import connect, end_offsets, topics_with_prefix
+from algo_panda.kafka.groups import committed_offsets
+from algo_panda.replay.fingerprint import RecordHash
 from tests.support.system import System
 from tests.unit.fakes.values import changed
 

@@ -5,7 +5,7 @@ import signal
 import psutil
 import pytest
 
-from app.kafka.ports import LOOPBACK, free_ports
+from algo_panda.kafka.ports import LOOPBACK, free_ports
 from tests.e2e.test_flow import TOKENS, rules_rsi, synthetic
 from tests.support.reference import uninterrupted
 from tests.support.system import System

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from app.domain.trading import Order
+from algo_panda.domain.trading import Order
 from tests.support.system import Located
 
 

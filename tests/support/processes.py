@@ -34,7 +34,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
 def replaying(folder: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """``panda replay --json`` in ``folder``, in a session of its own of which nothing is left."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "replay", *arguments, "--json"],
+        [sys.executable, "-m", "algo_panda", "replay", *arguments, "--json"],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
         cwd=folder,
         stdout=subprocess.PIPE,

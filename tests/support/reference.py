@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.bootstrap import build_factory
-from app.domain.config import StrategyConfig
-from app.domain.signals import TradingSignal
-from app.kafka.admin import connect, topic_ids
-from app.runner.runner import StrategyRunner
+from algo_panda.bootstrap import build_factory
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.kafka.admin import connect, topic_ids
+from algo_panda.runner.runner import StrategyRunner
 from tests.support.system import Located, System
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from app.cli.main import app
+from algo_panda.cli.main import app
 
 STRATEGIES = """\
 strategies:

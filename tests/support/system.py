@@ -18,29 +18,29 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.bootstrap import build_factory
-from app.demo.environment import DemoEnvironment
-from app.demo.monitor import Monitor
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.ingest.connecting import open_producer
-from app.ingest.opening import Reading, open_source
-from app.ingest.publisher import Publisher
-from app.ingest.source import LocatedTick
-from app.kafka.admin import connect
-from app.kafka.declarations import declared_topics
-from app.kafka.partitioner import producer_config
-from app.kafka.ports import free_ports
-from app.kafka.topic_apply import apply_differences
-from app.kafka.topic_diff import find_differences
-from app.settings import Settings
-from app.store.acceptance import factory_check
-from app.store.database import Database
-from app.store.migrate import upgrade
-from app.store.repository import ReportedStatus
-from app.store.sql import SqlStrategyRepository
-from app.store.sql_status import SqlStatusRepository
-from app.wire.codecs import load_codecs
+from algo_panda.bootstrap import build_factory
+from algo_panda.demo.environment import DemoEnvironment
+from algo_panda.demo.monitor import Monitor
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.connecting import open_producer
+from algo_panda.ingest.opening import Reading, open_source
+from algo_panda.ingest.publisher import Publisher
+from algo_panda.ingest.source import LocatedTick
+from algo_panda.kafka.admin import connect
+from algo_panda.kafka.declarations import declared_topics
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.ports import free_ports
+from algo_panda.kafka.topic_apply import apply_differences
+from algo_panda.kafka.topic_diff import find_differences
+from algo_panda.settings import Settings
+from algo_panda.store.acceptance import factory_check
+from algo_panda.store.database import Database
+from algo_panda.store.migrate import upgrade
+from algo_panda.store.repository import ReportedStatus
+from algo_panda.store.sql import SqlStrategyRepository
+from algo_panda.store.sql_status import SqlStatusRepository
+from algo_panda.wire.codecs import load_codecs
 
 
 class Located(NamedTuple):
@@ -164,7 +164,7 @@ class System:
         self, *programs: str, env: Mapping[str, str] | None = None, args: Sequence[str] = ()
     ) -> list[WorkerProcess]:
         return [
-            self._spawn(program, ["-m", "app", "worker", program, *args], env or {})
+            self._spawn(program, ["-m", "algo_panda", "worker", program, *args], env or {})
             for program in programs
         ]
 
@@ -200,7 +200,7 @@ class System:
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "app", *args],
+            [sys.executable, "-m", "algo_panda", *args],
             env={**os.environ, **self.environment.variables, **(env or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

@@ -19,20 +19,20 @@ from aiokafka.partitioner import murmur2
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from app.domain.errors import KafkaError
-from app.domain.market import MarketTick
-from app.ingest.connecting import open_producer
-from app.ingest.outcome import Counts, DeliveryError
-from app.ingest.publisher import Publisher
-from app.ingest.source import LocatedTick
-from app.ingest.synthetic import SyntheticSource
-from app.kafka.admin import end_offsets, topics_with_prefix
-from app.kafka.admin_calls import alter_configs
-from app.kafka.declarations import declared_topics
-from app.kafka.topic_apply import apply_differences
-from app.kafka.topic_diff import find_differences
-from app.settings import Settings
-from app.wire.codecs import load_codecs
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.connecting import open_producer
+from algo_panda.ingest.outcome import Counts, DeliveryError
+from algo_panda.ingest.publisher import Publisher
+from algo_panda.ingest.source import LocatedTick
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.kafka.admin import end_offsets, topics_with_prefix
+from algo_panda.kafka.admin_calls import alter_configs
+from algo_panda.kafka.declarations import declared_topics
+from algo_panda.kafka.topic_apply import apply_differences
+from algo_panda.kafka.topic_diff import find_differences
+from algo_panda.settings import Settings
+from algo_panda.wire.codecs import load_codecs
 
 pytestmark = pytest.mark.broker
 
@@ -83,7 +83,7 @@ class Topic:
 
     @staticmethod
     def command(*arguments: str | Path) -> list[str]:
-        program = "from app.cli.main import main; main()"
+        program = "from algo_panda.cli.main import main; main()"
         return [sys.executable, "-c", program, "publish", *map(str, arguments)]
 
     @property

@@ -9,16 +9,16 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app.cli.train import train
-from app.domain.errors import KafkaError
-from app.domain.market import MarketTick
-from app.ingest.synthetic import SyntheticSource
-from app.ingest.topic_ticks import TopicTicks
-from app.kafka.admin import end_offsets
-from app.kafka.admin_calls import create_topics
-from app.kafka.partitioner import producer_config
-from app.ml.direction import DirectionModel
-from app.wire.codecs import load_codecs
+from algo_panda.cli.train import train
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.ingest.topic_ticks import TopicTicks
+from algo_panda.kafka.admin import end_offsets
+from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.ml.direction import DirectionModel
+from algo_panda.wire.codecs import load_codecs
 
 pytestmark = pytest.mark.broker
 

@@ -5,8 +5,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app.domain.errors import KafkaError
-from app.kafka.admin import (
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.admin import (
     delete_topics,
     end_offsets,
     partition_counts,
@@ -15,9 +15,9 @@ from app.kafka.admin import (
     topic_states,
     topics_with_prefix,
 )
-from app.kafka.admin_calls import create_topics
-from app.kafka.groups import committed_offsets
-from app.kafka.partitioner import producer_config
+from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.groups import committed_offsets
+from algo_panda.kafka.partitioner import producer_config
 
 pytestmark = pytest.mark.broker
 

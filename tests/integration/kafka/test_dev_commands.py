@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from app.kafka.admin import connect, delete_topics, end_offsets
-from app.kafka.partitioner import producer_config
-from app.kafka.ports import free_ports
-from app.kafka.processes import ProcessIdentity, is_alive
+from algo_panda.kafka.admin import connect, delete_topics, end_offsets
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.ports import free_ports
+from algo_panda.kafka.processes import ProcessIdentity, is_alive
 
 pytestmark = pytest.mark.broker
 

@@ -12,20 +12,20 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.cimpl import NewTopic
 
-from app.domain.errors import KafkaError
-from app.kafka.admin import connect, end_offsets, topics_with_prefix
-from app.kafka.admin_calls import create_topics
-from app.kafka.connection import answers
-from app.kafka.embedded import BrokerStartError, EmbeddedKafka
-from app.kafka.partitioner import producer_config
-from app.kafka.ports import LOOPBACK, free_ports, is_free
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.admin import connect, end_offsets, topics_with_prefix
+from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.connection import answers
+from algo_panda.kafka.embedded import BrokerStartError, EmbeddedKafka
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.ports import LOOPBACK, free_ports, is_free
 
 pytestmark = pytest.mark.broker
 
 STARTER = """
 import sys, time
 from pathlib import Path
-from app.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.embedded import EmbeddedKafka
 broker = EmbeddedKafka(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
 process = broker.launch()
 print(process.pid, flush=True)

@@ -6,8 +6,8 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app.kafka.admin_calls import create_topics
-from app.kafka.partitioner import producer_config
+from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.partitioner import producer_config
 
 pytestmark = pytest.mark.broker
 

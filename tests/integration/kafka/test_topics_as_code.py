@@ -4,19 +4,19 @@ from dataclasses import replace
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from app.domain.errors import KafkaError
-from app.kafka.admin import topic_states
-from app.kafka.admin_calls import alter_configs
-from app.kafka.declarations import TopicDeclaration, declared_topics
-from app.kafka.topic_apply import ChangeRefusedError, apply_differences
-from app.kafka.topic_diff import (
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.admin import topic_states
+from algo_panda.kafka.admin_calls import alter_configs
+from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
+from algo_panda.kafka.topic_apply import ChangeRefusedError, apply_differences
+from algo_panda.kafka.topic_diff import (
     ConfigDiffers,
     TopicMissing,
     TopicsDifferError,
     find_differences,
     verify_topics,
 )
-from app.settings import Settings
+from algo_panda.settings import Settings
 
 pytestmark = pytest.mark.broker
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from app.domain.market import MarketTick
-from app.ingest.synthetic import SyntheticSource
-from app.replay.recorder import open_recorder
-from app.replay.recording import Manifest
-from app.wire.codecs import load_codecs
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.replay.recorder import open_recorder
+from algo_panda.replay.recording import Manifest
+from algo_panda.wire.codecs import load_codecs
 from tests.support import processes
 from tests.support.processes import eventually, in_session
 
@@ -48,7 +48,7 @@ strategies:
 ODD = """\
 import logging, os, pathlib, time
 from decimal import Decimal
-from app import SignalResult
+from algo_panda import SignalResult
 
 class Odd:
     history_size = 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.database import Database
+from algo_panda.store.database import Database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,14 +8,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import make_url, text
 
-from app.domain.config import StrategyConfig
-from app.domain.status import StrategyState, StrategyStatus
-from app.store.database import Database, DatabaseUnavailableError
-from app.store.migrate import upgrade
-from app.store.repository import UnusableRow
-from app.store.sql import SqlStrategyRepository
-from app.store.sql_status import SqlStatusRepository
-from app.store.tables import HEAD
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.store.database import Database, DatabaseUnavailableError
+from algo_panda.store.migrate import upgrade
+from algo_panda.store.repository import UnusableRow
+from algo_panda.store.sql import SqlStrategyRepository
+from algo_panda.store.sql_status import SqlStatusRepository
+from algo_panda.store.tables import HEAD
 
 
 def repository(database: Database) -> SqlStrategyRepository:
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_a_database_that_is_locked_too_long_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.database.BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("algo_panda.store.database.BUSY_TIMEOUT_SECONDS", 0.05)
     with Database(f"sqlite:///{tmp_path}/panda.db") as database:
         upgrade(database)
         other = sqlite3.connect(tmp_path / "panda.db", isolation_level=None)

@@ -13,10 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from app.domain.config import StrategyConfig
-from app.domain.status import StrategyState, StrategyStatus
-from app.store.database import Database, DatabaseUnavailableError
-from app.store.migrate import (
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.store.database import Database, DatabaseUnavailableError
+from algo_panda.store.migrate import (
     ForeignTableError,
     Migrated,
     UnknownRevisionError,
@@ -24,10 +24,10 @@ from app.store.migrate import (
     losses,
     upgrade,
 )
-from app.store.revision import WrongRevisionError, current_revision
-from app.store.sql import SqlStrategyRepository
-from app.store.sql_status import SqlStatusRepository
-from app.store.tables import HEAD, metadata
+from algo_panda.store.revision import WrongRevisionError, current_revision
+from algo_panda.store.sql import SqlStrategyRepository
+from algo_panda.store.sql_status import SqlStatusRepository
+from algo_panda.store.tables import HEAD, metadata
 
 OLD_COLUMNS = (
     "id, strategy_type, parameters, instruments, enabled, zerodha_trading_enabled, version,"
@@ -75,7 +75,7 @@ def columns_of(database: Database) -> set[str]:
 
 def test_the_code_works_on_the_newest_revision_there_is() -> None:
     config = Config()
-    config.set_main_option("script_location", "app.store:migrations")
+    config.set_main_option("script_location", "algo_panda.store:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 

@@ -14,12 +14,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from app.cli.main import app
-from app.domain.errors import ConfigurationError, PandaError
-from app.domain.status import StrategyState, StrategyStatus
-from app.store.database import Database
-from app.store.sql_status import SqlStatusRepository
-from app.store.templates import TEMPLATES
+from algo_panda.cli.main import app
+from algo_panda.domain.errors import ConfigurationError, PandaError
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.store.database import Database
+from algo_panda.store.sql_status import SqlStatusRepository
+from algo_panda.store.templates import TEMPLATES
 
 Panda = Callable[..., Result]
 
@@ -260,7 +260,10 @@ def test_the_program_ends_with_one_line_and_a_code(
     panda: Panda, file: Path, arguments: tuple[str, ...], code: int, line: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "app", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "algo_panda", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == code
     assert done.stdout == ""

@@ -8,9 +8,14 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app.kafka.partitioner import producer_config
-from app.streaming.changelog import CheckpointError, FencedError, PartitionChangelog, Positions
-from app.streaming.operator import Output, Probe, StateRecord, no_probe
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.streaming.changelog import (
+    CheckpointError,
+    FencedError,
+    PartitionChangelog,
+    Positions,
+)
+from algo_panda.streaming.operator import Output, Probe, StateRecord, no_probe
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 

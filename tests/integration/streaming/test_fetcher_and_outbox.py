@@ -9,11 +9,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app.kafka.partitioner import producer_config
-from app.streaming.fetcher import Batch, Fetcher, OffsetLostError
-from app.streaming.operator import Output
-from app.streaming.outbox import DeliveryError, Outbox
-from app.streaming.owned import Ownership
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.streaming.fetcher import Batch, Fetcher, OffsetLostError
+from algo_panda.streaming.operator import Output
+from algo_panda.streaming.outbox import DeliveryError, Outbox
+from algo_panda.streaming.owned import Ownership
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
@@ -207,7 +207,7 @@ def test_a_refused_output_is_an_error_from_then_on_and_nothing_follows_it(
 
 def bool_or_empty(kafka, topic: str, owned: FakeOwned) -> Callable[[list[Batch]], bool]:
     """All that is there: up to the end that the broker names now."""
-    from app.kafka.admin import connect, end_offsets
+    from algo_panda.kafka.admin import connect, end_offsets
 
     end = end_offsets(connect(kafka.bootstrap_servers), [topic])[topic, owned.partition]
     return lambda found: (found[-1].next_offset if found else 0) >= end

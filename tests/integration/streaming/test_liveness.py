@@ -14,11 +14,11 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.kafka.embedded import EmbeddedKafka
-from app.kafka.ports import free_ports
-from app.settings import Settings
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.ports import free_ports
+from algo_panda.settings import Settings
 from tests.support.system import System, WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]

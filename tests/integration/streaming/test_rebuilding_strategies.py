@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.status import StrategyState
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.status import StrategyState
 from tests.support.system import System, WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
@@ -23,7 +23,7 @@ TOKENS = (1001, 1002)
 ALL, RECENT = UUID(int=1), UUID(int=2)
 
 STRATEGIES = '''
-from app import SignalResult, SignalType
+from algo_panda import SignalResult, SignalType
 
 
 class Counting:

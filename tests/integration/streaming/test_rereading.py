@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from app.domain.errors import KafkaError
-from app.streaming.rereading import reread
+from algo_panda.domain.errors import KafkaError
+from algo_panda.streaming.rereading import reread
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 

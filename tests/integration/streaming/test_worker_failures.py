@@ -16,12 +16,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.kafka.admin import connect, delete_topics, topic_states
-from app.kafka.declarations import declared_topics
-from app.kafka.topic_apply import apply_differences
-from app.kafka.topic_diff import find_differences
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.kafka.admin import connect, delete_topics, topic_states
+from algo_panda.kafka.declarations import declared_topics
+from algo_panda.kafka.topic_apply import apply_differences
+from algo_panda.kafka.topic_diff import find_differences
 from tests.support.system import System, WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]

@@ -14,13 +14,13 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app import SignalType, TradingSignal
-from app.kafka.admin_calls import create_topics
-from app.kafka.partitioner import producer_config
-from app.wire.codecs import load_codecs
-from app.wire.dead_letter import HEADER_NAMES
-from app.wire.errors import UnencodableError, WireError
-from app.wire.json_form import to_json
+from algo_panda import SignalType, TradingSignal
+from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.dead_letter import HEADER_NAMES
+from algo_panda.wire.errors import UnencodableError, WireError
+from algo_panda.wire.json_form import to_json
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PAGE = (CHECKOUT / "docs" / "consuming-signals.md").read_text("utf-8")
@@ -48,7 +48,7 @@ SIGNAL = TradingSignal.of(
 
 def test_the_page_has_a_consumer_of_ours_and_a_plain_one():
     typed, plain = SNIPPETS
-    assert "from app import SignalConsumer" in typed
+    assert "from algo_panda import SignalConsumer" in typed
     assert not re.search(r"\bapp\b", plain)
 
 

@@ -26,14 +26,14 @@ from jgo.config import GlobalSettings
 from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext, PythonResolver
 
-from app.domain.market import MarketTick
-from app.kafka.ports import free_ports
-from app.kafka.processes import ProcessIdentity
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.errors import UnknownSchemaIdError
-from app.wire.framing import header, schema_id_of
-from app.wire.registry import NotInRegistryError, RegistryClient, RegistryError
+from algo_panda.domain.market import MarketTick
+from algo_panda.kafka.ports import free_ports
+from algo_panda.kafka.processes import ProcessIdentity
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.errors import UnknownSchemaIdError
+from algo_panda.wire.framing import header, schema_id_of
+from algo_panda.wire.registry import NotInRegistryError, RegistryClient, RegistryError
 
 VERSION = "3.3.3"
 SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
@@ -90,7 +90,13 @@ def registry_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     identity = ProcessIdentity.of(process.pid)
     guard = subprocess.Popen(
-        [sys.executable, "-m", "app.kafka.guard", str(identity.pid), str(identity.started_at)],
+        [
+            sys.executable,
+            "-m",
+            "algo_panda.kafka.guard",
+            str(identity.pid),
+            str(identity.started_at),
+        ],
         stdin=subprocess.PIPE,
     )
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"

@@ -10,14 +10,14 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from app import SignalConsumer
-from app.consumer import UndecodableRecord, UndecodableSignalError
-from app.domain.errors import KafkaError
-from app.domain.signals import TradingSignal
-from app.kafka.admin_calls import create_topics
-from app.kafka.groups import committed_offsets
-from app.kafka.partitioner import producer_config
-from app.wire.codecs import load_codecs
+from algo_panda import SignalConsumer
+from algo_panda.consumer import UndecodableRecord, UndecodableSignalError
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.groups import committed_offsets
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.wire.codecs import load_codecs
 from tests.unit.fakes import values
 
 pytestmark = pytest.mark.broker

@@ -16,23 +16,23 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typer.testing import CliRunner
 
-from app.cli.main import app
-from app.domain.errors import ConfigurationError, KafkaError
-from app.domain.market import MarketTick
-from app.domain.signals import TradingSignal
-from app.kafka.admin import end_offsets, start_offsets
-from app.kafka.admin_calls import create_topics, delete_topics
-from app.kafka.partitioner import producer_config
-from app.kafka.reading import Ends, records
-from app.kafka.replay_ledger import ReplayLedger
-from app.wire.codecs import load_codecs
-from app.wire.dead_letter import DeadLetter
-from app.wire.errors import InvalidPriceError, TooShortError, WireError
+from algo_panda.cli.main import app
+from algo_panda.domain.errors import ConfigurationError, KafkaError
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.kafka.admin import end_offsets, start_offsets
+from algo_panda.kafka.admin_calls import create_topics, delete_topics
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.reading import Ends, records
+from algo_panda.kafka.replay_ledger import ReplayLedger
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.dead_letter import DeadLetter
+from algo_panda.wire.errors import InvalidPriceError, TooShortError, WireError
 from tests.unit.fakes import values
 
 pytestmark = pytest.mark.broker
 
-PANDA = "from app.cli.main import main; main()"
+PANDA = "from algo_panda.cli.main import main; main()"
 CODECS = load_codecs()
 MOMENT = datetime(2013, 10, 7, 13, 30, tzinfo=UTC)
 Header = tuple[str, bytes | None]
@@ -358,7 +358,7 @@ def test_a_person_is_asked(
     dead_letters: Broker, monkeypatch: pytest.MonkeyPatch, answer: str, sent: int
 ):
     dead_letters.bury(b"junk")
-    monkeypatch.setattr("app.cli.dlq._somebody_is_there", lambda: True)
+    monkeypatch.setattr("algo_panda.cli.dlq._somebody_is_there", lambda: True)
     result = panda("dlq", "replay", "--topic", "ticks", keyboard=answer)
     assert "Send these 1 records?" in result.stderr
     assert len(dead_letters.read("ticks")) == sent
@@ -427,7 +427,7 @@ def test_letters_older_than_the_broker_s_memory_of_replays_are_not_sent_unasked(
 def test_a_replay_in_several_batches_keeps_order_and_count(
     dead_letters: Broker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("app.cli.dlq_replay.BATCH", 2)
+    monkeypatch.setattr("algo_panda.cli.dlq_replay.BATCH", 2)
     values = [f"v-{number}".encode() for number in range(5)]
     for value in values:
         dead_letters.bury(value)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.paper.fees import FeeFileError, read_fees
-from app.domain.trading import Side
+from algo_panda.brokers.paper.fees import FeeFileError, read_fees
+from algo_panda.domain.trading import Side
 
 ZERODHA = read_fees("zerodha-nse-intraday-2024-10")
 

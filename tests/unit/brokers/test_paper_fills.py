@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.paper.filling import Filling
-from app.brokers.paper.fills import FillModel, Markup
-from app.brokers.paper.venue import PaperVenue
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.brokers.paper.filling import Filling
+from algo_panda.brokers.paper.fills import FillModel, Markup
+from algo_panda.brokers.paper.venue import PaperVenue
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
 from tests.unit.fakes.values import ORDER, OTHER_TOKEN, order, tick
 
 TOPIC = ORDER.tick_topic_id

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.main import app
-from app.domain.config import StrategyConfig
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult
+from algo_panda.cli.main import app
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult
 
 STRATEGIES = """
 strategies:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.main import app
-from app.domain.errors import BadInputError
+from algo_panda.cli.main import app
+from algo_panda.domain.errors import BadInputError
 
 RUN: dict[str, Any] = {
     "source": "ticks.csv",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.control import _user
-from app.cli.main import app
-from app.domain.errors import ConfigurationError, KafkaError, PandaError
+from algo_panda.cli.control import _user
+from algo_panda.cli.main import app
+from algo_panda.domain.errors import ConfigurationError, KafkaError, PandaError
 
 
 @pytest.fixture(autouse=True)

@@ -13,19 +13,19 @@ import pytest
 from plotly.offline import get_plotlyjs
 from typer.testing import CliRunner
 
-from app.bootstrap.replay import Observer
-from app.cli.main import app
-from app.cli.replay_view import ReplayReport
-from app.cli.report.charts import bins
-from app.cli.report.page import in_script, page_of
-from app.domain.errors import ConfigurationError
-from app.domain.status import StrategyState, StrategyStatus
-from app.replay.fingerprint import Fingerprint
-from app.replay.portfolio import Portfolio
-from app.replay.prices import Prices
-from app.replay.replay import ReplayResult
-from app.replay.results import results_of
-from app.replay.tally import Tally
+from algo_panda.bootstrap.replay import Observer
+from algo_panda.cli.main import app
+from algo_panda.cli.replay_view import ReplayReport
+from algo_panda.cli.report.charts import bins
+from algo_panda.cli.report.page import in_script, page_of
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.replay.fingerprint import Fingerprint
+from algo_panda.replay.portfolio import Portfolio
+from algo_panda.replay.prices import Prices
+from algo_panda.replay.replay import ReplayResult
+from algo_panda.replay.results import results_of
+from algo_panda.replay.tally import Tally
 from tests.support.replay_runs import replayed, write_walks
 from tests.unit.fakes.values import TOKEN, config
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import ConfigurationError
-from app.settings import load_settings
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.settings import load_settings
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.main import app
-from app.domain.errors import BadInputError, ConfigurationError
+from algo_panda.cli.main import app
+from algo_panda.domain.errors import BadInputError, ConfigurationError
 
 STRATEGIES = """\
 strategies:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.main import app
-from app.settings import Settings
+from algo_panda.cli.main import app
+from algo_panda.settings import Settings
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 IGNORED = "is no setting, and is ignored"

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.bars import BarBuilder
-from app.domain.market import Bar, MarketTick
-from app.domain.money import from_raw
-from app.domain.timestamps import from_micros
+from algo_panda.domain.bars import BarBuilder
+from algo_panda.domain.market import Bar, MarketTick
+from algo_panda.domain.money import from_raw
+from algo_panda.domain.timestamps import from_micros
 
 SECOND = 1_000_000
 TOKEN = 1001

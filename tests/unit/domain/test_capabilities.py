@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.capabilities import Capabilities
+from algo_panda.domain.capabilities import Capabilities
 from tests.unit.fakes.processors import HistoryReader, Talker
 
 NONE = {

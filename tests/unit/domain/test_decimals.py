@@ -3,7 +3,7 @@ import math
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.decimals import two_places
+from algo_panda.domain.decimals import two_places
 
 
 @given(st.floats())

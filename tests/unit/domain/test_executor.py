@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.capabilities import Capabilities
-from app.domain.config import ExecutionContext
-from app.domain.executor import (
+from algo_panda.domain.capabilities import Capabilities
+from algo_panda.domain.config import ExecutionContext
+from algo_panda.domain.executor import (
     NotASignalError,
     NotAViolationError,
     Refused,

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from app.domain.config import ExecutionContext
-from app.domain.factory import StrategyFactory
+from algo_panda.domain.config import ExecutionContext
+from algo_panda.domain.factory import StrategyFactory
 from tests.unit.fakes.processors import Talker
 from tests.unit.fakes.validators import Answers
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, config
@@ -90,10 +90,10 @@ def test_a_dotted_path_is_imported_when_it_is_first_asked_for(tmp_path, monkeypa
     ("path", "complaint"),
     [
         ("no_such_module.create", "cannot be imported: ModuleNotFoundError"),
-        ("app.domain.money.no_such_name", "cannot be imported: AttributeError"),
+        ("algo_panda.domain.money.no_such_name", "cannot be imported: AttributeError"),
         ("undotted", "cannot be imported: ValueError"),
         (".relative.create", "cannot be imported: TypeError"),
-        ("app.domain.money.PRICE_SCALE", "is not callable"),
+        ("algo_panda.domain.money.PRICE_SCALE", "is not callable"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused_by_name(path, complaint):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.history import HistoryBuffer
-from app.domain.market import MarketTick
+from algo_panda.domain.history import HistoryBuffer
+from algo_panda.domain.market import MarketTick
 from tests.unit.fakes.values import tick
 
 TICKS = [tick(price, seconds=price) for price in range(1, 8)]

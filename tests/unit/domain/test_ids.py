@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.ids import SignalIds, client_order_id, execution_id, rejection_id
-from app.domain.trading import Stage
+from algo_panda.domain.ids import SignalIds, client_order_id, execution_id, rejection_id
+from algo_panda.domain.trading import Stage
 
 STRATEGY = "00000000-0000-0000-0000-000000000001"
 TOPIC = "yW7cT1vNQ6mTe0tV0k9QaA"

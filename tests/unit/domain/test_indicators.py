@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.indicators import CutlerRsi, Level, Zone
+from algo_panda.domain.indicators import CutlerRsi, Level, Zone
 
 prices = st.lists(
     st.one_of(

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.market import MarketTick
-from app.domain.money import PriceError
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import PriceError
 
 AT = datetime(2024, 3, 1, 9, 15, 0, 250_000, tzinfo=UTC)
 

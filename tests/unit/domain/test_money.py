@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.money import PRICE_PRECISION, PriceError, from_raw, plain, to_raw
+from algo_panda.domain.money import PRICE_PRECISION, PriceError, from_raw, plain, to_raw
 
 raws = st.integers(min_value=-(10**PRICE_PRECISION) + 1, max_value=10**PRICE_PRECISION - 1)
 

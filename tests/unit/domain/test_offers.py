@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.domain import protocols
-from app.domain.offers import offers
-from app.strategies.ml_momentum import MlMomentum
-from app.strategies.parameters import ModelParameters, RulesRsiParameters
-from app.strategies.rules_rsi import RulesRsi
+from algo_panda.domain import protocols
+from algo_panda.domain.offers import offers
+from algo_panda.strategies.ml_momentum import MlMomentum
+from algo_panda.strategies.parameters import ModelParameters, RulesRsiParameters
+from algo_panda.strategies.rules_rsi import RulesRsi
 
 CAPABILITIES = [
     member

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.market import MarketTick
-from app.domain.sharing import IndicatorPool, SharedIndicator
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.sharing import IndicatorPool, SharedIndicator
 from tests.unit.fakes.values import tick
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.signals import SignalResult, SignalType
+from algo_panda.domain.signals import SignalResult, SignalType
 from tests.unit.fakes.values import buy, changed
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timestamps import from_micros, iso_utc, to_micros
+from algo_panda.domain.timestamps import from_micros, iso_utc, to_micros
 
 aware = st.datetimes(
     min_value=datetime(1900, 1, 1),  # noqa: DTZ001 - hypothesis wants them naive

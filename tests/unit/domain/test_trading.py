@@ -5,8 +5,8 @@ import inspect
 
 import pytest
 
-from app.domain import capabilities, config, executor, market, signals, status, trading
-from app.domain.trading import OrderStatus, RejectionCode, Side
+from algo_panda.domain import capabilities, config, executor, market, signals, status, trading
+from algo_panda.domain.trading import OrderStatus, RejectionCode, Side
 from tests.unit.fakes.values import order, report
 
 

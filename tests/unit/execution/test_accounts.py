@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.errors import ConfigurationError
-from app.settings import load_settings
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.settings import load_settings
 
 
 def test_a_broker_without_an_account_is_booked_under_its_own_name(monkeypatch):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.trading import (
+from algo_panda.domain.trading import (
     ExecutionReport,
     Order,
     OrderStatus,
@@ -15,7 +15,7 @@ from app.domain.trading import (
     Stage,
     TradingState,
 )
-from app.execution.router import OrderRouter
+from algo_panda.execution.router import OrderRouter
 from tests.unit.fakes.values import ORDER, OTHER_TOKEN, order, report
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app.domain.config import StrategyConfig
-from app.domain.market import Irregularity
-from app.domain.signals import TradingSignal
-from app.domain.status import StrategyState, StrategyStatus
-from app.domain.trading import Rejection
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import Irregularity
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.domain.trading import Rejection
 
 
 class RecordingTelemetry:

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from app.domain.market import Bar, MarketTick
-from app.domain.money import plain
-from app.domain.signals import SignalResult
+from algo_panda.domain.market import Bar, MarketTick
+from algo_panda.domain.money import plain
+from algo_panda.domain.signals import SignalResult
 from tests.unit.fakes.values import buy
 
 

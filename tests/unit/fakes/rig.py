@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.config import StrategyConfig
-from app.domain.factory import StrategyFactory
-from app.domain.market import MarketTick
-from app.domain.protocols import StrategyProcessor, StrategyValidator
-from app.domain.signals import TradingSignal
-from app.domain.trading import Rejection
-from app.runner.partition import PartitionRunner
-from app.runner.runner import StartReport, StrategyRunner
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.factory import StrategyFactory
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.protocols import StrategyProcessor, StrategyValidator
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.domain.trading import Rejection
+from algo_panda.runner.partition import PartitionRunner
+from algo_panda.runner.runner import StartReport, StrategyRunner
 from tests.unit.fakes.observers import RecordingStatus, RecordingTelemetry
 from tests.unit.fakes.validators import Answers
 

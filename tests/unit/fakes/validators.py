@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult
-from app.domain.trading import RejectionCode, Violation
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult
+from algo_panda.domain.trading import RejectionCode, Violation
 
 REFUSAL = Violation(code=RejectionCode.CONFIDENCE_TOO_LOW, reason="never sure enough")
 

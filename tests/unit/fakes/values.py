@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.reports import report_of
-from app.domain.signals import SignalResult, SignalType, TradingSignal
-from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.reports import report_of
+from algo_panda.domain.signals import SignalResult, SignalType, TradingSignal
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
 
 START = datetime(2024, 3, 1, 9, 15, tzinfo=UTC)
 TOKEN = 1001

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.signals import TradingSignal
-from app.domain.trading import Rejection
-from app.runner.partition import PartitionRunner
-from app.runner.state import InstrumentRecord
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.domain.trading import Rejection
+from algo_panda.runner.partition import PartitionRunner
+from algo_panda.runner.state import InstrumentRecord
 from tests.unit.fakes.rig import Make, Rig, start
 
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.timestamps import to_micros
-from app.ingest.source import FieldError
-from app.ingest.times import TimeFormat, stamp_times, text_times
-from app.wire.values import EARLIEST_US
+from algo_panda.domain.timestamps import to_micros
+from algo_panda.ingest.source import FieldError
+from algo_panda.ingest.times import TimeFormat, stamp_times, text_times
+from algo_panda.wire.values import EARLIEST_US
 
 LATEST = to_micros(datetime(2030, 1, 1, tzinfo=UTC))
 PARIS = ZoneInfo("Europe/Paris")

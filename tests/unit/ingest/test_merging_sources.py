@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.ingest.merging import in_event_order
-from app.ingest.source import BadRow, LocatedTick, Origin, Row
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.merging import in_event_order
+from algo_panda.ingest.source import BadRow, LocatedTick, Origin, Row
 
 
 class FakeSource:

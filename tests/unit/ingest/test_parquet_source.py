@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ingest.columns import Columns
-from app.ingest.opening import Reading, open_rejects, open_source
-from app.ingest.source import BadRow, LocatedTick, Row, UnreadableSourceError
-from app.ingest.times import TimeFormat
+from algo_panda.ingest.columns import Columns
+from algo_panda.ingest.opening import Reading, open_rejects, open_source
+from algo_panda.ingest.source import BadRow, LocatedTick, Row, UnreadableSourceError
+from algo_panda.ingest.times import TimeFormat
 
 MOMENT = 1_381_132_830_270_000
 COLUMNS = {

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.main import app
-from app.cli.tick_files import open_tick_files
-from app.domain.errors import BadInputError, ConfigurationError, KafkaError, PandaError
-from app.ingest.source import BadRow, LocatedTick
-from app.ingest.times import TimeFormat
+from algo_panda.cli.main import app
+from algo_panda.cli.tick_files import open_tick_files
+from algo_panda.domain.errors import BadInputError, ConfigurationError, KafkaError, PandaError
+from algo_panda.ingest.source import BadRow, LocatedTick
+from algo_panda.ingest.times import TimeFormat
 
 HEADER = "instrument_token,event_time,last_price\n"
 

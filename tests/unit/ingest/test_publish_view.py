@@ -2,9 +2,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from app.cli.publish_view import BadRowNotices, progress_view, summary
-from app.ingest.outcome import Counts
-from app.ingest.source import BadRow, Origin
+from algo_panda.cli.publish_view import BadRowNotices, progress_view, summary
+from algo_panda.ingest.outcome import Counts
+from algo_panda.ingest.source import BadRow, Origin
 
 
 def console(*, terminal: bool) -> Console:

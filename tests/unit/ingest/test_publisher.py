@@ -6,12 +6,12 @@ import pytest
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException
 
-from app.domain.errors import BadInputError, KafkaError
-from app.domain.market import MarketTick
-from app.ingest.outcome import BadRowError, BrokenSourceError, Counts, DeliveryError
-from app.ingest.pace import EventTimePace, FixedRate, Pace
-from app.ingest.publisher import Publisher
-from app.ingest.source import BadRow, LocatedTick, Origin, Row, UnreadableSourceError
+from algo_panda.domain.errors import BadInputError, KafkaError
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.outcome import BadRowError, BrokenSourceError, Counts, DeliveryError
+from algo_panda.ingest.pace import EventTimePace, FixedRate, Pace
+from algo_panda.ingest.publisher import Publisher
+from algo_panda.ingest.source import BadRow, LocatedTick, Origin, Row, UnreadableSourceError
 
 ORIGIN = Origin(file="ticks.csv", unit="line")
 SECOND = 1_000_000

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from app.cli.stopping import stop_on_signals
+from algo_panda.cli.stopping import stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,10 +3,10 @@ from itertools import pairwise
 
 import pytest
 
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.ingest.source import LocatedTick
-from app.ingest.synthetic import PRICE_STEP, SyntheticSource
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.source import LocatedTick
+from algo_panda.ingest.synthetic import PRICE_STEP, SyntheticSource
 
 START = datetime(2025, 1, 2, 3, 45, tzinfo=UTC)
 

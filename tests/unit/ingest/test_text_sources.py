@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import ConfigurationError
-from app.ingest.columns import Columns
-from app.ingest.opening import Reading, open_rejects, open_source
-from app.ingest.source import BadRow, LocatedTick, Row, UnreadableSourceError
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.ingest.columns import Columns
+from algo_panda.ingest.opening import Reading, open_rejects, open_source
+from algo_panda.ingest.source import BadRow, LocatedTick, Row, UnreadableSourceError
 
 HEADER = "instrument_token,event_time,last_price,last_traded_quantity,volume_traded\n"
 GOOD = "1001,2013-10-07T08:00:30.270Z,181.5200,283,283\n"

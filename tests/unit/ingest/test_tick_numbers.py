@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ingest.numbers import LARGEST, parse_price, parse_quantity, parse_token, parse_volume
-from app.ingest.source import FieldError
+from algo_panda.ingest.numbers import (
+    LARGEST,
+    parse_price,
+    parse_quantity,
+    parse_token,
+    parse_volume,
+)
+from algo_panda.ingest.source import FieldError
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException, TopicPartition
 
-from app.domain.errors import KafkaError
-from app.kafka.admin_calls import list_offsets
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.admin_calls import list_offsets
 
 
 class ScriptedAdmin:

@@ -2,8 +2,8 @@ import pytest
 from confluent_kafka import KafkaError as LibrdkafkaError
 from confluent_kafka import KafkaException
 
-from app.domain.errors import KafkaError
-from app.kafka.connection import (
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.connection import (
     KafkaAuthenticationError,
     KafkaUnreachableError,
     answers,
@@ -11,7 +11,7 @@ from app.kafka.connection import (
     explain,
     failure,
 )
-from app.kafka.ports import free_ports
+from algo_panda.kafka.ports import free_ports
 
 REFUSED = LibrdkafkaError(
     LibrdkafkaError._TRANSPORT,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.errors import ConfigurationError
-from app.kafka.declarations import TopicDeclaration, declared_topics, load_topics
-from app.kafka.topic_file import TopicDeclarationError
-from app.resources import resource_dir
-from app.settings import Settings
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.kafka.declarations import TopicDeclaration, declared_topics, load_topics
+from algo_panda.kafka.topic_file import TopicDeclarationError
+from algo_panda.resources import resource_dir
+from algo_panda.settings import Settings
 
 DEVELOPMENT = resource_dir("topics") / "topics.yaml"
 PRODUCTION = resource_dir("topics") / "production.yaml"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import KafkaError
-from app.kafka.dev_broker import (
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.dev_broker import (
     find_dev_broker,
     resolve_bootstrap_servers,
     start_dev_broker,
     stop_dev_broker,
 )
-from app.kafka.processes import ProcessIdentity
-from app.settings import Settings
+from algo_panda.kafka.processes import ProcessIdentity
+from algo_panda.settings import Settings
 
 
 def write_state(data_dir: Path, process: ProcessIdentity) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kafka.jars import (
+from algo_panda.kafka.jars import (
     LOCK_FILE,
     JarsUnavailableError,
     LockedJar,

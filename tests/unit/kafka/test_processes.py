@@ -6,8 +6,8 @@ from collections.abc import Generator
 import psutil
 import pytest
 
-from app.kafka.ports import free_ports, is_free
-from app.kafka.processes import ProcessIdentity, end_process, is_alive
+from algo_panda.kafka.ports import free_ports, is_free
+from algo_panda.kafka.processes import ProcessIdentity, end_process, is_alive
 
 STUBBORN = """
 import signal, time
@@ -72,7 +72,7 @@ def test_the_guard_ends_its_process_when_the_pipe_to_it_closes(
     identity = ProcessIdentity.of(sleeper.pid)
     arguments = [str(identity.pid), str(identity.started_at)]
     with subprocess.Popen(
-        [sys.executable, "-m", "app.kafka.guard", *arguments], stdin=subprocess.PIPE
+        [sys.executable, "-m", "algo_panda.kafka.guard", *arguments], stdin=subprocess.PIPE
     ) as guard:
         assert is_alive(identity)
         guard.communicate(timeout=20)

@@ -1,7 +1,7 @@
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
-from app.kafka.partitioner import producer_config
+from algo_panda.kafka.partitioner import producer_config
 
 TWELVE_PARTITIONS = {
     256265: 3,

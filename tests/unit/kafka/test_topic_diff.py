@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from app.kafka.admin import TopicState
-from app.kafka.declarations import TopicDeclaration
-from app.kafka.topic_diff import (
+from algo_panda.kafka.admin import TopicState
+from algo_panda.kafka.declarations import TopicDeclaration
+from algo_panda.kafka.topic_diff import (
     ConfigDiffers,
     PartitionsDiffer,
     ReplicationDiffers,

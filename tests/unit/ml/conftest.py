@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from app.ml.direction import CLASSES, INPUT_NAME, OUTPUT_NAME
-from app.ml.features import FEATURE_NAMES, FEATURES_VERSION
+from algo_panda.ml.direction import CLASSES, INPUT_NAME, OUTPUT_NAME
+from algo_panda.ml.features import FEATURE_NAMES, FEATURES_VERSION
 
 WIDTH = len(FEATURE_NAMES)
 

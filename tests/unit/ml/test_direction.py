@@ -6,9 +6,9 @@ import logging
 import pytest
 from onnx import TensorProto
 
-from app.ml.direction import SHIPPED_MODEL, Direction, DirectionModel
-from app.ml.features import FEATURE_NAMES
-from app.ml.session import ModelError
+from algo_panda.ml.direction import SHIPPED_MODEL, Direction, DirectionModel
+from algo_panda.ml.features import FEATURE_NAMES
+from algo_panda.ml.session import ModelError
 
 ROW = (0.5, -1.25, 3.0, 0.75, 61.5, 1.5, 2.0)
 

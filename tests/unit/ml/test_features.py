@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.ml.features import FEATURE_NAMES, WINDOW, MomentumFeatures, features_at
+from algo_panda.domain.market import MarketTick
+from algo_panda.ml.features import FEATURE_NAMES, WINDOW, MomentumFeatures, features_at
 
 raw_prices = st.one_of(
     st.integers(min_value=18_150_000_000, max_value=18_150_000_003),

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper
 
-from app.ml.direction import SHIPPED_MODEL
-from app.ml.inspection import NotOnnxError, problem_in
+from algo_panda.ml.direction import SHIPPED_MODEL
+from algo_panda.ml.inspection import NotOnnxError, problem_in
 
 SHIPPED = SHIPPED_MODEL.read_bytes()
 

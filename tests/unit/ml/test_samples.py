@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.ml.direction import CLASSES
-from app.ml.features import WINDOW, features_at
-from app.ml.samples import Samples, collect_samples, split_by_time
+from algo_panda.domain.market import MarketTick
+from algo_panda.ml.direction import CLASSES
+from algo_panda.ml.features import WINDOW, features_at
+from algo_panda.ml.samples import Samples, collect_samples, split_by_time
 
 
 def walk(token: int, count: int, *, step_us: int = 1000) -> list[MarketTick]:

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from app.ml import session as sessions
-from app.ml.direction import INPUT_NAME, OUTPUT_NAME, SHIPPED_MODEL
-from app.ml.session import ModelError, ModelSession, open_session
+from algo_panda.ml import session as sessions
+from algo_panda.ml.direction import INPUT_NAME, OUTPUT_NAME, SHIPPED_MODEL
+from algo_panda.ml.session import ModelError, ModelSession, open_session
 from tests.unit.ml.conftest import WIDTH, finished
 
 ROW = (0.5, -1.25, 3.0, 0.75, 61.5, 1.5, 2.0)

@@ -11,16 +11,16 @@ from uuid import UUID
 
 import pytest
 
-from app.cli.train import train
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.domain.market import MarketTick
-from app.ml.direction import SHIPPED_MODEL
-from app.ml.session import open_session
-from app.strategies import hybrid_ml_rsi, ml_momentum
+from algo_panda.cli.train import train
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.ml.direction import SHIPPED_MODEL
+from algo_panda.ml.session import open_session
+from algo_panda.strategies import hybrid_ml_rsi, ml_momentum
 
 MODELS_PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 COMMAND = re.compile(
-    r"panda train --synthetic (\d+) --seed (\d+) --output app/ml/models/momentum\.onnx"
+    r"panda train --synthetic (\d+) --seed (\d+) --output app/algo_panda/ml/models/momentum\.onnx"
 )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main as command_line
-from app.ml.direction import DirectionModel
+from algo_panda.cli import main as command_line
+from algo_panda.ml.direction import DirectionModel
 
 
 def names(folder: Path) -> list[str]:

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 import pytest
 
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.ingest.synthetic import SyntheticSource
-from app.ml.direction import INPUT_NAME, OUTPUT_NAME, DirectionModel
-from app.ml.features import FEATURE_NAMES
-from app.ml.samples import collect_samples, split_by_time
-from app.ml.session import open_session
-from app.ml.training import (
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.ml.direction import INPUT_NAME, OUTPUT_NAME, DirectionModel
+from algo_panda.ml.features import FEATURE_NAMES
+from algo_panda.ml.samples import collect_samples, split_by_time
+from algo_panda.ml.session import open_session
+from algo_panda.ml.training import (
     HELD_OUT,
     TrainedModel,
     TrainingPlan,

@@ -7,9 +7,9 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.observability.health import SILENCE_SECONDS, Health, HealthBoard, Reason, Status
-from app.observability.replaced import ReplacedGauge
-from app.observability.server import serve_metrics
+from algo_panda.observability.health import SILENCE_SECONDS, Health, HealthBoard, Reason, Status
+from algo_panda.observability.replaced import ReplacedGauge
+from algo_panda.observability.server import serve_metrics
 
 STALLED = Health(
     status=Status.STALLED,

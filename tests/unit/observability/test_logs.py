@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 import structlog
 
-from app.observability.logs import configure_logging
+from algo_panda.observability.logs import configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def logging_as_before() -> Generator[None]:
 def test_json_is_one_object_a_line_with_the_context(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "json", worker="runner-1")
 
-    logging.getLogger("app.somewhere").warning("%d ticks lost", 3)
+    logging.getLogger("algo_panda.somewhere").warning("%d ticks lost", 3)
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -42,7 +42,7 @@ def test_json_is_one_object_a_line_with_the_context(capsys: pytest.CaptureFixtur
     assert told == {
         "event": "3 ticks lost",
         "level": "warning",
-        "logger": "app.somewhere",
+        "logger": "algo_panda.somewhere",
         "worker": "runner-1",
     }
 
@@ -53,14 +53,15 @@ def test_an_exception_stays_on_the_json_line(capsys: pytest.CaptureFixture[str])
     try:
         int("boom")
     except ValueError:
-        logging.getLogger("app.somewhere").exception("it failed")
+        logging.getLogger("algo_panda.somewhere").exception("it failed")
 
     (line,) = capsys.readouterr().err.splitlines()
     assert "ValueError: invalid literal" in json.loads(line)["exception"]
 
 
 @pytest.mark.parametrize(
-    "name", ["faust", "faust.worker", "mode.services", "aiokafka.consumer", "app.kafka.librdkafka"]
+    "name",
+    ["faust", "faust.worker", "mode.services", "aiokafka.consumer", "algo_panda.kafka.librdkafka"],
 )
 def test_libraries_are_quiet_unless_one_debugs(
     name: str, capsys: pytest.CaptureFixture[str]
@@ -70,7 +71,7 @@ def test_libraries_are_quiet_unless_one_debugs(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("name", ["faust", "app.kafka.librdkafka"])
+@pytest.mark.parametrize("name", ["faust", "algo_panda.kafka.librdkafka"])
 def test_who_debugs_hears_libraries(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("debug", "json")
     logging.getLogger(name).error("connection refused")
@@ -79,8 +80,8 @@ def test_who_debugs_hears_libraries(name: str, capsys: pytest.CaptureFixture[str
 
 def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("warning", "console")
-    logging.getLogger("app.somewhere").info("not this")
-    logging.getLogger("app.somewhere").warning("but this")
+    logging.getLogger("algo_panda.somewhere").info("not this")
+    logging.getLogger("algo_panda.somewhere").warning("but this")
     err = capsys.readouterr().err
     assert "but this" in err
     assert "not this" not in err

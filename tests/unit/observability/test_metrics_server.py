@@ -6,8 +6,8 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from app.observability.health import Health, Status
-from app.observability.server import MetricsAddressError, serve_metrics
+from algo_panda.observability.health import Health, Status
+from algo_panda.observability.server import MetricsAddressError, serve_metrics
 
 LOOPBACK = "127.0.0.1"
 

@@ -8,12 +8,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.domain.market import Irregularity
-from app.domain.trading import ExecutionReport, Order, OrderStatus, Rejection, Side, Stage
-from app.domain.trading import RejectionCode as Code
-from app.observability.catalogue import Catalogue
-from app.observability.hot import HotCounter, HotHistogram
-from app.observability.telemetry import PrometheusTelemetry
+from algo_panda.domain.market import Irregularity
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Rejection, Side, Stage
+from algo_panda.domain.trading import RejectionCode as Code
+from algo_panda.observability.catalogue import Catalogue
+from algo_panda.observability.hot import HotCounter, HotHistogram
+from algo_panda.observability.telemetry import PrometheusTelemetry
 from tests.unit.fakes.values import SIGNAL, START, TOKEN, config
 
 Samples = dict[str, float]

@@ -4,7 +4,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from app.observability.tracing import OpenTelemetryTracer
+from algo_panda.observability.tracing import OpenTelemetryTracer
 from tests.unit.fakes.values import TOKEN, config
 
 

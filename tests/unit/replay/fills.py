@@ -5,11 +5,11 @@ from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from app.domain.money import to_raw
-from app.domain.reports import report_of
-from app.domain.timestamps import to_micros
-from app.domain.trading import ExecutionReport, Order, OrderStatus, Side
-from app.replay.trades import Fill
+from algo_panda.domain.money import to_raw
+from algo_panda.domain.reports import report_of
+from algo_panda.domain.timestamps import to_micros
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.replay.trades import Fill
 from tests.unit.fakes.values import ORDER, START, TOKEN, changed
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.replay.fingerprint import Fingerprint, RecordHash, TickHash, configuration_hash
-from app.replay.ticks import TickColumns
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.replay.fingerprint import Fingerprint, RecordHash, TickHash, configuration_hash
+from algo_panda.replay.ticks import TickColumns
 
 TICKS = [MarketTick(1001, 10**15 + n, 100 + n, n, 5, 7) for n in range(12)]
 CONFIG = StrategyConfig(id=UUID(int=1), strategy_type="rules_rsi", instruments=(1, 2))

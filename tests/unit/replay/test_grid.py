@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.strategy_options import parameters_of, value_of
-from app.replay.grid import MOST_COMBINATIONS, Axis, Grid, GridError
+from algo_panda.cli.strategy_options import parameters_of, value_of
+from algo_panda.replay.grid import MOST_COMBINATIONS, Axis, Grid, GridError
 
 
 def read(name: str, text: str) -> Any:

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.replay import mapped
-from app.replay.mapped import MappedTicks, map_ticks
-from app.replay.selection import SelectedTicks, Selection
-from app.replay.ticks import RECEIVED, RecordedTicks, Refuse, TickColumns, Unusable
-from app.replay.windows import Span, WindowError, rolling_windows
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.replay import mapped
+from algo_panda.replay.mapped import MappedTicks, map_ticks
+from algo_panda.replay.selection import SelectedTicks, Selection
+from algo_panda.replay.ticks import RECEIVED, RecordedTicks, Refuse, TickColumns, Unusable
+from algo_panda.replay.windows import Span, WindowError, rolling_windows
 
 
 class Given:

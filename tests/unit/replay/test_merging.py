@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.replay.merging import arrival_order, blocks
-from app.replay.ticks import RECEIVED, Refuse, TickColumns
+from algo_panda.domain.market import MarketTick
+from algo_panda.replay.merging import arrival_order, blocks
+from algo_panda.replay.ticks import RECEIVED, Refuse, TickColumns
 
 Where = tuple[int, int]
 """Partition and offset."""

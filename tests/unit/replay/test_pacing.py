@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.domain.market import MarketTick
-from app.replay.merging import Arrivals, Block
-from app.replay.pacing import paced
-from app.replay.ticks import TickColumns
+from algo_panda.domain.market import MarketTick
+from algo_panda.replay.merging import Arrivals, Block
+from algo_panda.replay.pacing import paced
+from algo_panda.replay.ticks import TickColumns
 
 SECOND = 1_000_000
 

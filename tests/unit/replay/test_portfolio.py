@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.money import from_raw
-from app.domain.reports import report_of
-from app.domain.timestamps import from_micros, to_micros
-from app.domain.trading import (
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import from_raw
+from algo_panda.domain.reports import report_of
+from algo_panda.domain.timestamps import from_micros, to_micros
+from algo_panda.domain.trading import (
     ExecutionReport,
     Order,
     OrderStatus,
@@ -24,10 +24,10 @@ from app.domain.trading import (
     Stage,
     Violation,
 )
-from app.replay.equity import MINUTE_US, EquityCurve, EquitySample
-from app.replay.portfolio import Portfolio
-from app.replay.results import Results, results_of
-from app.replay.ticks import TickColumns
+from algo_panda.replay.equity import MINUTE_US, EquityCurve, EquitySample
+from algo_panda.replay.portfolio import Portfolio
+from algo_panda.replay.results import Results, results_of
+from algo_panda.replay.ticks import TickColumns
 from tests.unit.fakes.values import START, TOKEN, changed, tick
 from tests.unit.replay.fills import filled, order
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.timestamps import to_micros
-from app.replay.prices import PricePoint, Prices
-from app.replay.ticks import TickColumns
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.timestamps import to_micros
+from algo_panda.replay.prices import PricePoint, Prices
+from algo_panda.replay.ticks import TickColumns
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, tick
 
 DAY = 86_400

@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.bootstrap.recording import LostRecordsError, _check_kept
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.replay import recorder as recorder_module
-from app.replay import recording as recording_module
-from app.replay.recorder import Recorder, open_recorder, record
-from app.replay.recording import Manifest, Recording, RecordingError, files
-from app.replay.ticks import TickColumns, Unusable
-from app.wire.catalogue import SchemaError
-from app.wire.codecs import load_codecs
+from algo_panda.bootstrap.recording import LostRecordsError, _check_kept
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.replay import recorder as recorder_module
+from algo_panda.replay import recording as recording_module
+from algo_panda.replay.recorder import Recorder, open_recorder, record
+from algo_panda.replay.recording import Manifest, Recording, RecordingError, files
+from algo_panda.replay.ticks import TickColumns, Unusable
+from algo_panda.wire.catalogue import SchemaError
+from algo_panda.wire.codecs import load_codecs
 
 CODEC = load_codecs().ticks
 MANIFEST = Manifest(topic="ticks", topic_id="T", partitions=2, first_offsets=(0, 5))

@@ -7,20 +7,20 @@ from uuid import UUID
 
 import pytest
 
-from app.bootstrap import build_factory
-from app.bootstrap.replay import NoStrategyError, wired_replay
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult, SignalType, TradingSignal
-from app.domain.trading import ExecutionReport, Order, OrderStatus, Rejection, RejectionCode
-from app.ingest.synthetic import SyntheticSource
-from app.replay.files import FileTicks
-from app.replay.replay import ReplayResult
-from app.replay.tally import Tally
-from app.replay.ticks import RECEIVED, Refuse, TickColumns, Unusable
-from app.replay.trading import Event
-from app.runner.runner import StrategyRunner
-from app.settings import Settings
+from algo_panda.bootstrap import build_factory
+from algo_panda.bootstrap.replay import NoStrategyError, wired_replay
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult, SignalType, TradingSignal
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Rejection, RejectionCode
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.replay.files import FileTicks
+from algo_panda.replay.replay import ReplayResult
+from algo_panda.replay.tally import Tally
+from algo_panda.replay.ticks import RECEIVED, Refuse, TickColumns, Unusable
+from algo_panda.replay.trading import Event
+from algo_panda.runner.runner import StrategyRunner
+from algo_panda.settings import Settings
 from tests.unit.fakes.values import START
 
 SETTINGS = Settings(_env_file=None)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.errors import ConfigurationError
-from app.domain.market import MarketTick
-from app.domain.timestamps import to_micros
-from app.replay.selection import SelectedTicks, Selection, moment, span
-from app.replay.ticks import RECEIVED, Refuse, TickColumns
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.timestamps import to_micros
+from algo_panda.replay.selection import SelectedTicks, Selection, moment, span
+from algo_panda.replay.ticks import RECEIVED, Refuse, TickColumns
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 TODAY = date(2026, 11, 23)

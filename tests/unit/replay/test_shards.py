@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bootstrap.codecs import codecs_of
-from app.bootstrap.hearing import Asked, ShardWorker, hearing_here, runner_of
-from app.domain.config import StrategyConfig
-from app.domain.errors import PandaError
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult
-from app.replay.files import FileTicks
-from app.replay.hearing import Heard
-from app.replay.merging import Arrivals, Block
-from app.replay.observer import Observer
-from app.replay.processes import WorkersError
-from app.replay.shards import Reply, ShardedHearing, Shards
-from app.replay.ticks import RecordedTicks, TickColumns
-from app.settings import Settings
+from algo_panda.bootstrap.codecs import codecs_of
+from algo_panda.bootstrap.hearing import Asked, ShardWorker, hearing_here, runner_of
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.errors import PandaError
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult
+from algo_panda.replay.files import FileTicks
+from algo_panda.replay.hearing import Heard
+from algo_panda.replay.merging import Arrivals, Block
+from algo_panda.replay.observer import Observer
+from algo_panda.replay.processes import WorkersError
+from algo_panda.replay.shards import Reply, ShardedHearing, Shards
+from algo_panda.replay.ticks import RecordedTicks, TickColumns
+from algo_panda.settings import Settings
 
 TOKENS = (256, 512, 768, 1024)
 UNWANTED = 99

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.replay.closings import Daily
-from app.replay.equity import EquitySample
-from app.replay.figures import Figure
-from app.replay.standing import Money, Standing, TradeTotals
-from app.replay.statistics import (
+from algo_panda.replay.closings import Daily
+from algo_panda.replay.equity import EquitySample
+from algo_panda.replay.figures import Figure
+from algo_panda.replay.standing import Money, Standing, TradeTotals
+from algo_panda.replay.statistics import (
     Floats,
     RuinError,
     annual_return,
@@ -30,8 +30,8 @@ from app.replay.statistics import (
     total_return,
     value_at_risk,
 )
-from app.replay.summary import monthly_returns, statistics_of, time_in_market
-from app.replay.trade_statistics import (
+from algo_panda.replay.summary import monthly_returns, statistics_of, time_in_market
+from algo_panda.replay.trade_statistics import (
     average_holding_time,
     expectancy,
     profit_factor,

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.replay import metrics
-from app.replay.fingerprint import Fingerprint
-from app.replay.grid import Axis, Grid
-from app.replay.metrics import METRICS, Metric, Value
-from app.replay.sweep import Execute, Failed, Finished, Part, Plan, Run, Swept, Task, sweep
-from app.replay.sweep_report import SweepReport
-from app.replay.windows import Span, Window
+from algo_panda.replay import metrics
+from algo_panda.replay.fingerprint import Fingerprint
+from algo_panda.replay.grid import Axis, Grid
+from algo_panda.replay.metrics import METRICS, Metric, Value
+from algo_panda.replay.sweep import Execute, Failed, Finished, Part, Plan, Run, Swept, Task, sweep
+from algo_panda.replay.sweep_report import SweepReport
+from algo_panda.replay.windows import Span, Window
 
 GRID = Grid(axes=(Axis(name="a", values=(1, 2)), Axis(name="b", values=(10, 20, 30))))
 WINDOWS = tuple(

@@ -8,10 +8,10 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.trading import ExecutionReport
-from app.replay.exact import divided, share
-from app.replay.lots import Lots
-from app.replay.trades import PositionSide, Trade
+from algo_panda.domain.trading import ExecutionReport
+from algo_panda.replay.exact import divided, share
+from algo_panda.replay.lots import Lots
+from algo_panda.replay.trades import PositionSide, Trade
 from tests.unit.fakes.values import START
 from tests.unit.replay.fills import as_fill, filled, order, unit_by_unit
 

@@ -9,21 +9,21 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.bootstrap import build_factory
-from app.domain.config import StrategyConfig
-from app.domain.config_json import config_fields
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult, TradingSignal
-from app.domain.trading import Activation
-from app.ingest.synthetic import SyntheticSource
-from app.replay.live_pass import LivePass
-from app.replay.live_versions import Segment, segments
-from app.replay.selection import Selection
-from app.replay.ticks import RECEIVED, Refuse, TickColumns
-from app.replay.verification import LiveSignal, PartitionVerdict, Verifier
-from app.runner.runner import StrategyRunner
-from app.settings import Settings
-from app.wire.codecs import load_codecs
+from algo_panda.bootstrap import build_factory
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.config_json import config_fields
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult, TradingSignal
+from algo_panda.domain.trading import Activation
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.replay.live_pass import LivePass
+from algo_panda.replay.live_versions import Segment, segments
+from algo_panda.replay.selection import Selection
+from algo_panda.replay.ticks import RECEIVED, Refuse, TickColumns
+from algo_panda.replay.verification import LiveSignal, PartitionVerdict, Verifier
+from algo_panda.runner.runner import StrategyRunner
+from algo_panda.settings import Settings
+from algo_panda.wire.codecs import load_codecs
 from tests.unit.fakes.values import START, changed
 
 CODECS = load_codecs()

@@ -7,11 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.domain.signals import SignalType
-from app.domain.trading import Order, OrderStatus, Rejection, RejectionCode, TradingState
-from app.risk.checks import RiskLimits
-from app.risk.engine import RiskChanges, RiskEngine
-from app.risk.ledger import LedgerRecord, WorkingOrder
+from algo_panda.domain.signals import SignalType
+from algo_panda.domain.trading import Order, OrderStatus, Rejection, RejectionCode, TradingState
+from algo_panda.risk.checks import RiskLimits
+from algo_panda.risk.engine import RiskChanges, RiskEngine
+from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
 from tests.unit.fakes.values import report, signal
 
 LIMIT = 20

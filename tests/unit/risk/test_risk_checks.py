@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.signals import SignalType
-from app.domain.trading import RejectionCode, TradingState
-from app.risk.checks import (
+from algo_panda.domain.signals import SignalType
+from algo_panda.domain.trading import RejectionCode, TradingState
+from algo_panda.risk.checks import (
     CHECKS,
     Exposure,
     RiskInput,

@@ -8,9 +8,9 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from app.domain.ids import client_order_id
-from app.domain.signals import SignalType
-from app.domain.trading import (
+from algo_panda.domain.ids import client_order_id
+from algo_panda.domain.signals import SignalType
+from algo_panda.domain.trading import (
     Order,
     OrderStatus,
     Rejection,
@@ -20,8 +20,8 @@ from app.domain.trading import (
     TradingState,
     Violation,
 )
-from app.risk.checks import RiskCheck, RiskInput, RiskLimits
-from app.risk.engine import RiskChanges, RiskEngine, Verdict
+from algo_panda.risk.checks import RiskCheck, RiskInput, RiskLimits
+from algo_panda.risk.engine import RiskChanges, RiskEngine, Verdict
 from tests.unit.fakes.values import OTHER_TOKEN, SIGNAL, TOKEN, report, signal
 
 LIMITS = RiskLimits(max_quantity=1000, max_notional=Decimal(10**6), max_position=25)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.inference import InferenceRequest
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult
+from algo_panda.domain.inference import InferenceRequest
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult
 from tests.unit.fakes.processors import RaisingBelow, Summing
 from tests.unit.fakes.rig import Make, start
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, buy, config, tick

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.signals import SignalResult
-from app.domain.trading import Rejection, RejectionCode
-from app.runner.checked import LARGEST_SNAPSHOT, LONGEST_REASONING
-from app.runner.explain import LONGEST, described, shown
-from app.streaming.state_codec import InstrumentRecordCodec
-from app.wire.catalogue import load_catalogue
+from algo_panda.domain.signals import SignalResult
+from algo_panda.domain.trading import Rejection, RejectionCode
+from algo_panda.runner.checked import LARGEST_SNAPSHOT, LONGEST_REASONING
+from algo_panda.runner.explain import LONGEST, described, shown
+from algo_panda.streaming.state_codec import InstrumentRecordCodec
+from algo_panda.wire.catalogue import load_catalogue
 from tests.unit.fakes.rig import start
 from tests.unit.fakes.values import buy, config, tick
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.market import Bar
+from algo_panda.domain.market import Bar
 from tests.unit.fakes.processors import BarReader, HistoryReader, Quiet, Summing
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, config, tick

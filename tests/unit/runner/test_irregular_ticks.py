@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.runner.arrival import ArrivalPolicy, TickPolicy
+from algo_panda.runner.arrival import ArrivalPolicy, TickPolicy
 from tests.unit.fakes.processors import BarReader, HistoryReader, Summing
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, config, tick

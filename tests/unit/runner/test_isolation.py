@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.status import StrategyState
+from algo_panda.domain.status import StrategyState
 from tests.unit.fakes.processors import Answering, RaisingBelow, Talker
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.validators import Answers

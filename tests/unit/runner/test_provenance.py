@@ -3,8 +3,8 @@
 import hashlib
 from decimal import Decimal
 
-from app.domain.signals import SignalType, TradingSignal
-from app.domain.trading import Rejection, RejectionCode, Stage
+from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.trading import Rejection, RejectionCode, Stage
 from tests.unit.fakes.observers import RecordingTracer
 from tests.unit.fakes.processors import Answering, RaisingBelow, Talker
 from tests.unit.fakes.rig import start

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.config import StrategyConfig
-from app.domain.market import Bar, MarketTick
-from app.domain.money import plain
-from app.domain.signals import SignalResult
-from app.domain.status import StrategyState
-from app.runner import rebuild
-from app.runner.arrival import ArrivalPolicy, TickPolicy
-from app.runner.state import InstrumentRecord, Mark
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import Bar, MarketTick
+from algo_panda.domain.money import plain
+from algo_panda.domain.signals import SignalResult
+from algo_panda.domain.status import StrategyState
+from algo_panda.runner import rebuild
+from algo_panda.runner.arrival import ArrivalPolicy, TickPolicy
+from algo_panda.runner.state import InstrumentRecord, Mark
 from tests.unit.fakes.processors import HistoryReader, Summing, WarmingUp, said
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, buy, config, tick

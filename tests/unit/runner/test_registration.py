@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.status import StrategyState
-from app.runner.registry import Disabled
+from algo_panda.domain.status import StrategyState
+from algo_panda.runner.registry import Disabled
 from tests.unit.fakes.processors import Summing, Talker
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.validators import Answers

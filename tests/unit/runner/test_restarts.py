@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.market import MarketTick
-from app.domain.status import StrategyState
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.status import StrategyState
 from tests.unit.fakes.processors import HistoryReader, RaisingBelow, Summing, Talker
 from tests.unit.fakes.rig import start
 from tests.unit.fakes.values import TOKEN, config, tick

@@ -7,9 +7,9 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.signals import TradingSignal
-from app.domain.trading import Rejection
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.domain.trading import Rejection
 from tests.unit.fakes.processors import (
     BarReader,
     HistoryReader,

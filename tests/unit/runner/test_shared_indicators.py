@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.sharing import IndicatorPool, SharedIndicator
-from app.domain.signals import SignalResult
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.sharing import IndicatorPool, SharedIndicator
+from algo_panda.domain.signals import SignalResult
 from tests.unit.fakes.rig import Make, start
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, buy, config, tick
 from tests.unit.fakes.worker import Worker

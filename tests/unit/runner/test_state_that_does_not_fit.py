@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.status import StrategyState
+from algo_panda.domain.status import StrategyState
 from tests.unit.fakes.processors import BarReader, HistoryReader, Summing
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.values import TOKEN, config, tick

@@ -3,12 +3,12 @@ from uuid import uuid4
 
 import pytest
 
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.domain.factory import StrategyFactory
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult
-from app.domain.trading import Violation
-from app.store.acceptance import Acceptance, factory_check
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.factory import StrategyFactory
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult
+from algo_panda.domain.trading import Violation
+from algo_panda.store.acceptance import Acceptance, factory_check
 
 
 class Quiet:

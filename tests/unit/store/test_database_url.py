@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.database import Database, InvalidDatabaseUrlError
+from algo_panda.store.database import Database, InvalidDatabaseUrlError
 
 SECRET = "hunter2"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.documents import canonical, parse
+from algo_panda.store.documents import canonical, parse
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
-from app.domain.status import StrategyState
-from app.store.acceptance import Acceptance
-from app.store.memory import InMemoryStrategyRepository
-from app.store.repository import StoredStrategy, UnusableRow
-from app.store.rows import read_row
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.status import StrategyState
+from algo_panda.store.acceptance import Acceptance
+from algo_panda.store.memory import InMemoryStrategyRepository
+from algo_panda.store.repository import StoredStrategy, UnusableRow
+from algo_panda.store.rows import read_row
 
 ID = "9c1c1978-81d6-5b34-bc3c-056e89d9f29b"
 

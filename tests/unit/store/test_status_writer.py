@@ -2,10 +2,10 @@ import threading
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from app.domain.status import StrategyState, StrategyStatus
-from app.store.database import DatabaseUnavailableError
-from app.store.memory import InMemoryStatusRepository
-from app.store.status_writer import StatusWriter
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.store.database import DatabaseUnavailableError
+from algo_panda.store.memory import InMemoryStatusRepository
+from algo_panda.store.status_writer import StatusWriter
 
 
 def status(reason: str | None = None) -> StrategyStatus:

@@ -5,11 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from app.bootstrap import build_factory
-from app.domain.errors import ConfigurationError
-from app.settings import Settings
-from app.store.acceptance import Acceptance, factory_check
-from app.store.strategy_file import read_strategy_file
+from algo_panda.bootstrap import build_factory
+from algo_panda.domain.errors import ConfigurationError
+from algo_panda.settings import Settings
+from algo_panda.store.acceptance import Acceptance, factory_check
+from algo_panda.store.strategy_file import read_strategy_file
 
 ACCEPTANCE = Acceptance(check=factory_check(build_factory(Settings(_env_file=None))))
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from app.cli.strategy_options import brokers_of, instruments_of, parameters_of
-from app.domain.errors import BadInputError
+from algo_panda.cli.strategy_options import brokers_of, instruments_of, parameters_of
+from algo_panda.domain.errors import BadInputError
 
 
 def test_lists_are_separated_by_commas() -> None:

@@ -4,10 +4,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.cli.strategy_view import UnclearIdError, find, joined, said_lines, short_ids
-from app.domain.config import StrategyConfig
-from app.domain.status import StrategyState, StrategyStatus
-from app.store.repository import ListedStrategies, ReportedStatus, StoredStrategy, UnusableRow
+from algo_panda.cli.strategy_view import UnclearIdError, find, joined, said_lines, short_ids
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.status import StrategyState, StrategyStatus
+from algo_panda.store.repository import (
+    ListedStrategies,
+    ReportedStatus,
+    StoredStrategy,
+    UnusableRow,
+)
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 A = UUID("aaaaaaaa-0000-0000-0000-000000000001")

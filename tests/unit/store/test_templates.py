@@ -1,4 +1,4 @@
-from app.store.templates import TEMPLATES
+from algo_panda.store.templates import TEMPLATES
 
 
 def test_there_is_one_template_for_each_built_in_type_in_the_order_of_names() -> None:

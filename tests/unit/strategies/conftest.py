@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import ExecutionContext, StrategyConfig
-from app.domain.factory import StrategyFactory
-from app.domain.market import MarketTick
+from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.factory import StrategyFactory
+from algo_panda.domain.market import MarketTick
 
 TOKEN = 1001
 
@@ -49,9 +49,11 @@ def factory() -> StrategyFactory:
     """Knows the built-in types by the paths that a program registers them with."""
     return (
         StrategyFactory()
-        .register_processor("rules_rsi", "app.strategies.rules_rsi.create_processor")
-        .register_processor("ml_momentum", "app.strategies.ml_momentum.create_processor")
-        .register_processor("hybrid_ml_rsi_filter", "app.strategies.hybrid_ml_rsi.create_processor")
-        .register_validator("standard", "app.validation.standard.create_validator")
-        .register_validator("strict_risk", "app.validation.strict_risk.create_validator")
+        .register_processor("rules_rsi", "algo_panda.strategies.rules_rsi.create_processor")
+        .register_processor("ml_momentum", "algo_panda.strategies.ml_momentum.create_processor")
+        .register_processor(
+            "hybrid_ml_rsi_filter", "algo_panda.strategies.hybrid_ml_rsi.create_processor"
+        )
+        .register_validator("standard", "algo_panda.validation.standard.create_validator")
+        .register_validator("strict_risk", "algo_panda.validation.strict_risk.create_validator")
     )

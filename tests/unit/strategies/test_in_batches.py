@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from app.bootstrap import build_factory
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.runner.partition import PartitionRunner
-from app.runner.runner import StrategyRunner
-from app.settings import Settings
+from algo_panda.bootstrap import build_factory
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.runner.partition import PartitionRunner
+from algo_panda.runner.runner import StrategyRunner
+from algo_panda.settings import Settings
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, config, tick
 
 TOKENS = (TOKEN, OTHER_TOKEN)

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.market import MarketTick
-from app.domain.signals import SignalType
-from app.ingest.synthetic import SyntheticSource
-from app.ml.direction import SHIPPED_MODEL, Direction, DirectionModel, Outlook
-from app.ml.features import features_at
-from app.strategies import hybrid_ml_rsi, ml_momentum
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalType
+from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.ml.direction import SHIPPED_MODEL, Direction, DirectionModel, Outlook
+from algo_panda.ml.features import features_at
+from algo_panda.strategies import hybrid_ml_rsi, ml_momentum
 
 BOTH = pytest.mark.parametrize("module", [ml_momentum, hybrid_ml_rsi])
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
+from algo_panda.domain.config import StrategyConfig
 
 
 @pytest.mark.parametrize("validator_type", ["standard", "strict_risk"])

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import pytest
 
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult, SignalType
-from app.strategies import rules_rsi
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult, SignalType
+from algo_panda.strategies import rules_rsi
 
 
 def say(processor, ticks) -> list[SignalType | None]:

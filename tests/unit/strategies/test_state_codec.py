@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.strategies.rules_rsi import RulesRsiParameters
-from app.strategies.state import StateCodec
+from algo_panda.strategies.rules_rsi import RulesRsiParameters
+from algo_panda.strategies.state import StateCodec
 
 CODEC = StateCodec("mine", RulesRsiParameters())
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import KafkaError
-from app.streaming.changelog import CheckpointError, FencedError, Positions
-from app.streaming.engine import OrphanedError, StreamEngine
-from app.streaming.fetcher import Batch, OffsetLostError
-from app.streaming.operator import (
+from algo_panda.domain.errors import KafkaError
+from algo_panda.streaming.changelog import CheckpointError, FencedError, Positions
+from algo_panda.streaming.engine import OrphanedError, StreamEngine
+from algo_panda.streaming.fetcher import Batch, OffsetLostError
+from algo_panda.streaming.operator import (
     Beginning,
     ConnectionSettings,
     Delivery,
@@ -23,8 +23,8 @@ from app.streaming.operator import (
     StateRecord,
     StreamSpec,
 )
-from app.streaming.owned import OwnedPartition, Ownership
-from app.streaming.telemetry import SilentStreamTelemetry
+from algo_panda.streaming.owned import OwnedPartition, Ownership
+from algo_panda.streaming.telemetry import SilentStreamTelemetry
 
 TOPIC = "ticks"
 IDS = {TOPIC: "the-topic-id"}

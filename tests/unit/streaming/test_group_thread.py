@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from mode.threads import ServiceThread
 
-from app.streaming.group_thread import GroupThread
+from algo_panda.streaming.group_thread import GroupThread
 
 
 class FakeClient:

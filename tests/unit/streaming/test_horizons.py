@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.streaming.changelog import Positions
-from app.streaming.operator import Output
-from app.streaming.owned import OwnedPartition
+from algo_panda.streaming.changelog import Positions
+from algo_panda.streaming.operator import Output
+from algo_panda.streaming.owned import OwnedPartition
 
 TOPIC = "ticks"
 

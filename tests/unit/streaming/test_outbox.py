@@ -5,10 +5,10 @@ from itertools import count
 
 import pytest
 
-from app.kafka.partitioner import producer_config
-from app.kafka.ports import LOOPBACK, free_ports
-from app.streaming.operator import Output
-from app.streaming.outbox import DeliveryError, Outbox
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.ports import LOOPBACK, free_ports
+from algo_panda.streaming.operator import Output
+from algo_panda.streaming.outbox import DeliveryError, Outbox
 
 
 def outbox() -> Outbox:

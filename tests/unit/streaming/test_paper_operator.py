@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.brokers.paper.fills import FillModel
-from app.brokers.paper.venue import PaperVenue
-from app.domain.ids import instrument_key
-from app.domain.market import MarketTick
-from app.domain.trading import ExecutionReport, Order, OrderStatus
-from app.streaming.operator import Message, MessageHeaders, Start, latest
-from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.streaming.operators.paper import PaperOperator
-from app.streaming.operators.ports import SilentStageTelemetry
-from app.streaming.state_codec import PaperStateCodec
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
+from algo_panda.brokers.paper.fills import FillModel
+from algo_panda.brokers.paper.venue import PaperVenue
+from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus
+from algo_panda.streaming.operator import Message, MessageHeaders, Start, latest
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
+from algo_panda.streaming.operators.paper import PaperOperator
+from algo_panda.streaming.operators.ports import SilentStageTelemetry
+from algo_panda.streaming.state_codec import PaperStateCodec
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
 from tests.unit.fakes.values import ORDER, OTHER_TOKEN, TOKEN, order, tick
 
 CODECS = load_codecs()

@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.routes import RouteRecord
-from app.risk.ledger import LedgerRecord, WorkingOrder
-from app.runner.state import InstrumentRecord, Mark, StrategyRecord
-from app.streaming.changelog import Positions
-from app.streaming.operator import StateRecord, latest
-from app.streaming.state_codec import (
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.routes import RouteRecord
+from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
+from algo_panda.runner.state import InstrumentRecord, Mark, StrategyRecord
+from algo_panda.streaming.changelog import Positions
+from algo_panda.streaming.operator import StateRecord, latest
+from algo_panda.streaming.state_codec import (
     RUNNER_CHANGELOG,
     InstrumentRecordCodec,
     RiskStateCodec,
     RouteRecordCodec,
 )
-from app.wire.catalogue import SchemaVersion, load_catalogue
-from app.wire.edge import compiled, write_record
-from app.wire.framing import header
-from app.wire.reader import bare
+from algo_panda.wire.catalogue import SchemaVersion, load_catalogue
+from algo_panda.wire.edge import compiled, write_record
+from algo_panda.wire.framing import header
+from algo_panda.wire.reader import bare
 
 CATALOGUE = load_catalogue()
 LONG = st.integers(-(2**63), 2**63 - 1)

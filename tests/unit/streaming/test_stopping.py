@@ -5,8 +5,8 @@ import os
 import signal
 import threading
 
-from app.domain.errors import KafkaError
-from app.streaming.stopping import StopDeadline, StopTimeoutError
+from algo_panda.domain.errors import KafkaError
+from algo_panda.streaming.stopping import StopDeadline, StopTimeoutError
 
 
 class Ends:

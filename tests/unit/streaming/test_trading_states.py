@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
-from app.streaming.control import TradingStates
+from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from algo_panda.streaming.control import TradingStates
 
 
 def event(account: str, state: TradingState) -> ControlEvent:

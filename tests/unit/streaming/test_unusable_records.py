@@ -6,23 +6,23 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.paper.broker import PaperBroker
-from app.brokers.paper.fills import FillModel
-from app.brokers.paper.venue import PaperVenue
-from app.domain.trading import OrderStatus, TradingState
-from app.execution.router import OrderRouter
-from app.risk.checks import RiskLimits
-from app.risk.engine import RiskEngine
-from app.streaming.operator import MessageHeaders, Output, PartitionOperator, Start
-from app.streaming.operators.dead_letters import DeadLetterWriter
-from app.streaming.operators.paper import PaperOperator
-from app.streaming.operators.ports import SilentStageTelemetry
-from app.streaming.operators.risk import RiskOperator
-from app.streaming.operators.router import RouterOperator
-from app.streaming.state_codec import PaperStateCodec, RiskStateCodec, RouteRecordCodec
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.dead_letter import DeadLetter, parse_dead_letter
+from algo_panda.brokers.paper.broker import PaperBroker
+from algo_panda.brokers.paper.fills import FillModel
+from algo_panda.brokers.paper.venue import PaperVenue
+from algo_panda.domain.trading import OrderStatus, TradingState
+from algo_panda.execution.router import OrderRouter
+from algo_panda.risk.checks import RiskLimits
+from algo_panda.risk.engine import RiskEngine
+from algo_panda.streaming.operator import MessageHeaders, Output, PartitionOperator, Start
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
+from algo_panda.streaming.operators.paper import PaperOperator
+from algo_panda.streaming.operators.ports import SilentStageTelemetry
+from algo_panda.streaming.operators.risk import RiskOperator
+from algo_panda.streaming.operators.router import RouterOperator
+from algo_panda.streaming.state_codec import PaperStateCodec, RiskStateCodec, RouteRecordCodec
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.dead_letter import DeadLetter, parse_dead_letter
 from tests.unit.fakes.values import ORDER, OTHER_TOKEN, TOKEN, report, signal, tick
 
 CODECS = load_codecs()

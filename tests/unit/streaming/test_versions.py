@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from app.domain.config import StrategyConfig
-from app.streaming.operator import Start
-from app.streaming.operators.versions import (
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.streaming.operator import Start
+from algo_panda.streaming.operators.versions import (
     Chosen,
     StrategyVersions,
     decode_configs,

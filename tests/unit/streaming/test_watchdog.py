@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import KafkaError
-from app.observability.health import Health, Reason, Status
-from app.streaming.progress import Lag, Progress, TopicPartition
-from app.streaming.watchdog import StalledError, StallPolicy, Watchdog, main_thread_at
+from algo_panda.domain.errors import KafkaError
+from algo_panda.observability.health import Health, Reason, Status
+from algo_panda.streaming.progress import Lag, Progress, TopicPartition
+from algo_panda.streaming.watchdog import StalledError, StallPolicy, Watchdog, main_thread_at
 
 A, B = ("ticks", 0), ("ticks", 1)
 LIMIT = 10.0

@@ -12,13 +12,13 @@ from tools import compile as tool
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with one module, compiled."""
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "one.py").write_text("ONE = 1\n")
-    (tmp_path / "pyproject.toml").write_text('[tool.compiled]\nmodules = ["app.one"]\n')
+    (tmp_path / "app" / "algo_panda").mkdir(parents=True)
+    (tmp_path / "app" / "algo_panda" / "one.py").write_text("ONE = 1\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.compiled]\nmodules = ["algo_panda.one"]\n')
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     monkeypatch.setattr(tool, "DIGEST", tmp_path / ".compiled")
-    (tmp_path / f"app__mypyc{tool._SUFFIX}").touch()
-    (tmp_path / "app" / f"one{tool._SUFFIX}").touch()
+    (tmp_path / "app" / f"algo_panda__mypyc{tool._SUFFIX}").touch()
+    (tmp_path / "app" / "algo_panda" / f"one{tool._SUFFIX}").touch()
     (tmp_path / ".compiled").write_text(tool._digest())
     return tmp_path
 
@@ -36,14 +36,14 @@ def test_what_is_of_this_very_source_stays(checkout, monkeypatch):
     assert not tool.is_stale()
     assert call(monkeypatch, "--remove-stale") == 0
     assert call(monkeypatch) == 0
-    assert compiled(checkout) == ["app__mypyc", "one"]
+    assert compiled(checkout) == ["algo_panda__mypyc", "one"]
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("app/one.py", "ONE = 2\n"),
-        ("app/two.py", "TWO = 2\n"),
+        ("app/algo_panda/one.py", "ONE = 2\n"),
+        ("app/algo_panda/two.py", "TWO = 2\n"),
         ("pyproject.toml", "[tool.compiled]\nmodules = []\n"),
     ],
 )
@@ -67,7 +67,7 @@ def test_on_request_it_goes_in_any_case(checkout, monkeypatch):
 
 
 def test_without_a_c_compiler_it_says_so_and_the_source_stays(checkout, monkeypatch, capsys):
-    (checkout / "app" / "one.py").write_text("ONE = 2\n")
+    (checkout / "app" / "algo_panda" / "one.py").write_text("ONE = 2\n")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert call(monkeypatch) == 0
     assert "not compiled, for there is no C compiler" in capsys.readouterr().err

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.money import from_raw
-from app.domain.signals import SignalResult, SignalType
-from app.domain.trading import RejectionCode
-from app.validation import checks
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import from_raw
+from algo_panda.domain.signals import SignalResult, SignalType
+from algo_panda.domain.trading import RejectionCode
+from algo_panda.validation import checks
 from tests.unit.fakes.values import changed
 
 AT = datetime(2024, 3, 1, 10, tzinfo=UTC)

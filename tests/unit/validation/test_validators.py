@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.config import StrategyConfig
-from app.domain.market import MarketTick
-from app.domain.signals import SignalResult, SignalType
-from app.domain.trading import RejectionCode
-from app.validation import standard, strict_risk
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalResult, SignalType
+from algo_panda.domain.trading import RejectionCode
+from algo_panda.validation import standard, strict_risk
 from tests.unit.fakes.values import changed
 
 AT = datetime(2024, 3, 1, 10, tzinfo=UTC)

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.money import from_raw
-from app.domain.signals import SignalType, TradingSignal
-from app.domain.trading import (
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import from_raw
+from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.trading import (
     Activation,
     ControlEvent,
     ExecutionReport,
@@ -34,9 +34,9 @@ from app.domain.trading import (
     Stage,
     TradingState,
 )
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.errors import (
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.errors import (
     InvalidAmountError,
     InvalidConfidenceError,
     InvalidPriceError,
@@ -45,9 +45,9 @@ from app.wire.errors import (
     UnencodableError,
     WireError,
 )
-from app.wire.framing import HEADER_SIZE
-from app.wire.json_form import to_json
-from app.wire.reader import bare
+from algo_panda.wire.framing import HEADER_SIZE
+from algo_panda.wire.json_form import to_json
+from algo_panda.wire.reader import bare
 from tests.unit.fakes.values import changed
 
 CODECS = load_codecs()

@@ -9,7 +9,7 @@ from fastavro.utils import generate_many
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.wire.compatibility import problems
+from algo_panda.wire.compatibility import problems
 
 DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 8}
 MICROS = {"type": "long", "logicalType": "timestamp-micros"}

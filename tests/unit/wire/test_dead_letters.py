@@ -2,13 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.dead_letter import (
+from algo_panda.wire.dead_letter import (
     HEADER_NAMES,
     DeadLetter,
     NotADeadLetterError,
     parse_dead_letter,
 )
-from app.wire.errors import InvalidPriceError
+from algo_panda.wire.errors import InvalidPriceError
 
 headers = st.lists(
     st.tuples(st.text(max_size=10) | st.sampled_from(HEADER_NAMES), st.none() | st.binary()),

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.parts import UnusualError, price_part
-from app.wire.values import RAW_LIMIT, raw_to_bytes
-from app.wire.varint import encode_long
+from algo_panda.wire.parts import UnusualError, price_part
+from algo_panda.wire.values import RAW_LIMIT, raw_to_bytes
+from algo_panda.wire.varint import encode_long
 
 raws = st.integers(min_value=1, max_value=RAW_LIMIT - 1)
 

@@ -13,12 +13,12 @@ from typing import Any
 import fastavro
 import pytest
 
-from app.domain.market import MarketTick
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.errors import UnknownSchemaIdError, WrongSchemaError
-from app.wire.framing import header, schema_id_of
-from app.wire.registry import NotInRegistryError, RegistryClient, RegistryError
+from algo_panda.domain.market import MarketTick
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.errors import UnknownSchemaIdError, WrongSchemaError
+from algo_panda.wire.framing import header, schema_id_of
+from algo_panda.wire.registry import NotInRegistryError, RegistryClient, RegistryError
 
 TICK = MarketTick(408065, 1_381_152_601_123_456, 18_432_000_000, 100, 1_234_567)
 CATALOGUE = load_catalogue()
@@ -253,7 +253,7 @@ def test_not_found_is_told_from_other_refusals(registry: Registry):
 def _control() -> Any:
     from datetime import UTC, datetime
 
-    from app.domain.trading import ControlEvent, TradingState
+    from algo_panda.domain.trading import ControlEvent, TradingState
 
     return ControlEvent(
         account="*",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from app.kafka.replay_ledger import NoteTooLongError, ReplayState
+from algo_panda.kafka.replay_ledger import NoteTooLongError, ReplayState
 
 offsets = st.integers(0, 50)
 batches = st.sets(offsets, min_size=1, max_size=5)

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from fastavro.utils import generate_many
 
-from app.resources import resource_dir
-from app.wire.catalogue import SchemaError, digest, load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.compatibility import problems
-from app.wire.errors import UnknownSymbolError
-from app.wire.framing import header
+from algo_panda.resources import resource_dir
+from algo_panda.wire.catalogue import SchemaError, digest, load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.compatibility import problems
+from algo_panda.wire.errors import UnknownSymbolError
+from algo_panda.wire.framing import header
 
 CATALOGUE = load_catalogue()
 ALL_VERSIONS = sorted(CATALOGUE.by_id.values(), key=lambda v: v.id)
@@ -276,9 +276,9 @@ def test_bytes_of_a_later_version_are_read_too_where_its_schema_is_known(tmp_pat
 
 def _codec_of_before(catalogue: Any) -> Any:
     """The codec of a program that knows version 1 only, and can look up later ones."""
-    from app.wire.codecs import CONTROL
-    from app.wire.records import RecordCodec
-    from app.wire.sources import CatalogueSource
+    from algo_panda.wire.codecs import CONTROL
+    from algo_panda.wire.records import RecordCodec
+    from algo_panda.wire.sources import CatalogueSource
 
     first = catalogue.by_topic["control"][0]
     return RecordCodec(

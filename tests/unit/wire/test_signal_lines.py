@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.cli.signal_lines import line
-from app.domain.market import MarketTick
-from app.domain.signals import SignalType, TradingSignal
-from app.domain.trading import (
+from algo_panda.cli.signal_lines import line
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.trading import (
     Activation,
     ControlEvent,
     ExecutionReport,

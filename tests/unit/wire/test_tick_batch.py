@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.errors import WireError
-from app.wire.tick_batch import TickBatchReader
-from app.wire.values import EARLIEST_US, LATEST_US, RAW_LIMIT
+from algo_panda.domain.market import MarketTick
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.errors import WireError
+from algo_panda.wire.tick_batch import TickBatchReader
+from algo_panda.wire.values import EARLIEST_US, LATEST_US, RAW_LIMIT
 
 CODEC = load_codecs().ticks
 READER = TickBatchReader(load_catalogue().newest("ticks").id)
@@ -121,10 +121,10 @@ def test_one_bad_record_leaves_the_batch_to_the_codec(spoil: Callable[[bytes], b
 def test_what_the_codec_refuses_is_left_to_it(tick: MarketTick) -> None:
     from io import BytesIO
 
-    from app.wire.edge import compiled, write_record
-    from app.wire.framing import header
-    from app.wire.reader import bare
-    from app.wire.values import raw_to_bytes
+    from algo_panda.wire.edge import compiled, write_record
+    from algo_panda.wire.framing import header
+    from algo_panda.wire.reader import bare
+    from algo_panda.wire.values import raw_to_bytes
 
     newest = load_catalogue().newest("ticks")
     buffer = BytesIO()

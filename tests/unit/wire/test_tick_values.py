@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.market import MarketTick
-from app.domain.money import PRICE_PRECISION
-from app.wire.catalogue import load_catalogue
-from app.wire.codecs import load_codecs
-from app.wire.errors import (
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import PRICE_PRECISION
+from algo_panda.wire.catalogue import load_catalogue
+from algo_panda.wire.codecs import load_codecs
+from algo_panda.wire.errors import (
     InvalidPriceError,
     InvalidQuantityError,
     InvalidTimeError,
@@ -27,7 +27,7 @@ from app.wire.errors import (
     WrongMagicByteError,
     WrongSchemaError,
 )
-from app.wire.framing import HEADER_SIZE, header
+from algo_panda.wire.framing import HEADER_SIZE, header
 
 CODECS = load_codecs()
 CODEC = CODECS.ticks

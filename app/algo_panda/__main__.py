@@ -1,0 +1,5 @@
+"""``python -m algo_panda`` is ``panda``."""
+
+from algo_panda.cli.main import main
+
+main()

@@ -1,0 +1,15 @@
+"""The codecs of all topics, by the settings."""
+
+from algo_panda.settings import Settings
+from algo_panda.wire.codecs import Codecs, load_codecs
+
+
+def codecs_of(settings: Settings) -> Codecs:
+    """Of the records of all topics; loaded with every call.
+
+    Raises:
+        SchemaError: a schema cannot be used, or the registry that is set cannot be asked.
+    """
+    return load_codecs(
+        registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
+    )

@@ -1,0 +1,66 @@
+"""Writes and reads the topic ``control`` for the command line."""
+
+from confluent_kafka import KafkaException, Producer
+
+from algo_panda.bootstrap.codecs import codecs_of
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.trading import ControlEvent
+from algo_panda.kafka.connection import LIBRDKAFKA_LOG, connect
+from algo_panda.kafka.declarations import declared_topics
+from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.topic_diff import verify_topics
+from algo_panda.settings import Settings
+from algo_panda.streaming.control import ControlWatcher, TradingStates
+
+_SEND_SECONDS = 10.0
+
+
+def send_control_event(settings: Settings, event: ControlEvent) -> None:
+    """Put ``event`` on the topic, and wait until the broker has it.
+
+    Raises:
+        KafkaError: the broker did not take it: assume that nothing changed.
+    """
+    servers, topic = _topic(settings)
+    codec = codecs_of(settings).control
+    failures: list[str] = []
+    producer = Producer(
+        {**producer_config(servers, message_timeout_ms=int(_SEND_SECONDS * 1000))},
+        logger=LIBRDKAFKA_LOG,
+    )
+    try:
+        producer.produce(
+            topic,
+            codec.encode(event),
+            event.account.encode(),
+            on_delivery=lambda error, _message: failures.append(str(error)) if error else None,
+        )
+        left = producer.flush(_SEND_SECONDS + 1)
+    except KafkaException as error:
+        raise KafkaError(f"not sent to {topic}: {error.args[0]}") from error
+    if failures or left:
+        reason = failures[0] if failures else "no answer"
+        raise KafkaError(f"not sent to {topic}: {reason}; assume that nothing changed")
+
+
+def read_trading_states(settings: Settings) -> TradingStates:
+    """What the topic says of every account now.
+
+    Raises:
+        KafkaError: the topic cannot be read.
+    """
+    servers, topic = _topic(settings)
+    states = TradingStates()
+    codecs = codecs_of(settings)
+    with ControlWatcher(
+        bootstrap_servers=servers, topic=topic, decoder=codecs.control, states=states
+    ):
+        return states
+
+
+def _topic(settings: Settings) -> tuple[str, str]:
+    servers = resolve_bootstrap_servers(settings)
+    declared = declared_topics(settings)
+    verify_topics(connect(servers), declared, ["control"])
+    return servers, declared["control"].on_broker

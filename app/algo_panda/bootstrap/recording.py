@@ -1,0 +1,117 @@
+"""Puts the recorder together with the topic that it reads."""
+
+import contextlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from algo_panda.bootstrap.codecs import codecs_of
+from algo_panda.domain.errors import BadInputError
+from algo_panda.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
+from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.reading import Ends, batches
+from algo_panda.replay.recorder import Recorder, open_recorder, record
+from algo_panda.replay.recording import Manifest
+from algo_panda.settings import Settings
+
+
+class LostRecordsError(BadInputError):
+    """The topic no longer keeps what comes next in a recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A recording about to go on."""
+
+    topic: str
+    """Its name on the broker."""
+    bootstrap_servers: str
+    starts: Mapping[Partition, int]
+    ends: Mapping[Partition, int]
+    follow: bool
+    recorder: Recorder
+
+    @property
+    def waiting(self) -> int:
+        """How many records there are to write."""
+        return sum(self.ends[where] - start for where, start in self.starts.items())
+
+    @property
+    def records(self) -> int:
+        """How many have been written."""
+        return self.recorder.records
+
+    def run(self, *, stopped: Callable[[], bool], on_progress: Callable[[int], None]) -> None:
+        """Write until the topic's end of when it was opened, or until ``stopped``.
+
+        Raises:
+            KafkaError: the topic cannot be read.
+        """
+        starts = self.starts
+        if not self.follow:
+            starts = {where: at for where, at in starts.items() if at < self.ends[where]}
+            if not starts:
+                return
+        ends = None if self.follow else Ends(self.ends)
+        record(
+            self.recorder,
+            batches(self.bootstrap_servers, starts, ends),
+            stopped=stopped,
+            on_progress=on_progress,
+        )
+
+
+@contextlib.contextmanager
+def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generator[Recording]:
+    """Go on with the recording of ``ticks`` in ``folder``, or begin it.
+
+    Raises:
+        KafkaError: no broker, or no such topic.
+        ConfigurationError: the folder cannot be used.
+        LostRecordsError: records behind those recorded are no longer on the topic.
+    """
+    servers = resolve_bootstrap_servers(settings)
+    topic = settings.topic("ticks")
+    admin = connect(servers)
+    topic_id = topic_ids(admin, [topic])[topic]
+    kept, ends = start_offsets(admin, [topic]), end_offsets(admin, [topic])
+    manifest = Manifest(
+        topic=topic,
+        topic_id=topic_id,
+        partitions=len(ends),
+        first_offsets=tuple(kept[topic, number] for number in range(len(ends))),
+    )
+    decoder = codecs_of(settings).ticks
+    with open_recorder(folder, manifest, decoder) as recorder:
+        starts = {(topic, number): at for number, at in recorder.starts().items()}
+        _check_kept(folder, starts, kept, ends)
+        yield Recording(
+            topic=topic,
+            bootstrap_servers=servers,
+            starts=starts,
+            ends=ends,
+            follow=follow,
+            recorder=recorder,
+        )
+
+
+def _check_kept(
+    folder: Path,
+    starts: Mapping[Partition, int],
+    kept: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+) -> None:
+    for where, next_one in starts.items():
+        topic, number = where
+        if next_one > ends[where]:
+            raise LostRecordsError(
+                f"{folder} goes on at offset {next_one} of {topic}[{number}], and the topic ends "
+                f"before {ends[where]}: the broker has lost records that are recorded. Record to "
+                "another folder"
+            )
+        if next_one < kept[where]:
+            raise LostRecordsError(
+                f"{folder} ends before offset {next_one} of {topic}[{number}], and the topic "
+                f"begins at {kept[where]} by now: what was between them is gone. Record to "
+                "another folder, and record more often than the topic's retention"
+            )

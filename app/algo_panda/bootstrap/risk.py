@@ -1,0 +1,64 @@
+"""Puts the risk stage together: signals in, orders and rejections out."""
+
+import contextlib
+from collections.abc import Mapping
+
+from algo_panda.bootstrap.wiring import Program, Wiring
+from algo_panda.risk.checks import RiskLimits
+from algo_panda.risk.engine import RiskEngine
+from algo_panda.settings import Settings
+from algo_panda.streaming.operator import PartitionOperator, StreamSpec
+from algo_panda.streaming.operators.risk import RiskOperator
+from algo_panda.streaming.state_codec import RISK_CHANGELOG, RiskStateCodec
+from algo_panda.wire.catalogue import load_catalogue
+
+
+def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
+    settings = wiring.settings
+    trading_state = wiring.trading_states(stack)
+    limits = risk_limits(settings)
+    states = RiskStateCodec(load_catalogue())
+    dead_letters = wiring.dead_letters()
+
+    def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
+        return RiskOperator(
+            engine=RiskEngine(
+                limits=limits, account_for=settings.account_for, trading_state=trading_state
+            ),
+            signals=wiring.codecs.signals,
+            executions=wiring.codecs.executions,
+            orders=wiring.codecs.orders,
+            rejections=wiring.codecs.rejections,
+            states=states,
+            signals_topic=wiring.on_broker("signals"),
+            orders_topic=wiring.on_broker("orders"),
+            rejections_topic=wiring.on_broker("rejections"),
+            dead_letters=dead_letters,
+            telemetry=wiring.telemetry,
+        )
+
+    return wiring.spec("risk", ("signals", "executions"), RISK_CHANGELOG, create)
+
+
+def risk_limits(settings: Settings) -> RiskLimits:
+    """The limits as they are set."""
+    return RiskLimits(
+        max_quantity=settings.risk_max_quantity,
+        max_notional=settings.risk_max_notional,
+        max_position=settings.risk_max_position,
+    )
+
+
+RISK = Program(
+    topics=(
+        "signals",
+        "executions",
+        "orders",
+        "rejections",
+        "control",
+        "signals.dlq",
+        "executions.dlq",
+        RISK_CHANGELOG,
+    ),
+    wire=_wire,
+)

@@ -1,0 +1,50 @@
+"""Puts the router together: orders in, paper orders and executions out."""
+
+import contextlib
+from collections.abc import Mapping
+
+from algo_panda.bootstrap.wiring import Program, Wiring
+from algo_panda.brokers.paper.broker import PaperBroker
+from algo_panda.execution.router import OrderRouter
+from algo_panda.streaming.operator import PartitionOperator, StreamSpec
+from algo_panda.streaming.operators.router import RouterOperator
+from algo_panda.streaming.state_codec import ROUTER_CHANGELOG, RouteRecordCodec
+from algo_panda.wire.catalogue import load_catalogue
+
+
+def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
+    trading_state = wiring.trading_states(stack)
+    brokers = {"paper": PaperBroker()}
+    states = RouteRecordCodec(load_catalogue())
+    dead_letters = wiring.dead_letters()
+
+    def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
+        return RouterOperator(
+            router=OrderRouter(brokers=brokers, trading_state=trading_state),
+            orders=wiring.codecs.orders,
+            paper_orders=wiring.codecs.paper_orders,
+            executions=wiring.codecs.executions,
+            rejections=wiring.codecs.rejections,
+            states=states,
+            paper_orders_topic=wiring.on_broker("paper-orders"),
+            executions_topic=wiring.on_broker("executions"),
+            rejections_topic=wiring.on_broker("rejections"),
+            dead_letters=dead_letters,
+            telemetry=wiring.telemetry,
+        )
+
+    return wiring.spec("router", ("orders",), ROUTER_CHANGELOG, create)
+
+
+ROUTER = Program(
+    topics=(
+        "orders",
+        "paper-orders",
+        "executions",
+        "rejections",
+        "control",
+        "orders.dlq",
+        ROUTER_CHANGELOG,
+    ),
+    wire=_wire,
+)

@@ -1,0 +1,122 @@
+"""What the worker programs share when they are put together."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from algo_panda.bootstrap.codecs import codecs_of
+from algo_panda.domain.trading import TradingState
+from algo_panda.kafka.admin import topic_ids
+from algo_panda.kafka.connection import connect
+from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
+from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.topic_diff import verify_topics
+from algo_panda.observability.telemetry import PrometheusTelemetry
+from algo_panda.settings import Settings
+from algo_panda.streaming.control import ControlWatcher, TradingStates
+from algo_panda.streaming.operator import Delivery, OperatorFactory, StreamSpec
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
+from algo_panda.wire.codecs import Codecs
+from algo_panda.wire.dead_letter import SUFFIX
+
+_STAGE_CHECKPOINT_SECONDS = 0.05
+"""The stages behind the runner send with their checkpoint, so theirs come often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What the programs share."""
+
+    settings: Settings
+    worker: str
+    """What this process is called in the status of strategies."""
+    bootstrap_servers: str
+    declared: Mapping[str, TopicDeclaration]
+    read_topic_ids: Callable[[], Mapping[str, str]]
+    codecs: Codecs
+    telemetry: PrometheusTelemetry
+
+    def on_broker(self, name: str) -> str:
+        """What the topic declared as ``name`` is called on the broker."""
+        return self.declared[name].on_broker
+
+    def dead_letters(self) -> DeadLetterWriter:
+        """For records of any topic."""
+        return DeadLetterWriter(
+            topics={d.on_broker: f"{d.on_broker}{SUFFIX}" for d in self.declared.values()},
+            telemetry=self.telemetry,
+            app_version=version("algo-panda"),
+        )
+
+    def trading_states(self, stack: contextlib.ExitStack) -> Callable[[str], TradingState]:
+        """The trading state of an account, as ``control`` has it until ``stack`` is closed."""
+        states = TradingStates()
+        stack.enter_context(
+            ControlWatcher(
+                bootstrap_servers=self.bootstrap_servers,
+                topic=self.on_broker("control"),
+                decoder=self.codecs.control,
+                states=states,
+            )
+        )
+        return states.of
+
+    def spec(
+        self,
+        program: str,
+        inputs: tuple[str, ...],
+        changelog: str,
+        create: OperatorFactory,
+        *,
+        from_the_end: tuple[str, ...] = (),
+    ) -> StreamSpec:
+        """What ``program`` reads, and what runs on each partition of it."""
+        is_runner = program == "runner"
+        return StreamSpec(
+            group=f"{self.settings.topic_prefix}panda-{program}",
+            inputs=tuple(map(self.on_broker, inputs)),
+            changelog=self.on_broker(changelog),
+            partitions=self.declared[inputs[0]].partitions,
+            delivery=Delivery(self.settings.delivery) if is_runner else Delivery.EXACTLY_ONCE,
+            checkpoint_interval=(
+                self.settings.checkpoint_interval_seconds
+                if is_runner
+                else _STAGE_CHECKPOINT_SECONDS
+            ),
+            create=create,
+            from_the_end=tuple(map(self.on_broker, from_the_end)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A worker program."""
+
+    topics: tuple[str, ...]
+    """All that it reads and writes, as declared."""
+    wire: Callable[[Wiring, contextlib.ExitStack], StreamSpec]
+    """Puts it together; what has to be closed at its end goes onto the stack."""
+
+
+def wire(
+    topics: tuple[str, ...], settings: Settings, *, worker: str, telemetry: PrometheusTelemetry
+) -> Wiring:
+    """Find the broker, and see that ``topics`` are as declared.
+
+    Raises:
+        PandaError: the broker is not there, or a topic or a schema is not as it should be.
+    """
+    bootstrap_servers = resolve_bootstrap_servers(settings)
+    admin = connect(bootstrap_servers)
+    declared = declared_topics(settings)
+    verify_topics(admin, declared, topics)
+    return Wiring(
+        settings=settings,
+        worker=worker,
+        bootstrap_servers=bootstrap_servers,
+        declared=declared,
+        read_topic_ids=lambda: topic_ids(admin, [declared[name].on_broker for name in topics]),
+        codecs=codecs_of(settings),
+        telemetry=telemetry,
+    )

@@ -1,0 +1,271 @@
+"""The paper venue: orders wait for ticks that fill them. Knows no Kafka.
+
+What becomes of an order is a function of the order and of the ticks behind the one that caused
+it. Orders do not see one another: each may take the same tick, so that it does not matter in
+which order they arrive.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from algo_panda.brokers.paper.fees import FeeSchedule
+from algo_panda.brokers.paper.filling import Filling
+from algo_panda.brokers.paper.fills import FillModel
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.money import from_raw, to_raw
+from algo_panda.domain.reports import report_of
+from algo_panda.domain.routes import RouteRecord, Routes
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
+
+_ACCEPTED: Final = OrderStatus.ACCEPTED
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+_FILLED: Final = OrderStatus.FILLED
+_EXPIRED: Final = OrderStatus.EXPIRED
+
+
+class OpenOrder(NamedTuple):
+    """An order at the venue that has not come to its end."""
+
+    order: Order
+    filled: int = 0
+    """Units."""
+    events: int = 1
+    """Reports of it so far."""
+    notional_raw: int = 0
+    """Quantity times price of its fills, in ``10**-8``."""
+
+
+class VenueChanges(NamedTuple):
+    """What changed between two checkpoints."""
+
+    open: tuple[OpenOrder, ...]
+    """New, or filled in part."""
+    ended: tuple[str, ...]
+    """Client order ids of those among the ones told of before that have come to their end."""
+    routes: tuple[RouteRecord, ...]
+
+
+class _Waiting:
+    """An open order, with what does not change about it worked out."""
+
+    def __init__(self, order: Order, filled: int, events: int, notional_raw: int) -> None:
+        (
+            name, _, _, _, _, _, token, _, quantity, _, reference_raw, time_us, _, _, offset,
+        ) = order  # fmt: skip
+        self.order = order
+        self.name = name
+        self.venue_order_id = f"PAPER-{name}"
+        self.token = token
+        self.quantity = quantity
+        self.filled = filled
+        self.events = events
+        self.notional_raw = notional_raw
+        self.after = offset
+        """Ticks up to this offset came before the order."""
+        self.caused_us = time_us
+        self.reference_raw = reference_raw
+        self.arrival_us = time_us
+        self.is_told = False
+        """Whether a checkpoint knows of it."""
+
+    def is_due(self, offset: int, tick: MarketTick) -> bool:
+        """Whether ``tick`` may fill the order, or end it."""
+        happened = tick.event_time_us
+        return (
+            offset > self.after
+            and happened >= self.arrival_us
+            and (happened != self.caused_us or tick.price_raw != self.reference_raw)
+        )
+
+    def record(self) -> OpenOrder:
+        """The order as a value."""
+        return OpenOrder(self.order, self.filled, self.events, self.notional_raw)
+
+
+class PaperVenue:
+    """The orders of the instruments of one partition of ``ticks``, or of all in a replay.
+
+    Args:
+        topic_id: Kafka's id of the topic whose ticks it is shown.
+        model: how orders are filled.
+        fees: what fills cost; None: nobody asks.
+    """
+
+    def __init__(self, *, topic_id: str, model: FillModel, fees: FeeSchedule | None = None) -> None:
+        self._topic_id = topic_id
+        self._filling = Filling(model)
+        self._fees = fees
+        self._routes = Routes()
+        self._waiting: dict[int, dict[str, _Waiting]] = {}
+        self._moved: dict[str, _Waiting] = {}
+        self._ended: list[str] = []
+
+    @property
+    def instruments(self) -> Container[int]:
+        """Those that have open orders; always as things are now."""
+        return self._waiting
+
+    @property
+    def open_orders(self) -> int:
+        """How many have not come to their end."""
+        return sum([len(waiting) for waiting in self._waiting.values()])
+
+    def on_order(self, order: Order) -> Sequence[ExecutionReport]:
+        """Take an order; nothing where it is a redelivery. No tick fills it in this call."""
+        if not self._routes.is_new(order):
+            return ()
+        if order.tick_topic_id != self._topic_id:
+            return (_of_another_topic(order),)
+        one = self._put(_Waiting(order, 0, 1, 0))
+        self._moved[one.name] = one
+        return (
+            report_of(
+                order,
+                sequence=1,
+                status=_ACCEPTED,
+                event_time_us=one.caused_us,
+                venue_order_id=one.venue_order_id,
+            ),
+        )
+
+    def on_tick(self, offset: int, tick: MarketTick) -> Sequence[ExecutionReport]:
+        """What a tick does to the orders of its instrument, oldest order first."""
+        waiting = self._waiting.get(tick.instrument_token)
+        if waiting is None:
+            return ()
+        reports: list[ExecutionReport] = []
+        for one in list(waiting.values()):
+            report = self._offer(one, offset, tick)
+            if report is not None:
+                reports.append(report)
+        return reports
+
+    def on_missed(
+        self, order: Order, ticks: Iterable[tuple[int, MarketTick]]
+    ) -> Sequence[ExecutionReport]:
+        """What ticks do to ``order`` that had gone by when it came: those of its instrument."""
+        reports: list[ExecutionReport] = []
+        name, token = order.client_order_id, order.instrument_token
+        for offset, tick in ticks:
+            one = self._waiting.get(token, {}).get(name)
+            if one is None:
+                break
+            report = self._offer(one, offset, tick)
+            if report is not None:
+                reports.append(report)
+        return reports
+
+    def is_open(self, order: Order) -> bool:
+        """Whether ``order`` waits for ticks."""
+        return order.client_order_id in self._waiting.get(order.instrument_token, ())
+
+    def changes(self) -> VenueChanges:
+        """What changed since the last call; nothing of what began and ended since then."""
+        moved, self._moved = self._moved, {}
+        ended, self._ended = self._ended, []
+        for one in moved.values():
+            one.is_told = True
+        return VenueChanges(
+            tuple([one.record() for one in moved.values()]),
+            tuple(ended),
+            tuple(self._routes.changed_records()),
+        )
+
+    def restore(self, opened: Iterable[OpenOrder], routes: Iterable[RouteRecord]) -> None:
+        """Go on from there; call before the first order and tick."""
+        for order, filled, events, notional_raw in sorted(opened, key=_age):
+            one = self._put(_Waiting(order, filled, events, notional_raw))
+            one.is_told = True
+        self._routes.restore(routes)
+
+    def _put(self, one: _Waiting) -> _Waiting:
+        one.arrival_us = self._filling.arrival_us(one.order, one.caused_us)
+        waiting = self._waiting.get(one.token)
+        if waiting is None:
+            waiting = self._waiting[one.token] = {}
+        waiting[one.name] = one
+        return one
+
+    def _offer(self, one: _Waiting, offset: int, tick: MarketTick) -> ExecutionReport | None:
+        if not one.is_due(offset, tick):
+            return None
+        if tick.event_time_us > one.caused_us + self._filling.expire_after_us:
+            return self._expired(one, tick)
+        quantity = self._filling.quantity(one.quantity - one.filled, tick)
+        if not quantity:
+            return None
+        return self._filled(one, quantity, tick)
+
+    def _filled(self, one: _Waiting, quantity: int, tick: MarketTick) -> ExecutionReport:
+        one.events += 1
+        price_raw = self._filling.price_raw(one.order, one.events, tick)
+        one.filled += quantity
+        before_raw = one.notional_raw
+        one.notional_raw += quantity * price_raw
+        is_whole = one.filled == one.quantity
+        if is_whole:
+            self._end(one)
+        else:
+            self._moved[one.name] = one
+        return report_of(
+            one.order,
+            sequence=one.events,
+            status=_FILLED if is_whole else _PARTIALLY_FILLED,
+            event_time_us=tick.event_time_us,
+            venue_order_id=one.venue_order_id,
+            last_quantity=quantity,
+            last_price_raw=price_raw,
+            cumulative_quantity=one.filled,
+            fees_raw=self._fees_of(one.order.side, before_raw, one.notional_raw),
+        )
+
+    def _fees_of(self, side: Side, before_raw: int, after_raw: int) -> int | None:
+        if self._fees is None:
+            return None
+        return to_raw(self._fees.of_fill(side, from_raw(before_raw), from_raw(after_raw)))
+
+    def _expired(self, one: _Waiting, tick: MarketTick) -> ExecutionReport:
+        self._end(one)
+        left = one.quantity - one.filled
+        return report_of(
+            one.order,
+            sequence=one.events + 1,
+            status=_EXPIRED,
+            event_time_us=tick.event_time_us,
+            venue_order_id=one.venue_order_id,
+            cumulative_quantity=one.filled,
+            reason=(
+                f"{left} of {one.quantity} units were not filled within "
+                f"{self._filling.expire_after_us / 1_000_000:g} s"
+            ),
+        )
+
+    def _end(self, one: _Waiting) -> None:
+        waiting = self._waiting[one.token]
+        del waiting[one.name]
+        if not waiting:
+            del self._waiting[one.token]
+        self._moved.pop(one.name, None)
+        if one.is_told:
+            self._ended.append(one.name)
+
+
+def _of_another_topic(order: Order) -> ExecutionReport:
+    """The end of an order whose ticks are gone with their topic, whatever became of it there.
+
+    It may have been filled before the topic was made anew: to fill it once more would be a trade
+    that nobody ordered. Its number is that of no other report.
+    """
+    return report_of(
+        order,
+        sequence=0,
+        status=_EXPIRED,
+        event_time_us=order.event_time_us,
+        venue_order_id=f"PAPER-{order.client_order_id}",
+        reason=f"the topic of its ticks, of id {order.tick_topic_id}, is no more",
+    )
+
+
+def _age(one: OpenOrder) -> tuple[int, str]:
+    """Reports of one tick come in the order of the ticks that caused the orders."""
+    return one.order.tick_offset, one.order.client_order_id

@@ -1,0 +1,130 @@
+"""``panda demo``: everything once, to see it happen."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from algo_panda.settings import load_settings
+
+if TYPE_CHECKING:
+    from algo_panda.demo.environment import DemoEnvironment
+    from algo_panda.ingest.source import Row
+
+_notices = Console(stderr=True, highlight=False, soft_wrap=True)
+
+SYNTHETIC_INSTRUMENTS = (1001, 1002, 1003, 1004)
+SYNTHETIC_START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
+SYNTHETIC_TICKS_PER_SECOND = 40.0
+"""Of event time."""
+
+
+def demo(
+    ticks: Annotated[
+        Path | None, typer.Option("--ticks", help="Your own tick file, rather than made-up ticks.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many ticks to make up.")] = 50_000,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, help="Ticks a second. Default: 5000 made-up ones; a file at once."),
+    ] = None,
+    keep_running: Annotated[
+        bool, typer.Option("--keep-running", help="Leave everything up until Ctrl-C.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object.")
+    ] = False,
+) -> None:
+    """Publish ticks, run all workers, show what passes, and sum it up.
+
+    Needs nothing but this package: broker and database are the demo's own, and go with it. The
+    database of PANDA_DATABASE_URL is never touched. Where PANDA_KAFKA_BOOTSTRAP_SERVERS is set,
+    that broker is used: the demo's topics get names of their own there, and stay.
+    """
+    from algo_panda.demo.environment import demo_environment
+    from algo_panda.demo.run import run_demo
+    from algo_panda.demo.view import DemoView, summary_table
+    from algo_panda.ingest.pace import FixedRate
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    settings = load_settings()
+    rows, instruments, expected = _rows(ticks, count)
+    given_rate = rate or (None if ticks else 5_000.0)
+    stop: list[int] = []
+    with demo_environment(settings, instruments, _notices.print) as environment:
+        _notices.print("publishing ticks; runner, risk, router and paper take them from there")
+        with DemoView(_notices, expected) as view:
+            result = run_demo(
+                environment,
+                rows,
+                pace=None if given_rate is None else FixedRate(ticks_per_second=given_rate),
+                show=view.show,
+                until=lambda: not keep_running or _waits(environment, stop),
+            )
+    if as_json:
+        typer.echo(json.dumps(result.tally.as_object(result.seconds)))
+        return
+    console = Console(highlight=False)
+    tally = result.tally
+    console.print(
+        f"{tally.ticks_published:,} ticks published, {tally.ticks_processed:,} processed"
+        f" in {result.seconds:.1f} s; nothing is left over"
+    )
+    console.print(summary_table(tally))
+    if tally.open_orders:
+        console.print(
+            f"{tally.open_orders:,} orders are open: paper fills an order at the next tick of its"
+            " instrument, and none came behind the last"
+        )
+
+
+def _end(number: int, _frame: object) -> None:
+    """End in order: what was started is stopped on the way out."""
+    sys.exit(128 + number)
+
+
+def _rows(ticks: Path | None, count: int) -> tuple[Iterable["Row"], tuple[int, ...], int]:
+    """The ticks, their instruments, and how many there are."""
+    from algo_panda.ingest.opening import Reading, open_source
+    from algo_panda.ingest.source import BadRow
+    from algo_panda.ingest.synthetic import SyntheticSource
+
+    if ticks is None:
+        source = SyntheticSource(
+            instruments=SYNTHETIC_INSTRUMENTS,
+            ticks=count,
+            seed=7,
+            start=SYNTHETIC_START,
+            ticks_per_second=SYNTHETIC_TICKS_PER_SECOND,
+        )
+        return source, SYNTHETIC_INSTRUMENTS, count
+    from algo_panda.domain.errors import BadInputError
+
+    tokens: dict[int, None] = {}
+    number = 0
+    for row in (file := open_source(ticks, Reading())):
+        if isinstance(row, BadRow):
+            raise BadInputError(str(row))
+        tokens[row.tick.instrument_token] = None
+        number += 1
+    if not number:
+        raise BadInputError(f"{ticks} has no ticks")
+    return file, tuple(sorted(tokens)), number
+
+
+def _waits(environment: "DemoEnvironment", stop: list[int]) -> bool:
+    """Whether the time to stop has come; says where everything is when first asked."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda number, _frame: stop.append(number))
+        _notices.print("everything is left up until Ctrl-C; in another terminal:")
+        for name, value in environment.variables.items():
+            _notices.print(f"  export {name}={value}", markup=False)
+        _notices.print("  panda signals tail")
+    return bool(stop)

@@ -1,0 +1,47 @@
+"""Asks where topics end, again and again, with a client of its own."""
+# The client's futures have no type of their result:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportPrivateImportUsage=false, reportUnknownArgumentType=false
+
+from collections.abc import Collection
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from algo_panda.kafka.admin_calls import Partition
+from algo_panda.kafka.connection import connect, failure
+
+_REQUEST_SECONDS = 5.0
+
+
+class EndReader:
+    """Connects when it is first asked. For one thread."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._admin: AdminClient | None = None
+
+    def __call__(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """The offset behind the last record that a reader of committed records is given.
+
+        Raises:
+            KafkaError: the broker does not answer within some seconds, or refuses.
+        """
+        if not partitions:
+            return {}
+        if self._admin is None:
+            self._admin = connect(self._bootstrap_servers, timeout_seconds=_REQUEST_SECONDS)
+        latest: OffsetSpec = getattr(OffsetSpec, "latest")()  # noqa: B009 - it has no types
+        futures = self._admin.list_offsets(
+            {TopicPartition(*partition): latest for partition in partitions},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=_REQUEST_SECONDS,
+        )
+        ends: dict[Partition, int] = {}
+        for partition, answer in futures.items():
+            where = f"{partition.topic}[{partition.partition}]"
+            try:
+                ends[partition.topic, partition.partition] = answer.result().offset
+            except KafkaException as error:
+                raise failure(f"read the end of {where}", error) from error
+        return ends

@@ -1,0 +1,81 @@
+"""What a consumer group has committed."""
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition
+from algo_panda.kafka.connection import LIBRDKAFKA_LOG, failure
+
+_STILL_LOADING = (
+    confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    confluent_kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
+    confluent_kafka.KafkaError.NOT_COORDINATOR,
+)
+
+
+def committed_offsets(
+    bootstrap_servers: str,
+    group: str,
+    topics: Collection[str],
+    *,
+    client_config: Mapping[str, str] | None = None,
+) -> dict[Partition, int]:
+    """Ask for the next offset that a group will read in each partition of ``topics``.
+
+    A consumer asks, one that never joins the group: the admin client of librdkafka 2.16 crashes
+    the process (a null pointer) when it asks a broker that has not loaded the group yet.
+
+    Args:
+        bootstrap_servers: host:port[,host:port].
+        group: The group's id on the broker; one that does not exist has committed nothing.
+        topics: The topics to ask about, by their names on the broker.
+        client_config: More librdkafka settings.
+
+    Returns:
+        The offsets; a partition without a commit is left out.
+
+    Raises:
+        KafkaError: a topic does not exist, or the broker does not answer.
+    """
+    config: dict[str, Any] = {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "logger": LIBRDKAFKA_LOG,
+        **(client_config or {}),
+    }
+    consumer = Consumer(config)
+    try:
+        partitions = _partitions(consumer, topics)
+        answers = _committed(consumer, partitions) if partitions else []
+    except KafkaException as error:
+        raise failure(f"read the commits of {group}", error) from error
+    finally:
+        consumer.close()
+    return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}
+
+
+def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Ask, and ask again while the broker is still loading its groups."""
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while True:
+        try:
+            return consumer.committed(partitions, timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            cause: confluent_kafka.KafkaError = error.args[0]
+            if cause.code() not in _STILL_LOADING or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+def _partitions(consumer: Consumer, topics: Collection[str]) -> list[TopicPartition]:
+    known = consumer.list_topics(timeout=REQUEST_SECONDS).topics
+    missing = next((topic for topic in topics if topic not in known), None)
+    if missing is not None:
+        raise KafkaError(f"there is no topic {missing}; run 'panda topics apply'")
+    return [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]

@@ -1,0 +1,58 @@
+"""Structured logs on stderr: for people on a terminal, JSON for machines."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+_QUIET = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "asyncio",
+    "alembic",
+    "algo_panda.streaming.faust_app",
+    "algo_panda.streaming.group_thread",
+    "algo_panda.kafka.librdkafka",
+)
+"""Libraries that tell a failure with a traceback which we tell in one line."""
+
+
+def configure_logging(level: str, style: Literal["console", "json"], **context: str) -> None:
+    """Send everything that is logged, by us or by libraries, through structlog to stderr.
+
+    Args:
+        level: debug, info, warning or error.
+        style: how lines look.
+        context: fields that every line carries, such as the worker's name.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if style == "json"
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    if level != "debug":
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**context)

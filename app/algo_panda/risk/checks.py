@@ -1,0 +1,167 @@
+"""The checks of a signal that may become an order: one function each.
+
+A check looks at the signal, the exposure that its order would change, and the limits; it
+returns what is wrong, or None. To add one, write the function and put it into ``CHECKS``, in
+the order in which refusals should be named.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from operator import index
+from typing import Any, Final, cast
+
+from algo_panda.domain.money import PRICE_SCALE, from_raw, plain
+from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.trading import RejectionCode, TradingState, Violation
+
+_BUY: Final = SignalType.BUY
+_ACTIVE: Final = TradingState.ACTIVE
+_REDUCING: Final = TradingState.REDUCING
+
+
+class RiskLimits:
+    """Limits of every strategy; amounts in the instrument's currency.
+
+    Args:
+        max_quantity: units per order.
+        max_notional: quantity times price, per order.
+        max_position: absolute units per strategy, instrument and account, working orders included.
+    """
+
+    def __init__(self, *, max_quantity: int, max_notional: Decimal, max_position: int) -> None:
+        self.max_quantity = max_quantity
+        self.max_notional = max_notional
+        self.max_position = max_position
+        amount, whole = max_notional.as_integer_ratio()
+        self.max_notional_raw = amount * 10**PRICE_SCALE // whole
+        """The largest whole number of ``10**-8`` that is not above ``max_notional``."""
+
+
+class Exposure:
+    """What a strategy holds of an instrument on an account, and may yet come to hold.
+
+    Args:
+        position: filled units; negative when short.
+        working_buys: units of approved buy orders that may still be filled.
+        working_sells: the same of sell orders, positive.
+    """
+
+    def __init__(self, *, position: int = 0, working_buys: int = 0, working_sells: int = 0) -> None:
+        self.position = position
+        self.working_buys = working_buys
+        self.working_sells = working_sells
+
+
+class RiskInput:
+    """All that a check may look at.
+
+    Args:
+        signal: may become an order.
+        account: on this one.
+        exposure: as it is before.
+        limits: not to be exceeded.
+        trading_state: of the account.
+    """
+
+    def __init__(
+        self,
+        *,
+        signal: TradingSignal,
+        account: str,
+        exposure: Exposure,
+        limits: RiskLimits,
+        trading_state: TradingState,
+    ) -> None:
+        self.signal = signal
+        self.account = account
+        self.exposure = exposure
+        self.limits = limits
+        self.trading_state = trading_state
+        quantity: Any = cast("Any", signal).quantity
+        self.quantity: int = quantity if type(quantity) is int else index(quantity)
+        """Of the order: a strategy of the user's own may have said it as a number of NumPy."""
+
+    @property
+    def worst_position(self) -> int:
+        """The position if this order and all working ones on its side are filled."""
+        exposure = self.exposure
+        if self.signal.signal_type is _BUY:
+            return exposure.position + exposure.working_buys + self.quantity
+        return exposure.position - exposure.working_sells - self.quantity
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether that position is nearer to zero than the one held, and not beyond zero."""
+        held, worst = self.exposure.position, self.worst_position
+        return worst * held >= 0 and abs(worst) < abs(held)
+
+
+RiskCheck = Callable[[RiskInput], Violation | None]
+
+
+def trading_is_not_halted(given: RiskInput, /) -> Violation | None:
+    """The kill switch: nothing passes while halted, only what reduces while reducing."""
+    if given.trading_state is _ACTIVE:
+        return None
+    if given.trading_state is _REDUCING and given.only_reduces:
+        return None
+    return Violation(
+        code=RejectionCode.TRADING_HALTED,
+        reason=f"trading on account {given.account} is {given.trading_state}",
+    )
+
+
+def quantity_is_positive_and_within_limit(given: RiskInput, /) -> Violation | None:
+    """``0 < quantity <= max_quantity``."""
+    quantity, most = given.quantity, given.limits.max_quantity
+    if quantity <= 0:
+        return Violation(
+            code=RejectionCode.INVALID_QUANTITY, reason=f"quantity {quantity} is not positive"
+        )
+    if quantity > most:
+        return Violation(
+            code=RejectionCode.QUANTITY_EXCEEDS_MAXIMUM,
+            reason=f"quantity {quantity} is above the maximum of {most} per order",
+        )
+    return None
+
+
+def notional_is_positive_and_within_limit(given: RiskInput, /) -> Violation | None:
+    """``0 < quantity * price <= max_notional``."""
+    notional_raw = given.quantity * given.signal.price_raw
+    if 0 < notional_raw <= given.limits.max_notional_raw:
+        return None
+    notional, most = plain(from_raw(notional_raw)), given.limits.max_notional
+    if notional_raw <= 0:
+        return Violation(
+            code=RejectionCode.INVALID_NOTIONAL, reason=f"notional {notional} is not positive"
+        )
+    return Violation(
+        code=RejectionCode.NOTIONAL_EXCEEDS_MAXIMUM,
+        reason=f"notional {notional} is above the maximum of {plain(most)} per order",
+    )
+
+
+def position_stays_within_limit(given: RiskInput, /) -> Violation | None:
+    """``|position after this and all working orders on its side| <= max_position``.
+
+    An order that only brings the position nearer to zero passes, also from beyond the limit.
+    """
+    worst, most = given.worst_position, given.limits.max_position
+    if abs(worst) <= most or given.only_reduces:
+        return None
+    return Violation(
+        code=RejectionCode.POSITION_EXCEEDS_MAXIMUM,
+        reason=(
+            f"position would become {worst} (held {given.exposure.position}),"
+            f" beyond the maximum of {most}"
+        ),
+    )
+
+
+CHECKS: tuple[RiskCheck, ...] = (
+    trading_is_not_halted,
+    quantity_is_positive_and_within_limit,
+    notional_is_positive_and_within_limit,
+    position_stays_within_limit,
+)

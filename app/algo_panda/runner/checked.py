@@ -1,0 +1,55 @@
+"""What processors say of themselves, checked: a strategy may return anything, so it is ``Any``."""
+
+import logging
+from typing import Any, Final, cast
+
+from algo_panda.domain.executor import StrategyExecutor
+from algo_panda.domain.offers import offers
+from algo_panda.domain.protocols import HasModelDigest, Snapshots
+from algo_panda.domain.signals import SignalResult
+from algo_panda.runner.explain import described, shown
+
+logger = logging.getLogger(__name__)
+
+LONGEST_REASONING: Final = 10_000
+"""Characters of a signal's reasoning; a record is at most a megabyte."""
+
+LARGEST_SNAPSHOT: Final = 1024 * 1024
+"""Bytes of one processor's state; an instrument's record holds those of all its strategies."""
+
+
+def snapshot_of(processor: Snapshots) -> bytes:
+    """Its state.
+
+    Raises:
+        TypeError: it is not bytes.
+        ValueError: it is too large.
+        Exception: whatever the processor raises.
+    """
+    state: object = cast("Any", processor).snapshot()
+    if type(state) is not bytes:
+        raise TypeError(f"it returned {type(state).__name__}, not bytes")
+    if len(state) > LARGEST_SNAPSHOT:
+        raise ValueError(f"it returned {len(state)} bytes, above the {LARGEST_SNAPSHOT} allowed")
+    return state
+
+
+def problem_in_reasoning(result: SignalResult) -> str | None:
+    """What is wrong with its reasoning, or None."""
+    said: object = cast("tuple[object, ...]", result)[4]  # by place: found sooner
+    if said is None or (type(said) is str and len(said) <= LONGEST_REASONING):
+        return None
+    return f"reasoning is not text of at most {LONGEST_REASONING} characters"
+
+
+def model_digest_of(executor: StrategyExecutor) -> str | None:
+    """The digest of its model, where it has one and can say so."""
+    processor = executor.processor
+    try:
+        if not offers(processor, HasModelDigest):
+            return None
+        digest: object = cast("Any", processor).model_digest
+    except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        logger.warning("strategy %s: model_digest failed: %s", executor.config.id, described(error))
+        return None
+    return None if digest is None else shown(digest)

@@ -1,0 +1,241 @@
+"""Every setting there is, read from ``PANDA_*`` environment variables and ``.env``."""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from algo_panda.domain.errors import ConfigurationError
+
+_UNREADABLE = re.compile(r'field "(\w+)"')
+"""In what is said of a value that was to be JSON."""
+
+Delivery = Literal["at_least_once", "exactly_once"]
+TickPolicy = Literal["process", "drop"]
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Field ``x_y`` is read from ``PANDA_X_Y``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PANDA_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("algo-panda")),
+        description="Where the embedded broker and the default database keep their files.",
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None,
+        description="Kafka to use, as host:port[,host:port]. Unset: the broker of `panda dev up`.",
+    )
+    dev_kafka_port: int = Field(
+        default=19092, ge=1, le=65535, description="Port of the embedded broker."
+    )
+    dev_controller_port: int = Field(
+        default=19093, ge=1, le=65535, description="Port of its KRaft controller."
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL. Unset: SQLite in the data directory.",
+    )
+    topic_prefix: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="Put before every topic and consumer group name, to share one broker.",
+    )
+    topics_file: Path | None = Field(
+        default=None, description="Topic declarations to use instead of topics/topics.yaml."
+    )
+    schema_registry_url: str | None = Field(
+        default=None, description="Confluent-compatible registry. Unset: ids come from schemas/."
+    )
+    accounts: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Broker to account id, as JSON: {"paper": "PAPER1"}. Default: the broker name.',
+    )
+    processors: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Your strategy types, as JSON: {"my_type": "package.module.create_processor"}.',
+    )
+    validators: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Your validators, as JSON: {"my_rules": "package.module.create_validator"}.',
+    )
+    quarantine_after: int = Field(
+        default=10,
+        ge=1,
+        description="Consecutive failures on one instrument after which a strategy stops there.",
+    )
+    duplicate_ticks: TickPolicy = Field(
+        default="process",
+        description="Ticks with time, price, quantity and volume of the one before: hand them to"
+        " strategies, or drop them. Counted either way.",
+    )
+    out_of_order_ticks: TickPolicy = Field(
+        default="process",
+        description="Ticks older than one that came before on their instrument: hand them to"
+        " strategies, or drop them. Counted either way.",
+    )
+    delivery: Delivery = Field(
+        default="at_least_once",
+        description="How signals leave the runner: at once, or inside the checkpoint transaction.",
+    )
+    checkpoint_interval_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How often the runner makes its state durable; less often where writing it"
+        " down would take more than a tenth of its time.",
+    )
+    kafka_session_timeout_seconds: float = Field(
+        default=6.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="How long a killed worker's partitions stay idle.",
+    )
+    stall_seconds: float = Field(
+        default=90.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long a partition may have records to process without a checkpoint that is"
+        " due, before /health says so. Longer than a rebalance and reading state back may take.",
+    )
+    exit_on_stall: bool = Field(
+        default=False,
+        description="Whether a worker that stalls ends, with exit code 7, to be started again.",
+    )
+    risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
+    risk_max_notional: Decimal = Field(
+        default=Decimal(1_000_000_000), gt=0, description="Per order: quantity times price."
+    )
+    risk_max_position: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Largest absolute position per strategy, instrument and account.",
+    )
+    paper_spread: str = Field(
+        default="0",
+        description="Between bid and ask on the paper venue, of which a fill pays half:"
+        " '2 ticks', '1.5 bps'.",
+    )
+    paper_slippage: str = Field(
+        default="0", description="By how much paper fills are worse than that: '1 ticks', '2 bps'."
+    )
+    paper_slippage_probability: float = Field(
+        default=1.0, ge=0, le=1, description="How likely a paper fill slips."
+    )
+    paper_tick_size: Decimal | None = Field(
+        default=None,
+        gt=0,
+        description="Smallest step of prices: what a spread or slippage in ticks counts, and what"
+        " prices that they changed are rounded to.",
+    )
+    paper_latency_ms: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        le=3_600_000,
+        description="From the tick that caused an order to its arrival at the paper venue.",
+    )
+    paper_latency_jitter_ms: Decimal = Field(
+        default=Decimal(0), ge=0, le=3_600_000, description="Up to so much more, at random."
+    )
+    paper_volume_limit: Decimal | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="The part of a tick's traded quantity that one paper order may take; the rest"
+        " of the order waits. Unset: any tick fills it whole.",
+    )
+    paper_expire_seconds: int = Field(
+        default=21_600,
+        ge=1,
+        description="When a paper order that is not filled expires, by the ticks' time.",
+    )
+    paper_seed: int = Field(default=0, description="Of the paper venue's randomness.")
+    paper_fees: str | None = Field(
+        default=None,
+        description="What paper fills cost: zerodha-nse-intraday-2024-10, or a file of charges."
+        " Unset: nothing.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Where worker metrics listen.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of worker metrics; of several workers, the first of consecutive ones."
+        " Unset: a free one, named in the log.",
+    )
+    tracing_endpoint: str | None = Field(
+        default=None, description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans."
+    )
+    tracing_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="Share of ticks whose spans are recorded."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What workers log: this and all that is graver."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How log lines look: for people, or one JSON object each."
+    )
+
+    @field_validator("accounts")
+    @classmethod
+    def _brokers_share_no_account(cls, accounts: dict[str, str]) -> dict[str, str]:
+        # An order's id is made of signal and account: on one account the second is a repetition.
+        named = list(accounts.values())
+        for account in named:
+            if named.count(account) > 1:
+                raise ValueError(f"account {account!r} is given to more than one broker")
+        return accounts
+
+    @field_validator("tracing_endpoint")
+    @classmethod
+    def _spans_go_over_http(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        url = urlsplit(endpoint)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError(f"{endpoint!r} is no URL that begins with http:// or https://")
+        return endpoint
+
+    @property
+    def effective_database_url(self) -> str:
+        """The URL given, or SQLite in the data directory."""
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir / 'panda.db'))}"
+
+    def account_for(self, broker: str) -> str:
+        """The account id that orders to ``broker`` are booked on."""
+        return self.accounts.get(broker, broker)
+
+    def topic(self, name: str) -> str:
+        """The name on the broker of the topic declared as ``name``."""
+        return f"{self.topic_prefix}{name}"
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: a variable has a value of the wrong form; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {message}") from error
+    except SettingsError as error:
+        found = _UNREADABLE.search(str(error))
+        name = "a PANDA_ setting" if found is None else f"PANDA_{found[1].upper()}"
+        raise ConfigurationError(
+            f"{name} is no JSON: {error.__cause__ or error}; docs/configuration.md shows its form"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"a PANDA_ setting cannot be read: {error}") from error

@@ -1,0 +1,273 @@
+"""The durable side of a partition's state: atomic, fenced checkpoints on a compacted topic.
+
+A checkpoint is one Kafka transaction: the records of what changed, and under
+``CHECKPOINT_KEY`` the input offsets that this state stands for. Whoever opens a partition calls
+``init_transactions`` first, so that a former owner, however late it wakes up, can commit nothing
+any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.streaming.operator import Output, Probe, StateRecord, latest, no_probe
+
+CHECKPOINT_KEY = b"\x00checkpoint"
+
+_FENCED = frozenset(
+    {
+        ClientError._FENCED,  # noqa: SLF001 - librdkafka's own name for it
+        ClientError.PRODUCER_FENCED,
+        ClientError.INVALID_PRODUCER_EPOCH,
+    }
+)
+_RETRY_WAIT = 0.5
+_RESTORE_BATCH = 10_000
+_LARGEST_RECORD = 10 * 1024 * 1024
+"""As the changelogs in ``topics/`` allow."""
+
+
+class FencedError(Exception):
+    """Another worker owns the partition now: this one must not write for it any more."""
+
+
+class TopicRecreatedError(KafkaError):
+    """An input topic was deleted and created anew: its offsets mean something else now."""
+
+
+class CheckpointError(KafkaError):
+    """A checkpoint could not be written or read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """How far a partition has come, by topic name."""
+
+    offsets: Mapping[str, int]
+    """The next offset to process."""
+    horizons: Mapping[str, int]
+    """Of no record from here on can an output have been sent, whatever its owner does next."""
+    topic_ids: Mapping[str, str]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no output of any record that is still to be processed can have been sent."""
+        return all(self.horizons[topic] <= offset for topic, offset in self.offsets.items())
+
+    def encode(self) -> bytes:
+        """As JSON: people look into changelogs, too."""
+        topics = {
+            topic: {
+                "id": self.topic_ids[topic],
+                "next_offset": offset,
+                "horizon": self.horizons[topic],
+            }
+            for topic, offset in sorted(self.offsets.items())
+        }
+        return json.dumps({"topics": topics}, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Positions":
+        """Read what ``encode`` gave."""
+        topics = json.loads(value)["topics"]
+        return cls(
+            offsets={topic: entry["next_offset"] for topic, entry in topics.items()},
+            horizons={topic: entry["horizon"] for topic, entry in topics.items()},
+            topic_ids={topic: entry["id"] for topic, entry in topics.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What the changelog of a partition holds."""
+
+    state: Mapping[bytes, bytes]
+    positions: Positions | None
+    """None: there never was a checkpoint."""
+    records_read: int
+
+
+class PartitionChangelog:
+    """Owns the changelog of one partition, until another worker opens it."""
+
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str,
+        topic: str,
+        partition: int,
+        transactional_id: str,
+        producer_config: Mapping[str, str | int | float | bool],
+        probe: Probe = no_probe,
+    ) -> None:
+        self._probe = probe
+        self._bootstrap_servers = bootstrap_servers
+        self._topic = topic
+        self._partition = partition
+        self._producer = Producer(
+            {
+                **producer_config,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": 60_000,
+                "message.max.bytes": _LARGEST_RECORD,
+                "linger.ms": 1,
+                "compression.type": "lz4",
+            }
+        )
+
+    def open(self, timeout: float) -> Restored:
+        """Fence the former owner, then read the state back. Blocks.
+
+        Raises:
+            CheckpointError: the broker did not answer in ``timeout`` seconds.
+        """
+        try:
+            self._producer.init_transactions(timeout)
+            self._probe("restore: former owner fenced")
+            # Not all at once: of what is not compacted yet there may be gigabytes.
+            read = count()
+            state = latest(record for record, _ in zip(self._read(timeout), read, strict=False))
+        except KafkaException as error:
+            raise self._error("cannot be opened", error) from error
+        checkpoint = state.pop(CHECKPOINT_KEY, None)
+        return Restored(
+            state=state,
+            positions=None if checkpoint is None else Positions.decode(checkpoint),
+            records_read=next(read),
+        )
+
+    def commit(
+        self,
+        records: Sequence[StateRecord],
+        positions: Positions,
+        outputs: Sequence[Output],
+        timeout: float,
+    ) -> None:
+        """Write ``records`` and ``positions``, and send ``outputs``, all or nothing. Blocks.
+
+        What has to be aborted is aborted and written again, while there is time.
+
+        Raises:
+            FencedError: another worker owns the partition; nothing was written.
+            CheckpointError: the broker refused, or did not answer in time. Then it is unknown
+                whether it was written: the state must not be used any more.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            while not self._try(records, positions, outputs, deadline):
+                time.sleep(_RETRY_WAIT)
+        except KafkaException as error:
+            raise self._refusal(error) from error
+
+    def _try(
+        self,
+        records: Sequence[StateRecord],
+        positions: Positions,
+        outputs: Sequence[Output],
+        deadline: float,
+    ) -> bool:
+        """Whether it was written; if not, it was aborted and may be written again."""
+        try:
+            self._producer.begin_transaction()
+            self._probe("checkpoint: transaction begun")
+            for output in outputs:
+                self._produce(output.topic, output.key, output.value, list(output.headers))
+            for record in records:
+                self._produce(self._topic, record.key, record.value, None, self._partition)
+            self._probe("checkpoint: state written")
+            self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
+            self._probe("checkpoint: positions written")
+            self._finish(self._producer.commit_transaction, deadline)
+        except KafkaException as error:
+            if time.monotonic() > deadline or not error.args[0].txn_requires_abort():
+                raise
+            self._finish(self._producer.abort_transaction, deadline)
+            return False
+        self._probe("checkpoint: transaction committed")
+        return True
+
+    def _finish(self, call: Callable[[float], None], deadline: float) -> None:
+        """Call until it is done: a call that timed out goes on only when it is made again."""
+        while True:
+            try:
+                call(max(0.1, deadline - time.monotonic()))
+            except KafkaException as error:
+                if time.monotonic() > deadline or not error.args[0].retriable():
+                    raise
+                time.sleep(_RETRY_WAIT)
+            else:
+                return
+
+    def _refusal(self, error: KafkaException) -> Exception:
+        """Say why the client gave up; after a fatal error it tells the reason only when asked."""
+        reason: ClientError = error.args[0]
+        if reason.code() == ClientError._FATAL:  # noqa: SLF001 - librdkafka's own name for it
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as fatal:
+                reason = fatal.args[0]
+        if reason.code() in _FENCED:
+            return FencedError(f"{self._topic}[{self._partition}]")
+        return self._error("checkpoint failed", KafkaException(reason))
+
+    def _produce(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, str | bytes | None]] | None,
+        partition: int = -1,
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition=partition, headers=headers or None
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _read(self, timeout: float) -> Iterator[StateRecord]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "logger": LIBRDKAFKA_LOG,
+            }
+        )
+        try:
+            consumer.assign([TopicPartition(self._topic, self._partition, 0)])
+            while True:
+                # consume() alone would wait for a full batch.
+                first = consumer.poll(timeout)
+                if first is None:
+                    raise CheckpointError(
+                        f"changelog {self._topic}[{self._partition}]: no answer in {timeout} s"
+                    )
+                for message in (first, *consumer.consume(_RESTORE_BATCH, 0)):
+                    problem = message.error()
+                    if problem is None:
+                        yield StateRecord(message.key() or b"", message.value())
+                    elif problem.code() == ClientError._PARTITION_EOF:  # noqa: SLF001
+                        return
+                    else:
+                        raise KafkaException(problem)
+        finally:
+            consumer.close()
+
+    def _error(self, what: str, error: KafkaException) -> CheckpointError:
+        reason = error.args[0].str()
+        return CheckpointError(f"changelog {self._topic}[{self._partition}] {what}: {reason}")

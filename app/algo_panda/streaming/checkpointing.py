@@ -1,0 +1,128 @@
+"""Makes what was processed durable: state, offsets and outputs of one moment, or nothing."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+
+from algo_panda.streaming.changelog import FencedError
+from algo_panda.streaming.inputs import InputTopics
+from algo_panda.streaming.opening import BROKER_TIMEOUT
+from algo_panda.streaming.operator import Probe, StateRecord
+from algo_panda.streaming.outbox import Outbox
+from algo_panda.streaming.owned import OwnedPartition
+from algo_panda.streaming.telemetry import StreamTelemetry
+
+logger = logging.getLogger(__name__)
+
+_SLICE_SECONDS = 0.002
+"""How long state is written down before ticks have their turn."""
+
+
+class Checkpointer:
+    """Writes checkpoints of partitions; of one partition, one after the other."""
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        inputs: InputTopics,
+        pool: Executor,
+        telemetry: StreamTelemetry,
+        fenced: Callable[[OwnedPartition], None],
+        failed: Callable[[BaseException], None],
+        probe: Probe,
+        clock: Callable[[], float],
+    ) -> None:
+        """Write with these.
+
+        Args:
+            outbox: what has to be confirmed before.
+            inputs: what has to be the same topics still.
+            pool: where the changelog is written to.
+            telemetry: hears of every checkpoint.
+            fenced: hears of a partition that another worker owns.
+            failed: hears why the worker cannot go on.
+            probe: hears of every step.
+            clock: seconds, monotonic.
+        """
+        self._outbox = outbox
+        self._inputs = inputs
+        self._pool = pool
+        self._telemetry = telemetry
+        self._fenced = fenced
+        self._failed = failed
+        self._probe = probe
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self.writing_seconds = 0.0
+        """Of the event loop's time that writing state down took, so far."""
+
+    async def write_if(
+        self, owned: OwnedPartition, is_needed: Callable[[], bool], *, last: bool
+    ) -> bool:
+        """Write a checkpoint, where ``is_needed`` says so once it is this one's turn.
+
+        Returns:
+            Whether the partition still is ours, be it that there was nothing to write.
+        """
+        async with owned.lock:
+            if owned.closed:
+                return False
+            if not is_needed():
+                return True
+            try:
+                return await self._write(owned, last=last)
+            except FencedError as error:
+                logger.warning("%s belongs to another worker now; letting go of it", error)
+                self._fenced(owned)
+                return False
+            except Exception as error:
+                self._failed(error)
+                raise
+
+    async def _write(self, owned: OwnedPartition, *, last: bool) -> bool:
+        """Whether it was written; not where the partition was let go of meanwhile."""
+        started = time.perf_counter()
+        # One at a time: ticks would have to wait for a slice of each.
+        async with self._turn:
+            if owned.closed:
+                return False
+            taken_at = self._clock()
+            # State, positions and outputs are those of one moment; processing goes on meanwhile.
+            positions = owned.next_positions(last=last)
+            changed = owned.operator.changed()
+            outputs, owned.outputs = owned.outputs, []
+            records = await self._collect(owned, changed)
+        if records is None:
+            return False
+        self._probe("checkpoint: state taken")
+        await self._outbox.confirmed()
+        self._probe("checkpoint: outputs confirmed")
+        await self._inputs.verify(positions, owned.partition, taken_at)
+        await asyncio.get_running_loop().run_in_executor(
+            self._pool, owned.changelog.commit, records, positions, outputs, BROKER_TIMEOUT
+        )
+        owned.made_durable(positions, self._clock())
+        self._telemetry.checkpointed(owned.partition, time.perf_counter() - started, len(records))
+        return True
+
+    async def _collect(
+        self, owned: OwnedPartition, changed: Iterable[StateRecord]
+    ) -> list[StateRecord] | None:
+        """Write state down, slice by slice: signals do not wait for all of it."""
+        records: list[StateRecord] = []
+        clock = time.perf_counter
+        began = clock()
+        for record in changed:
+            records.append(record)
+            now = clock()
+            if now - began > _SLICE_SECONDS:
+                self.writing_seconds += now - began
+                await asyncio.sleep(0)
+                if owned.closed:
+                    return None
+                began = clock()
+        self.writing_seconds += clock() - began
+        return records

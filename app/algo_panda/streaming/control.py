@@ -1,0 +1,146 @@
+"""The trading state of accounts, as the topic ``control`` has it: read whole, then followed."""
+
+import logging
+import threading
+from typing import Protocol, Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import Message as ClientMessage
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.wire.errors import WireError
+
+logger = logging.getLogger(__name__)
+
+_POLL = 0.2
+_START_TIMEOUT = 15.0
+
+_STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+class ControlDecoder(Protocol):
+    """Reads the values of ``control``."""
+
+    def decode(self, value: bytes | None, timestamp_ms: int = 0, /) -> ControlEvent:
+        """The event in ``value``; raises ``WireError`` where it is none."""
+        ...
+
+
+class TradingStates:
+    """The newest state of every account; the stricter of the account's own and everybody's."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, TradingState] = {}
+        self._events: dict[str, ControlEvent] = {}
+
+    def apply(self, event: ControlEvent) -> None:
+        """Take the newest event of an account."""
+        self._states[event.account] = event.state
+        self._events[event.account] = event
+
+    def halt_all(self) -> None:
+        """Halt every account."""
+        self._states[ALL_ACCOUNTS] = TradingState.HALTED
+
+    def events(self) -> tuple[ControlEvent, ...]:
+        """The newest event of every account, by account."""
+        return tuple(self._events[account] for account in sorted(self._events))
+
+    def of(self, account: str) -> TradingState:
+        """Whether ``account`` may trade."""
+        given = (
+            self._states.get(account, TradingState.ACTIVE),
+            self._states.get(ALL_ACCOUNTS, TradingState.ACTIVE),
+        )
+        return max(given, key=_STRICTNESS.__getitem__)
+
+
+class ControlWatcher:
+    """Follows ``control`` in a thread of its own, in no group: every worker sees every event."""
+
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str,
+        topic: str,
+        decoder: ControlDecoder,
+        states: TradingStates,
+    ) -> None:
+        self._topic = topic
+        self._decoder = decoder
+        self._states = states
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "logger": LIBRDKAFKA_LOG,
+            }
+        )
+        self._caught_up = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="control", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Read everything there is, then go on following.
+
+        Raises:
+            KafkaError: the topic could not be read in 15 seconds.
+        """
+        self._consumer.assign([TopicPartition(self._topic, 0, 0)])
+        self._thread.start()
+        if not self._caught_up.wait(_START_TIMEOUT):
+            self.__exit__()
+            raise KafkaError(f"topic {self._topic} could not be read in {_START_TIMEOUT:.0f} s")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._consumer.close()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                message = self._consumer.poll(_POLL)
+            except KafkaException as error:
+                logger.warning("topic %s: %s", self._topic, error)
+                continue
+            if message is not None:
+                self._take(message)
+
+    def _take(self, message: ClientMessage) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                self._caught_up.set()
+            else:
+                logger.warning("topic %s: %s", self._topic, error.str())
+            return
+        if message.value() is None:
+            return
+        try:
+            event = self._decoder.decode(message.value(), message.timestamp()[1])
+        except WireError as problem:
+            # Halting is the safe reading of an order to stop that cannot be read.
+            logger.critical(
+                "%s[0] offset %s cannot be read, so all trading is halted: %s",
+                self._topic,
+                message.offset(),
+                problem,
+            )
+            self._states.halt_all()
+            return
+        logger.info(
+            "account %s is %s (%s, by %s)",
+            event.account,
+            event.state,
+            event.reason,
+            event.issued_by,
+        )
+        self._states.apply(event)

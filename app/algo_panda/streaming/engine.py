@@ -1,0 +1,405 @@
+"""Processes batches and makes their effects durable. Knows Faust only through its callers."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.runner.collector import making_what_stays
+from algo_panda.streaming.checkpointing import Checkpointer
+from algo_panda.streaming.fetcher import Batch, Fetcher, OffsetLostError
+from algo_panda.streaming.inputs import InputTopics
+from algo_panda.streaming.opening import PartitionOpener
+from algo_panda.streaming.operator import (
+    ConnectionSettings,
+    Delivery,
+    Message,
+    Probe,
+    StreamSpec,
+    no_probe,
+)
+from algo_panda.streaming.outbox import Outbox
+from algo_panda.streaming.owned import OwnedPartition, Ownership
+from algo_panda.streaming.slices import SliceSize
+from algo_panda.streaming.telemetry import StreamTelemetry
+
+logger = logging.getLogger(__name__)
+
+_OUTPUTS_HELD = 50_000
+"""Outputs of a partition that wait for a checkpoint; then one is taken."""
+_ORPHANED_SESSIONS = 3
+_TURN_SECONDS = 0.1
+_TURN_WAIT = 0.2
+
+
+class OrphanedError(KafkaError):
+    """The broker took a partition's transactions away, and the group did not give it to anyone."""
+
+
+class StreamEngine:
+    """The partitions of one worker: opened, processed, checkpointed, handed over.
+
+    All methods run on the event loop's thread; what blocks is handed to a pool.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: StreamSpec,
+        connection: ConnectionSettings,
+        producer_config: Mapping[str, str | int | float | bool],
+        read_topic_ids: Callable[[], Mapping[str, str]],
+        telemetry: StreamTelemetry,
+        probe: Probe = no_probe,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._connection = connection
+        self._telemetry = telemetry
+        self._probe = probe
+        self._clock = clock
+        self.ownership = Ownership()
+        self._outbox = Outbox(producer_config)
+        self._fetcher = Fetcher(
+            bootstrap_servers=connection.bootstrap_servers, max_batch=connection.max_batch
+        )
+        self._inputs = InputTopics(spec, read_topic_ids, clock)
+        self._opener = PartitionOpener(
+            spec=spec,
+            connection=connection,
+            producer_config=producer_config,
+            topic_ids=self._inputs.first,
+            telemetry=telemetry,
+            probe=probe,
+        )
+        self._slice = SliceSize(connection.max_batch)
+        self._pool = ThreadPoolExecutor(spec.partitions + 1, thread_name_prefix="changelog")
+        self._opening = asyncio.Lock()
+        self._turn_over = asyncio.Event()
+        self._turn_over.set()
+        self._is_turning = False
+        self._fenced_at: float | None = None
+        self._stopping = False
+        self._checkpoints = Checkpointer(
+            outbox=self._outbox,
+            inputs=self._inputs,
+            pool=self._pool,
+            telemetry=telemetry,
+            fenced=self._fenced,
+            failed=self.fail,
+            probe=probe,
+            clock=clock,
+        )
+        self.is_open = False
+        """Whether what the group gave was opened, be it nothing, at least once."""
+        self.opening_since: float | None = clock()
+        """Since when partitions are let go or opened; None: all are open."""
+        self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        """Done once something happened that the worker cannot go on after."""
+
+    async def turn_is_due(self) -> bool:
+        """Wait for the end of the turn before, but not for long; whether to have another taken.
+
+        One that was handed out and has not begun by then was dropped on its way.
+        """
+        if self.failure.done():
+            await asyncio.sleep(_TURN_WAIT)  # whoever asks would ask again at once
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TURN_WAIT):
+                await self._turn_over.wait()
+        if self._is_turning:
+            return False
+        self._turn_over.clear()
+        return True
+
+    async def take_turn(self, goes_on: Callable[[], bool]) -> None:
+        """Fetch and process for a while, or until there is nothing to fetch.
+
+        What fails is told by ``failure``: Faust would restart its agent, and go on.
+
+        Args:
+            goes_on: asked before every fetch.
+        """
+        self._is_turning = True
+        until = self._clock() + _TURN_SECONDS
+        try:
+            while goes_on() and self._clock() < until:
+                batches = await self.fetch()
+                if not batches:
+                    return
+                await self.process(batches)
+                await asyncio.sleep(0)  # others' turn, on this thread
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends of it
+            self.fail(error)
+        finally:
+            self._is_turning = False
+            self._turn_over.set()
+
+    async def fetch(self) -> list[Batch]:
+        """The next batches, once there is room for what they cause.
+
+        A failure of the client stops the worker.
+        """
+        try:
+            await self._outbox.room()
+            for owned in self.ownership.partitions():
+                if len(owned.outputs) > _OUTPUTS_HELD:
+                    await self.checkpoint(owned)
+            return await self._fetcher.fetch(self.ownership)
+        except OffsetLostError as error:
+            self.fail(await self._why_lost(error))
+            raise
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    async def process(self, batches: Sequence[Batch]) -> None:
+        """Process what one fetch gave, as far as it is due; what is stale is dropped.
+
+        Partitions take turns, and none waits for a checkpoint of another.
+        """
+        due = [batch for batch in batches if self._is_due(batch)]
+        try:
+            if len(due) == 1:
+                await self._process(due[0])
+            else:
+                await asyncio.gather(*map(self._process, due))
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    async def open(self, partitions: Iterable[int], generation: int) -> None:
+        """Own these partitions and nothing else; fences former owners, reads state back.
+
+        Args:
+            partitions: what the group has given this worker.
+            generation: of the group; it counts rebalances.
+        """
+        async with self._opening:
+            self._opening_begins()
+            self._close(self.ownership.take(self.ownership.numbers()))
+            self._fenced_at = None
+            if self._stopping:
+                return
+            with making_what_stays():
+                opened = await self._open(partitions)
+            self.ownership.add(opened)
+            self.is_open, self.opening_since = True, None
+            self._telemetry.assigned(len(opened))
+            logger.info(
+                "generation %d of %s: partitions %s are ours",
+                generation,
+                self._spec.group,
+                [one.partition for one in opened],
+            )
+
+    async def hand_over(self, partitions: Iterable[int]) -> Mapping[tuple[str, int], int]:
+        """Checkpoint these partitions and let go of them; gives their durable offsets."""
+        async with self._opening:
+            self._opening_begins()
+            self._fenced_at = None
+            taken = self.ownership.take(partitions)
+            try:
+                await asyncio.gather(*(self.checkpoint(one, last=True) for one in taken))
+            finally:
+                self._close(taken)
+        return _durable(taken)
+
+    async def stop(self) -> Mapping[tuple[str, int], int]:
+        """Hand over everything, and open nothing any more."""
+        self._stopping = True
+        self._opener.stop()
+        return await self.hand_over(self.ownership.numbers())
+
+    async def checkpoint_all(self, spread: float = 0.0) -> float:
+        """Checkpoint every partition that moved, and see that all is as it should be.
+
+        Args:
+            spread: seconds over which they begin, one after the other: all at once would hold up
+                signals.
+
+        Returns:
+            Seconds of this thread's time that writing the state down took.
+
+        Raises:
+            TopicRecreatedError: an input topic was deleted and created anew.
+            OrphanedError: a partition is nobody's, and it stays so.
+        """
+        before = self._checkpoints.writing_seconds
+        partitions = self.ownership.partitions()
+        pause = spread / max(1, len(partitions))
+        await asyncio.gather(
+            *(self._checkpoint_in(pause * number, one) for number, one in enumerate(partitions))
+        )
+        try:
+            await self._inputs.verify_all()
+            self._refuse_to_be_orphaned()
+        except KafkaError as error:
+            self.fail(error)
+            raise
+        return self._checkpoints.writing_seconds - before
+
+    async def checkpoint(self, owned: OwnedPartition, *, last: bool = False) -> None:
+        """Make everything processed so far durable.
+
+        A partition that another worker owns is let go; any other failure stops this worker.
+
+        Args:
+            owned: the partition.
+            last: whether nothing of it is processed here any more, or not before this is done.
+        """
+        await self._checkpoints.write_if(
+            owned, lambda: owned.has_moved or (last and not owned.is_settled), last=last
+        )
+
+    def durable_offsets(self) -> Mapping[tuple[str, int], int]:
+        """The next offset after the last checkpoint, by topic and partition. From any thread."""
+        return _durable(self.ownership.partitions())
+
+    def failed_with(self) -> BaseException | None:
+        """Why the worker cannot go on."""
+        return self.failure.result() if self.failure.done() else None
+
+    def fail(self, error: BaseException) -> None:
+        """Remember why the worker cannot go on; the first reason stays."""
+        if not self.failure.done() and not isinstance(error, asyncio.CancelledError):
+            self.failure.set_result(error)
+
+    def close(self) -> None:
+        """Let go of everything, without a checkpoint."""
+        self._stopping = True
+        self._opener.stop()
+        self._close(self.ownership.take(self.ownership.numbers()))
+        self._fetcher.close()
+        self._pool.shutdown(wait=True)
+
+    def _is_current(self, batch: Batch) -> bool:
+        return not (
+            self.failure.done()
+            or batch.owned.closed
+            or batch.generation != self.ownership.generation
+        )
+
+    def _is_due(self, batch: Batch) -> bool:
+        if not self._is_current(batch):
+            return False
+        if batch.owned.is_due(batch.topic, batch.number):
+            return True
+        logger.info(
+            "a batch of %s[%d] was dropped; reading it again", batch.topic, batch.owned.partition
+        )
+        self.ownership.advance()
+        return False
+
+    async def _process(self, batch: Batch) -> None:
+        """Slice by slice, so that whatever else the loop has to do waits for one slice only."""
+        owned, messages, at = batch.owned, batch.messages, 0
+        while self._is_current(batch):
+            until = self._slice.end(messages, at, owned.bound(batch.topic))
+            if until == at < len(messages):
+                # What comes next lies beyond the horizon.
+                owned.next_offsets[batch.topic] = messages[at].offset() or 0
+                await self._move_horizon(owned)
+                continue
+            is_whole = until == len(messages)
+            end = batch.next_offset if is_whole else messages[until].offset() or 0
+            self._take(owned, batch.topic, messages[at:until], end)
+            if is_whole:
+                return
+            at = until
+            await asyncio.sleep(0)
+
+    def _take(
+        self, owned: OwnedPartition, topic: str, messages: Sequence[Message], end: int
+    ) -> None:
+        started = time.perf_counter()
+        outputs = owned.operator.process(topic, messages) if messages else ()
+        if outputs:
+            if self._spec.delivery is Delivery.EXACTLY_ONCE:
+                owned.outputs.extend(outputs)
+            else:
+                self._outbox.send(outputs)
+        owned.next_offsets[topic] = end
+        seconds = time.perf_counter() - started
+        self._slice.took(len(messages), seconds)
+        self._telemetry.batch_processed(topic, owned.partition, len(messages), seconds)
+
+    async def _move_horizon(self, owned: OwnedPartition) -> None:
+        if not owned.is_outdated:
+            await self._checkpoints.write_if(owned, lambda: owned.is_at_horizon, last=False)
+            return
+        # It has processed all that it has to as it was: now it is made anew.
+        async with self._opening:
+            if not self.ownership.discard(owned):
+                return
+            if not await self._checkpoints.write_if(owned, lambda: not owned.is_settled, last=True):
+                self._fenced_at = self._clock()
+                return
+            owned.close()
+            self._opening_begins()
+            self.ownership.add(await self._open([owned.partition]))
+            self.opening_since = None
+
+    async def _checkpoint_in(self, seconds: float, owned: OwnedPartition) -> None:
+        await asyncio.sleep(seconds)
+        await self._checkpoints.write_if(
+            owned, lambda: owned.wants_checkpoint(self._clock()), last=False
+        )
+
+    def _fenced(self, owned: OwnedPartition) -> None:
+        """Let go of a partition that belongs to another worker now."""
+        if self.ownership.discard(owned):
+            self._fenced_at = self._clock()
+        owned.close()
+
+    async def _open(self, partitions: Iterable[int]) -> list[OwnedPartition]:
+        loop = asyncio.get_running_loop()
+        try:
+            opened = await asyncio.gather(
+                *(loop.run_in_executor(self._pool, self._opener.open, n) for n in partitions)
+            )
+        except Exception as error:
+            self.fail(error)
+            raise
+        mine = [one for one in opened if one is not None]
+        if len(mine) < len(opened):
+            self._fenced_at = self._clock()
+        return mine
+
+    def _opening_begins(self) -> None:
+        if self.opening_since is None:
+            self.opening_since = self._clock()
+
+    def _refuse_to_be_orphaned(self) -> None:
+        patience = _ORPHANED_SESSIONS * self._connection.session_timeout
+        if self._fenced_at is not None and self._clock() > self._fenced_at + patience:
+            raise OrphanedError(
+                f"a partition of {self._spec.group} was taken from this worker by the broker, and"
+                f" the group has not given it to another one in {patience:.0f} s; start it again"
+            )
+
+    async def _why_lost(self, error: OffsetLostError) -> KafkaError:
+        """A topic that was created anew has lost all offsets, and that is the better reason."""
+        for owned in self.ownership.partitions():
+            try:
+                await self._inputs.verify(owned.durable, owned.partition, float("inf"))
+            except KafkaError as reason:
+                return reason
+        return error
+
+    @staticmethod
+    def _close(partitions: Iterable[OwnedPartition]) -> None:
+        for owned in partitions:
+            owned.close()
+
+
+def _durable(partitions: Iterable[OwnedPartition]) -> dict[tuple[str, int], int]:
+    return {
+        (topic, owned.partition): offset
+        for owned in partitions
+        for topic, offset in owned.durable.offsets.items()
+    }

@@ -1,0 +1,205 @@
+"""Takes records from Kafka in batches, for the partitions that this worker owns right now.
+
+The group's membership is Faust's; this consumer is only assigned what Faust was given, and has
+no group of its own. Every batch carries the owned partition's object, the generation of the
+assignment and a number: whoever processes it can tell a batch from before a rebalance, and a
+gap, from the batch that is due.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
+from operator import methodcaller
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import Message as ClientMessage
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.streaming.owned import OwnedPartition, Ownership
+
+_FIRST_RECORD_WAIT = 0.1
+_SHORT_WAIT = 0.004
+_FIRST_TAKE = 50_000
+_FIRST_TAKE_SECONDS = 0.2
+_FIRST_TAKE_WAIT = 0.002
+_METADATA_TIMEOUT = 5.0
+_MOST_FETCHED_KB = 64 * 1024
+"""Of records that wait in the client for all partitions together; then nothing more is fetched."""
+_TOPIC, _PARTITION = methodcaller("topic"), methodcaller("partition")
+
+
+class OffsetLostError(KafkaError):
+    """The next record to process is not on the broker any more."""
+
+
+class Batch(NamedTuple):
+    """Records of one topic partition, in offset order."""
+
+    owned: OwnedPartition
+    generation: int
+    number: int
+    """Counts up from 0 per topic within a generation."""
+    topic: str
+    messages: list[ClientMessage]
+    next_offset: int
+    """Where the partition goes on behind them; transaction markers lie between."""
+
+
+class Fetcher:
+    """One owner of one client: calls take turns, and a cancelled one loses nothing."""
+
+    def __init__(self, *, bootstrap_servers: str, max_batch: int) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "queued.min.messages": 100_000,
+                "queued.max.messages.kbytes": _MOST_FETCHED_KB,
+                "fetch.wait.max.ms": 100,
+                "logger": LIBRDKAFKA_LOG,
+            }
+        )
+        self._max_batch = max_batch
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")
+        self._turn = asyncio.Lock()
+        self._pending: asyncio.Future[list[ClientMessage]] | None = None
+        self._generation = -1
+        self._met: set[str] = set()
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._ends: dict[tuple[str, int], int] = {}
+
+    async def fetch(self, ownership: Ownership) -> list[Batch]:
+        """The next records, as soon as there are any; an empty list now and then.
+
+        While records flow, this thread waits for them itself, for at most 4 ms: to have another
+        one wait, and to be woken by it, takes longer than most records are apart.
+        """
+        async with self._turn:
+            if self._pending is not None:
+                # A call before this one was cancelled; what it took must not be taken for due.
+                await asyncio.wait([self._pending])
+                self._pending = None
+                ownership.advance()
+            if self._generation != ownership.generation:
+                take = partial(self._begin, self._assigned(ownership))
+            elif messages := self._take(_SHORT_WAIT):
+                return self._batches(ownership, messages)
+            else:
+                take = partial(self._take, _FIRST_RECORD_WAIT)
+            generation = self._generation
+            loop = asyncio.get_running_loop()
+            self._pending = loop.run_in_executor(self._pool, take)
+            messages = await asyncio.shield(self._pending)
+            self._pending = None
+            if generation != ownership.generation:
+                return []
+            return self._batches(ownership, messages)
+
+    def close(self) -> None:
+        """Give up the client; waits for the call under way."""
+        self._pool.shutdown(wait=True)
+        self._consumer.close()
+
+    def _take(self, wait: float) -> list[ClientMessage]:
+        first = self._consumer.poll(wait)
+        if first is None:
+            return []
+        return [first, *self._consumer.consume(self._max_batch - 1, 0)]
+
+    def _begin(self, places: list[TopicPartition]) -> list[ClientMessage]:
+        """Read from there on.
+
+        The client gives all that waits in one partition, then all in the next. To begin with, as
+        much is taken as will do for all, so that they can take turns: until each partition has
+        given something, be it that nothing waits there.
+        """
+        self._meet({place.topic for place in places})
+        self._consumer.assign(places)
+        until = time.monotonic() + _FIRST_TAKE_SECONDS
+        messages: list[ClientMessage] = []
+        silent = {(place.topic, place.partition) for place in places}
+        while silent and len(messages) < _FIRST_TAKE and time.monotonic() < until:
+            taken = self._consumer.consume(self._max_batch, _FIRST_TAKE_WAIT)
+            silent.difference_update(zip(map(_TOPIC, taken), map(_PARTITION, taken), strict=True))
+            messages += taken
+        return messages
+
+    def _meet(self, topics: set[str]) -> None:
+        """Ask where they are: of its own accord the client asks only once a second."""
+        for topic in topics - self._met:
+            with suppress(KafkaException):  # then it takes a second longer
+                self._consumer.list_topics(topic, _METADATA_TIMEOUT)
+                self._met.add(topic)
+
+    def _assigned(self, ownership: Ownership) -> list[TopicPartition]:
+        self._generation = ownership.generation
+        self._numbers.clear()
+        self._ends = {
+            (topic, owned.partition): offset
+            for owned in ownership.partitions()
+            for topic, offset in owned.start_fetching().items()
+        }
+        return [TopicPartition(*where, at) for where, at in self._ends.items()]
+
+    def _batches(self, ownership: Ownership, messages: list[ClientMessage]) -> list[Batch]:
+        grouped: dict[tuple[str, int], list[ClientMessage]] = {}
+        ends: dict[tuple[str, int], int] = {}
+        for topic, of_topic in groupby(messages, _TOPIC):
+            for partition, run in groupby(of_topic, _PARTITION):
+                where = (topic, partition)
+                records, end = self._fresh(list(run), self._ends.get(where, 0))
+                if records:
+                    grouped.setdefault(where, []).extend(records)
+                ends[where] = max(end, ends.get(where, end))
+        batches: list[Batch] = []
+        for where, end in ends.items():
+            owned = ownership.get(where[1])
+            if owned is None or end <= self._ends.get(where, -1):
+                continue
+            self._ends[where] = end
+            number = self._numbers.get(where, 0)
+            self._numbers[where] = number + 1
+            batches.append(
+                Batch(owned, self._generation, number, where[0], grouped.get(where, []), end)
+            )
+        return batches
+
+    @staticmethod
+    def _fresh(run: list[ClientMessage], start: int) -> tuple[list[ClientMessage], int]:
+        """Of what one partition gave, the records from offset ``start`` on, and where they end."""
+        records = [message for message in run if message.error() is None]
+        end = start
+        if len(records) < len(run):
+            for message in run:
+                error = message.error()
+                if error is None:
+                    continue
+                if error.code() != ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    _raise(error, message)
+                end = message.offset() or 0
+        if records:
+            end = max(end, (records[-1].offset() or 0) + 1)
+            if (records[0].offset() or 0) < start:
+                records = [record for record in records if (record.offset() or 0) >= start]
+        return records, end
+
+
+def _raise(error: ClientError, message: ClientMessage) -> None:
+    where = f"{message.topic()}[{message.partition()}]"
+    if error.code() in (ClientError._AUTO_OFFSET_RESET, ClientError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+        raise OffsetLostError(
+            f"{where}: the next record to process is no longer retained ({error.str()});"
+            " records were lost before they were processed"
+        )
+    raise KafkaError(f"{where}: {error.str()}") from KafkaException(error)

@@ -1,0 +1,94 @@
+"""Sees that an input topic still is the one that offsets and state are about."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.streaming.changelog import Positions, TopicRecreatedError
+from algo_panda.streaming.operator import StreamSpec
+
+_TRUSTED_SECONDS = 1.0
+_PATIENCE_SECONDS = 30.0
+_RETRY_WAIT = 0.5
+
+
+def check_topic_ids(
+    known: Positions, topic_ids: Mapping[str, str], spec: StreamSpec, partition: int
+) -> None:
+    """Refuse to go on where an offset of ``known`` is of a topic that is no more.
+
+    Raises:
+        TopicRecreatedError: the topic was deleted and created anew; the message says what to do.
+    """
+    for topic, topic_id in known.topic_ids.items():
+        if topic in topic_ids and topic_ids[topic] != topic_id:
+            stands = f"stands at offset {known.offsets[topic]} of partition {partition}"
+            raise _recreated(spec, topic, f"{stands} of topic id {topic_id}", topic_ids[topic])
+
+
+def _recreated(spec: StreamSpec, topic: str, stands: str, now: str) -> TopicRecreatedError:
+    return TopicRecreatedError(
+        f"topic {topic} was deleted and created anew: the state of {spec.group} {stands},"
+        f" and the topic now has id {now}. To begin with the new topic, delete the topic"
+        f" {spec.changelog} and run 'panda topics apply'"
+    )
+
+
+class InputTopics:
+    """Asks the broker for the topics' ids, about once a second and before every checkpoint."""
+
+    def __init__(
+        self,
+        spec: StreamSpec,
+        read_topic_ids: Callable[[], Mapping[str, str]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._read_topic_ids = read_topic_ids
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self.first = read_topic_ids()
+        """The ids as they were when the worker started."""
+        self._ids = self.first
+        self._asked_at = float("-inf")
+
+    async def verify(self, positions: Positions, partition: int, taken_at: float) -> None:
+        """See that ``positions``, taken at that time of the clock, are of the topics of now.
+
+        Raises:
+            TopicRecreatedError: a topic was deleted and created anew.
+            KafkaError: a topic is no more, or the broker does not answer.
+        """
+        check_topic_ids(positions, await self._ids_at(taken_at), self._spec, partition)
+
+    async def verify_all(self) -> None:
+        """See that all inputs are what they were when the worker started, whoever owns them.
+
+        Raises:
+            TopicRecreatedError: a topic was deleted and created anew.
+            KafkaError: a topic is no more, or the broker does not answer.
+        """
+        ids = await self._ids_at(self._clock())
+        for topic in self._spec.inputs:
+            if ids[topic] != self.first[topic]:
+                stands = f"is of topic id {self.first[topic]}"
+                raise _recreated(self._spec, topic, stands, ids[topic])
+
+    async def _ids_at(self, moment: float) -> Mapping[str, str]:
+        async with self._turn:
+            if self._asked_at + _TRUSTED_SECONDS < moment:
+                asked_at = self._clock()
+                self._ids = await self._ask()
+                self._asked_at = asked_at
+            return self._ids
+
+    async def _ask(self) -> Mapping[str, str]:
+        deadline = self._clock() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return await asyncio.to_thread(self._read_topic_ids)
+            except KafkaError:
+                if self._clock() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_WAIT)

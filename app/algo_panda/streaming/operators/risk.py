@@ -1,0 +1,104 @@
+"""Signals and executions in; approved orders, rejections and dead letters out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.domain.trading import ExecutionReport, Order, Rejection
+from algo_panda.risk.engine import RiskEngine
+from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
+from algo_panda.streaming.operator import Beginning, Message, Output, Start, StateRecord
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
+from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry
+from algo_panda.streaming.state_codec import RiskStateCodec
+from algo_panda.wire.errors import WireError
+
+
+class RiskOperator:
+    """Judges the signals of one partition."""
+
+    def __init__(
+        self,
+        *,
+        engine: RiskEngine,
+        signals: Decoder[TradingSignal],
+        executions: Decoder[ExecutionReport],
+        orders: Encoder[Order],
+        rejections: Encoder[Rejection],
+        states: RiskStateCodec,
+        signals_topic: str,
+        orders_topic: str,
+        rejections_topic: str,
+        dead_letters: DeadLetterWriter,
+        telemetry: StageTelemetry,
+    ) -> None:
+        self._engine = engine
+        self._signals = signals
+        self._executions = executions
+        self._orders = orders
+        self._rejections = rejections
+        self._states = states
+        self._signals_topic = signals_topic
+        self._orders_topic = orders_topic
+        self._rejections_topic = rejections_topic
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+
+    def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
+        """Judge signals, book executions."""
+        take = self._on_signal if topic == self._signals_topic else self._on_execution
+        outputs: list[Output] = []
+        for message in messages:
+            try:
+                outputs.extend(take(message))
+            except WireError as error:
+                outputs.append(self._dead_letters.write(topic, message, error))
+        return outputs
+
+    def changed(self) -> Sequence[StateRecord]:
+        """The ledgers and working orders that changed since the last call."""
+        changes, states = self._engine.changes(), self._states
+        return [
+            *(StateRecord(states.ledger_key(r), states.encode(r)) for r in changes.ledgers),
+            *(
+                StateRecord(states.order_key(order.client_order_id), states.encode(order))
+                for order in changes.working
+            ),
+            *(StateRecord(states.order_key(name), None) for name in changes.ended),
+        ]
+
+    def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
+        """Go on from a checkpoint."""
+        records = [self._states.decode(value) for value in state.values()]
+        self._engine.restore(
+            ledgers=(r for r in records if isinstance(r, LedgerRecord)),
+            working=(r for r in records if isinstance(r, WorkingOrder)),
+        )
+        return Beginning()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _on_signal(self, message: Message) -> Iterable[Output]:
+        signal = self._signals.decode(message.value(), message.timestamp()[1])
+        check_key(message, instrument_key(signal.instrument_token))
+        for verdict in self._engine.on_signal(signal):
+            match verdict:
+                case Order():
+                    self._telemetry.order_approved(verdict)
+                    yield Output(
+                        self._orders_topic, verdict.account.encode(), self._orders.encode(verdict)
+                    )
+                case Rejection():
+                    self._telemetry.signal_refused(verdict)
+                    yield Output(
+                        self._rejections_topic,
+                        instrument_key(verdict.instrument_token),
+                        self._rejections.encode(verdict),
+                    )
+
+    def _on_execution(self, message: Message) -> Iterable[Output]:
+        report = self._executions.decode(message.value(), message.timestamp()[1])
+        check_key(message, instrument_key(report.instrument_token))
+        self._engine.on_execution(report)
+        return ()

@@ -1,0 +1,85 @@
+"""Approved orders in; paper orders, executions, rejections and dead letters out."""
+
+from collections.abc import Mapping, Sequence
+
+from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.trading import ExecutionReport, Order, Rejection
+from algo_panda.execution.router import OrderRouter
+from algo_panda.streaming.operator import Beginning, Message, Output, Start, StateRecord
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
+from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry
+from algo_panda.streaming.state_codec import RouteRecordCodec
+from algo_panda.wire.errors import WireError
+
+
+class RouterOperator:
+    """Routes the orders of the accounts in one partition."""
+
+    def __init__(
+        self,
+        *,
+        router: OrderRouter,
+        orders: Decoder[Order],
+        paper_orders: Encoder[Order],
+        executions: Encoder[ExecutionReport],
+        rejections: Encoder[Rejection],
+        states: RouteRecordCodec,
+        paper_orders_topic: str,
+        executions_topic: str,
+        rejections_topic: str,
+        dead_letters: DeadLetterWriter,
+        telemetry: StageTelemetry,
+    ) -> None:
+        self._router = router
+        self._orders = orders
+        self._paper_orders = paper_orders
+        self._executions = executions
+        self._rejections = rejections
+        self._states = states
+        self._paper_orders_topic = paper_orders_topic
+        self._executions_topic = executions_topic
+        self._rejections_topic = rejections_topic
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+
+    def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
+        """Route every order."""
+        outputs: list[Output] = []
+        for message in messages:
+            try:
+                order = self._orders.decode(message.value(), message.timestamp()[1])
+                check_key(message, order.account.encode())
+            except WireError as error:
+                outputs.append(self._dead_letters.write(topic, message, error))
+                continue
+            outputs.extend(map(self._output, self._router.on_order(order)))
+        return outputs
+
+    def changed(self) -> Sequence[StateRecord]:
+        """The routes that moved since the last call."""
+        return [
+            StateRecord(self._states.key(record), self._states.encode(record))
+            for record in self._router.changed_records()
+        ]
+
+    def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
+        """Go on from a checkpoint."""
+        self._router.restore(map(self._states.decode, state.values()))
+        return Beginning()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _output(self, event: ExecutionReport | Order | Rejection) -> Output:
+        match event:
+            case Order():
+                key = instrument_key(event.instrument_token)
+                return Output(self._paper_orders_topic, key, self._paper_orders.encode(event))
+            case ExecutionReport():
+                key = instrument_key(event.instrument_token)
+                self._telemetry.executed(event)
+                return Output(self._executions_topic, key, self._executions.encode(event))
+            case Rejection():
+                key = instrument_key(event.instrument_token)
+                self._telemetry.signal_refused(event)
+                return Output(self._rejections_topic, key, self._rejections.encode(event))

@@ -1,0 +1,195 @@
+"""Ticks in; signals, rejections, dead letters and activations out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+
+from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.market import MarketTick
+from algo_panda.domain.signals import TradingSignal
+from algo_panda.domain.trading import Activation, Rejection
+from algo_panda.runner.partition import Instrument, PartitionRunner
+from algo_panda.runner.state import InstrumentRecord
+from algo_panda.streaming.operator import (
+    Beginning,
+    Message,
+    Output,
+    Replay,
+    Start,
+    StateRecord,
+    new_output,
+)
+from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
+from algo_panda.streaming.operators.ports import Encoder, RunnerTopics, StageTelemetry, TickDecoder
+from algo_panda.streaming.operators.versions import (
+    STRATEGIES_KEY,
+    Chosen,
+    RunsPartition,
+    StrategyVersions,
+    encode_configs,
+)
+from algo_panda.streaming.state_codec import InstrumentRecordCodec
+from algo_panda.wire.errors import KeyMismatchError, WireError
+from algo_panda.wire.refusal import refusal
+
+
+class RunnerOperator:
+    """Runs the strategies of one partition of ``ticks``."""
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        topic_id: str,
+        versions: StrategyVersions,
+        ticks: TickDecoder,
+        signals: Encoder[TradingSignal],
+        rejections: Encoder[Rejection],
+        activations: Encoder[Activation],
+        states: InstrumentRecordCodec,
+        topics: RunnerTopics,
+        dead_letters: DeadLetterWriter,
+        telemetry: StageTelemetry,
+    ) -> None:
+        self._partition = partition
+        self._topic_id = topic_id
+        self._versions = versions
+        self._ticks = ticks
+        self._encode = signals.encode
+        self._signals_topic = topics.signals
+        self._rejections = rejections
+        self._activations = activations
+        self._states = states
+        self._topics = topics
+        self._dead_letters = dead_letters
+        self._telemetry = telemetry
+        self._running: tuple[RunsPartition, PartitionRunner] | None = None
+        self._unrecorded: Chosen | None = None
+
+    @property
+    def _runner(self) -> PartitionRunner:
+        if self._running is None:
+            raise RuntimeError("restore() comes first")
+        return self._running[1]
+
+    def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
+        """Hand every tick to the strategies on its instrument."""
+        outputs: list[Output] = []
+        ticks: list[MarketTick] = []
+        offsets: list[int] = []
+        instruments: list[Instrument | None] = []
+        keys: list[bytes] = []
+        runner = self._runner
+        for message, tick in zip(messages, self._decoded(messages), strict=True):
+            if isinstance(tick, WireError):
+                outputs.append(self._dead_letters.write(topic, message, tick))
+                continue
+            key = message.key()
+            instrument = runner.known(key, tick.instrument_token)
+            if key is None or instrument is None:
+                own = instrument_key(tick.instrument_token)
+                if key != own:
+                    error = KeyMismatchError(key, own)
+                    outputs.append(self._dead_letters.write(topic, message, error))
+                    continue
+                key = own
+            ticks.append(tick)
+            offsets.append(message.offset() or 0)
+            instruments.append(instrument)
+            keys.append(key)
+        output = self._output
+        said_at = runner.process_batch(ticks, offsets, instruments)
+        for key, said in zip(keys, said_at, strict=True):
+            for one in said:
+                outputs.append(output(one, key))  # noqa: PERF401 - quicker than a generator
+        return outputs
+
+    def _decoded(self, messages: Sequence[Message]) -> Sequence[MarketTick | WireError]:
+        return self._ticks.decode_many(
+            [message.value() for message in messages],
+            [message.timestamp()[1] for message in messages],
+        )
+
+    def changed(self) -> Iterator[StateRecord]:
+        """The instruments that had ticks since the last call, and versions not recorded yet."""
+        chosen, self._unrecorded = self._unrecorded, None
+        versions = (
+            [] if chosen is None else [StateRecord(STRATEGIES_KEY, encode_configs(chosen.configs))]
+        )
+        return chain(versions, self._encoded(self._runner.changed_records()))
+
+    def _encoded(self, records: Iterator[InstrumentRecord]) -> Iterator[StateRecord]:
+        states = self._states
+        for record in records:
+            yield StateRecord(states.key(record), states.encode(record))
+
+    def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
+        """Go on from a checkpoint, with the strategy versions that may run from there on."""
+        chosen = self._versions.choose(
+            state.get(STRATEGIES_KEY),
+            start,
+            topic=self._topics.ticks,
+            topic_id=self._topic_id,
+            partition=self._partition,
+        )
+        self._unrecorded = None if chosen.is_recorded else chosen
+        source = self._versions.runner(chosen.configs)
+        runner = source.partition(topic_id=self._topic_id, partition=self._partition)
+        self._running = (source, runner)
+        runner.restore(self._records(state))
+        return Beginning(
+            announcements=[
+                Output(
+                    self._topics.activations,
+                    activation.strategy_id.encode(),
+                    self._activations.encode(activation),
+                )
+                for activation in chosen.activations
+            ],
+            is_outdated=chosen.is_outdated,
+            replay=self._replay(runner),
+        )
+
+    def _replay(self, runner: PartitionRunner) -> Replay | None:
+        span = runner.needs_ticks()
+        if span is None:
+            runner.rebuilt()
+            return None
+        wanted = frozenset(instrument_key(token) for token in span.tokens)
+
+        def take(messages: Sequence[Message]) -> None:
+            mine = [message for message in messages if message.key() in wanted]
+            runner.rebuild(self._valid(mine))
+
+        return Replay(
+            topic=self._topics.ticks,
+            first=span.first,
+            end=span.end,
+            take=take,
+            finish=runner.rebuilt,
+        )
+
+    def _records(self, state: Mapping[bytes, bytes]) -> Iterator[InstrumentRecord]:
+        for key, value in state.items():
+            if key != STRATEGIES_KEY:
+                yield self._states.decode(value)
+
+    def _valid(self, messages: Sequence[Message]) -> Iterator[tuple[int, MarketTick]]:
+        """What is no tick, or under a key that is not its own, did not count then either."""
+        for message, tick in zip(messages, self._decoded(messages), strict=True):
+            if isinstance(tick, MarketTick) and instrument_key(tick[0]) == message.key():
+                yield message.offset() or 0, tick
+
+    def close(self) -> None:
+        """Shut the processors down."""
+        if self._running is not None:
+            source, runner = self._running
+            source.release(runner)
+
+    def _output(self, said: TradingSignal | Rejection, key: bytes) -> Output:
+        if isinstance(said, TradingSignal):
+            try:
+                return new_output(Output, (self._signals_topic, key, self._encode(said), ()))
+            except WireError as error:
+                said = refusal(said, error)
+                self._telemetry.signal_refused(said)
+        return Output(self._topics.rejections, key, self._rejections.encode(said))

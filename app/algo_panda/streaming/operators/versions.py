@@ -1,0 +1,151 @@
+"""Which strategy versions a partition runs, since which tick, and when that may change.
+
+A strategy's configuration is part of the function from ticks to signals. The versions that gave
+a state are recorded with it. Other ones take over only from a settled start, where no signal of
+a later tick can have been sent; until then the recorded ones go on.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.config_json import config_fields, config_of
+from algo_panda.domain.trading import Activation
+from algo_panda.runner.partition import PartitionRunner
+from algo_panda.streaming.operator import Start
+
+STRATEGIES_KEY = b"\x00strategies"
+"""Under it, the changelog of a partition holds the versions that run there."""
+
+
+class RunsPartition(Protocol):
+    """A strategy runner, as far as a partition needs it."""
+
+    def partition(self, *, topic_id: str, partition: int) -> PartitionRunner:
+        """The runner of one partition of ``ticks``."""
+        ...
+
+    def release(self, runner: PartitionRunner, /) -> None:
+        """Put it away."""
+        ...
+
+
+class Chosen(NamedTuple):
+    """What a partition runs from a start on."""
+
+    configs: tuple[StrategyConfig, ...]
+    activations: tuple[Activation, ...]
+    """What begins and what ends here."""
+    is_recorded: bool
+    """Whether the changelog says so already."""
+    is_outdated: bool
+    """Whether other versions wait for a settled start."""
+
+
+class StrategyVersions:
+    """The strategies as they are configured now, and runners for whatever is to run."""
+
+    def __init__(
+        self,
+        *,
+        current: RunsPartition,
+        configs: Iterable[StrategyConfig],
+        runner_of: Callable[[Sequence[StrategyConfig]], RunsPartition],
+    ) -> None:
+        """Make one.
+
+        Args:
+            current: runs ``configs``.
+            configs: the strategies that take ticks as they are configured now.
+            runner_of: makes and starts a runner of other ones.
+        """
+        self._current = current
+        self._configs = tuple(configs)
+        self._runner_of = runner_of
+
+    def runner(self, configs: tuple[StrategyConfig, ...]) -> RunsPartition:
+        """A runner of these."""
+        return self._current if configs == self._configs else self._runner_of(configs)
+
+    def choose(
+        self, recorded: bytes | None, start: Start, *, topic: str, topic_id: str, partition: int
+    ) -> Chosen:
+        """What the partition runs, given what the changelog has under ``STRATEGIES_KEY``."""
+        before = () if recorded is None else decode_configs(recorded)
+        now = self._newest(before)
+        if recorded == encode_configs(now):
+            return Chosen(now, (), is_recorded=True, is_outdated=False)
+        if recorded is not None and not start.is_settled:
+            return Chosen(before, (), is_recorded=True, is_outdated=True)
+        offset = start.offsets[topic]
+        return Chosen(
+            now,
+            tuple(
+                _activation(config, active, topic_id, partition, offset)
+                for config, active in _changes(before, now)
+            ),
+            is_recorded=False,
+            is_outdated=False,
+        )
+
+    def _newest(self, recorded: Iterable[StrategyConfig]) -> tuple[StrategyConfig, ...]:
+        """Ours, but for those that a worker who started later knows in a newer version."""
+        known = {config.id: config for config in recorded}
+        return tuple(
+            known[config.id]
+            if config.id in known and known[config.id].version > config.version
+            else config
+            for config in self._configs
+        )
+
+
+def encode_configs(configs: Iterable[StrategyConfig]) -> bytes:
+    """As JSON, the same bytes for the same configurations."""
+    return json.dumps(
+        [config_fields(c) for c in configs], sort_keys=True, separators=(",", ":")
+    ).encode()
+
+
+def decode_configs(value: bytes) -> tuple[StrategyConfig, ...]:
+    """Read what ``encode_configs`` gave."""
+    return tuple(map(config_of, json.loads(value)))
+
+
+def _canonical(values: object) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def _changes(
+    before: Iterable[StrategyConfig], now: Iterable[StrategyConfig]
+) -> Iterable[tuple[StrategyConfig, bool]]:
+    ended = {config.id: config for config in before}
+    begun: list[StrategyConfig] = []
+    for config in now:
+        if ended.get(config.id) == config:
+            del ended[config.id]
+        else:
+            begun.append(config)
+    yield from ((config, False) for config in ended.values())
+    yield from ((config, True) for config in begun)
+
+
+def _activation(
+    config: StrategyConfig,
+    active: bool,
+    topic_id: str,
+    partition: int,
+    offset: int,
+) -> Activation:
+    return Activation(
+        strategy_id=str(config.id),
+        strategy_type=config.strategy_type,
+        strategy_version=config.version,
+        configuration_digest=config.digest,
+        configuration=_canonical(config_fields(config)),
+        active=active,
+        reason=None,
+        tick_topic_id=topic_id,
+        tick_partition=partition,
+        tick_offset=offset,
+    )

@@ -1,0 +1,175 @@
+"""Sends outputs at once, and knows when the broker has confirmed them."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import KafkaException, Message, Producer
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.streaming.operator import Output
+
+_POLL_INTERVAL = 0.001
+_BUFFER_FULL_WAIT = 0.05
+_PATIENCE_SECONDS = 120.0
+"""How long an output may be under way."""
+_MOST_UNCONFIRMED = 50_000
+"""Then nothing more is fetched."""
+_PRODUCERS: Sequence[tuple[int, Mapping[str, str | float]]] = (
+    (64, {"linger.ms": 2, "compression.type": "lz4"}),
+    # As soon as the first is there, the client would send what there is by then: every second or
+    # third output had a request of its own, and broker and client had no time for anything else.
+    (4, {"linger.ms": 0.5, "compression.type": "none"}),
+    # One or two outputs compressed are hardly smaller, and were seen to come twice as late.
+    (0, {"linger.ms": 0, "compression.type": "none"}),
+)
+"""How outputs leave of which there are at least so many at a time."""
+_MOST_IN_CLIENT = 100_000
+_MOST_IN_CLIENT_KB = 256 * 1024
+"""Then sending waits: what one batch causes may come on top of what is unconfirmed."""
+
+
+class DeliveryError(KafkaError):
+    """The broker did not take an output, after all retries."""
+
+
+class _Epoch:
+    """Outputs sent between two calls of ``confirmed``."""
+
+    __slots__ = ("confirmed", "failure", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.confirmed = 0
+        self.failure: str | None = None
+
+    def on_delivery(self, error: ClientError | None, message: Message) -> None:
+        self.confirmed += 1
+        if error is not None and self.failure is None:
+            self.failure = f"{message.topic()}[{message.partition()}]: {error.str()}"
+
+
+class Outbox:
+    """Not thread-safe: used from the event loop's thread alone.
+
+    What is sent to a partition arrives in order and without gaps: after a refusal nothing more
+    goes out. A reader who has seen an output has seen all before it, so that a watermark is
+    enough to know a redelivery.
+
+    A few outputs leave at once. More wait for each other, so that broker and client have fewer
+    requests to handle, and many, which are those of ticks that have waited for long, wait longer
+    and are packed. The client library lingers always or never: there is one of its producers for
+    each, and one goes on only when all that another has sent is confirmed.
+    """
+
+    def __init__(
+        self,
+        producer_config: Mapping[str, str | int | float | bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        config: dict[str, str | int | float | bool] = {
+            **producer_config,
+            "enable.gapless.guarantee": True,
+            # One that the client gave up after a time would be a gap: it is us who give up.
+            "message.timeout.ms": 0,
+            "queue.buffering.max.messages": _MOST_IN_CLIENT,
+            "queue.buffering.max.kbytes": _MOST_IN_CLIENT_KB,
+        }
+        self._producers = [(least, Producer({**config, **how})) for least, how in _PRODUCERS]
+        _, self._producer = self._producers[-1]
+        """The one that may have something under way."""
+        self._epochs: deque[_Epoch] = deque([_Epoch()])
+
+    def send(self, outputs: Sequence[Output]) -> None:
+        """Hand outputs to the client; blocks only while its buffer is full.
+
+        Raises:
+            DeliveryError: an earlier output was refused for good, or none was confirmed for long.
+        """
+        fitting = self._fitting(len(outputs))
+        if fitting is not self._producer:
+            self._poll()
+            if not len(self._producer):
+                self._producer = fitting
+        epoch = self._epochs[-1]
+        produce, on_delivery = self._producer.produce, epoch.on_delivery
+        for topic, key, value, headers in outputs:
+            while True:
+                try:
+                    if headers:
+                        produce(topic, value, key, on_delivery=on_delivery, headers=list(headers))
+                    else:
+                        produce(topic, value, key, on_delivery=on_delivery)
+                except BufferError:
+                    self._wait_until_less()
+                except KafkaException as error:
+                    self._poll()  # the reason may have come in since: this is what followed
+                    self._refuse(f"{topic}: {error.args[0].str()}")
+                else:
+                    break
+            epoch.sent += 1
+        self._poll()
+
+    async def room(self) -> None:
+        """Wait while too much is unconfirmed.
+
+        Raises:
+            DeliveryError: something was refused for good.
+        """
+        deadline = self._clock() + _PATIENCE_SECONDS
+        while len(self._producer) > _MOST_UNCONFIRMED:
+            self._poll()
+            await self._wait(deadline)
+
+    async def confirmed(self) -> None:
+        """Wait until everything sent before this call is confirmed.
+
+        Raises:
+            DeliveryError: something was refused for good.
+        """
+        deadline = self._clock() + _PATIENCE_SECONDS
+        until = self._epochs[-1]
+        self._epochs.append(_Epoch())
+        while until in self._epochs:
+            self._poll()
+            while len(self._epochs) > 1 and self._epochs[0].sent == self._epochs[0].confirmed:
+                self._epochs.popleft()
+            if until in self._epochs:
+                await self._wait(deadline)
+
+    def _fitting(self, count: int) -> Producer:
+        return next(producer for least, producer in self._producers if count >= least)
+
+    async def _wait(self, deadline: float) -> None:
+        self._refuse_late(deadline)
+        await asyncio.sleep(_POLL_INTERVAL)
+
+    def _wait_until_less(self) -> None:
+        """Block until something was confirmed."""
+        deadline = self._clock() + _PATIENCE_SECONDS
+        full = len(self._producer)
+        while len(self._producer) >= full:
+            self._refuse_late(deadline)
+            self._poll(_BUFFER_FULL_WAIT)
+
+    def _refuse_late(self, deadline: float) -> None:
+        if self._clock() > deadline:
+            self._refuse(f"the broker: not confirmed in {_PATIENCE_SECONDS:.0f} s")
+
+    def _poll(self, timeout: float = 0) -> None:
+        try:
+            self._producer.poll(timeout)
+        except KafkaException as error:  # what the client cannot go on after
+            self._refuse(error.args[0].str())
+        for epoch in self._epochs:
+            if epoch.failure is not None:
+                self._refuse(epoch.failure)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        """Raise, now and from now on: the worker must not go on after a gap."""
+        first = self._epochs[0].failure = self._epochs[0].failure or reason
+        raise DeliveryError(f"output not delivered to {first}")

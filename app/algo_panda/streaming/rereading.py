@@ -1,0 +1,75 @@
+"""Reads records again that lie before the position of a partition."""
+
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError as ClientError
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+
+_BATCH = 4000
+
+
+def reread(
+    bootstrap_servers: str, where: TopicPartition, end: int, timeout: float
+) -> Iterator[list[Message]]:
+    """The records from ``where`` on up to before ``end``, or those of them that are retained.
+
+    Only records of committed transactions, as the fetcher gives them. Blocks while it waits.
+
+    Raises:
+        KafkaError: the broker refuses, or gives nothing for ``timeout`` seconds.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "unused",
+            "enable.auto.commit": False,
+            # Where the first ones are gone, with the first that is there.
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+            "logger": LIBRDKAFKA_LOG,
+        }
+    )
+    try:
+        consumer.assign([where])
+        while True:
+            # consume() alone would wait for a full batch.
+            first = consumer.poll(timeout)
+            if first is None:
+                raise KafkaError(f"{_name(where)}: no answer in {timeout} s")
+            messages = [first, *consumer.consume(_BATCH - 1, 0)]
+            records = [m for m in messages if m.error() is None and (m.offset() or 0) < end]
+            if records:
+                yield records
+            if len(records) < len(messages) and _is_over(messages, end):
+                return
+    except KafkaException as error:
+        raise KafkaError(f"{_name(where)}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+
+
+def _is_over(messages: list[Message], end: int) -> bool:
+    """Whether the end of the topic, or ``end``, was reached.
+
+    Raises:
+        KafkaException: the broker refused.
+    """
+    for message in messages:
+        error = message.error()
+        if error is None:
+            if (message.offset() or 0) >= end:
+                return True
+        elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            return True
+        else:
+            raise KafkaException(error)
+    return False
+
+
+def _name(where: TopicPartition) -> str:
+    return f"{where.topic}[{where.partition}]"

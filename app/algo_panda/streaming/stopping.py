@@ -1,0 +1,92 @@
+"""Ends a worker that was told to stop, in time, whatever it hangs on."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from algo_panda.domain.errors import KafkaError, PandaError
+
+STOP_SECONDS = 20.0
+"""From being told to stop until the process has ended."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopTimeoutError(KafkaError):
+    """The last checkpoint could not be written in time, most likely because no broker answers."""
+
+
+def end_process(error: BaseException | None) -> None:
+    """End this process now, from any thread, with the line and the exit code of ``error``.
+
+    What threads of client libraries are doing is given up. None: all is done, end with 0.
+    """
+    code = 0
+    if error is not None:
+        code = error.exit_code if isinstance(error, PandaError) else 1
+        # Not sys.stderr: a thread that hangs may hold its lock.
+        with suppress(OSError):
+            os.write(2, f"error: {error}\n".encode(errors="replace"))
+    os._exit(code)
+
+
+class StopDeadline:
+    """From the first SIGTERM or SIGINT on, the process has so many seconds left.
+
+    Letting go cleanly takes a broker that answers: without one, clients wait for minutes, and no
+    time-out of ours ends their threads. To give up loses nothing: the state on the broker is that
+    of the last checkpoint, and what was processed since then is processed again.
+    """
+
+    def __init__(
+        self,
+        on_stop: Callable[[], None],
+        seconds: float = STOP_SECONDS,
+        end: Callable[[BaseException | None], None] = end_process,
+    ) -> None:
+        """Nothing happens before ``listening``.
+
+        Args:
+            on_stop: called once, in the event loop.
+            seconds: from the signal to the end.
+            end: ends the process.
+        """
+        self._on_stop = on_stop
+        self._seconds = seconds
+        self._end = end
+        self._timer: threading.Timer | None = None
+        self._outcome: BaseException | None = StopTimeoutError(
+            f"told to stop, and the last checkpoint could not be written within {seconds:.0f} s:"
+            " is the broker still there? What was processed since the one before will be"
+            " processed again"
+        )
+
+    @contextmanager
+    def listening(self, loop: asyncio.AbstractEventLoop) -> Generator[None]:
+        """Take the signals until the end of the block; the deadline stays on after it."""
+
+        def told(_number: int, _frame: FrameType | None) -> None:
+            # A handler of Python's own, not of the loop's: it is heard also where the loop hangs.
+            if self._timer is None:
+                self._timer = threading.Timer(self._seconds, self._give_up)
+                self._timer.daemon = True
+                self._timer.start()
+                loop.call_soon_threadsafe(self._on_stop)
+
+        before = [(number, signal.signal(number, told)) for number in _SIGNALS]
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+
+    def settle(self, error: BaseException | None) -> None:
+        """All that matters is done, or failed: what to end with should the end not come."""
+        self._outcome = error
+
+    def _give_up(self) -> None:
+        self._end(self._outcome)

@@ -1,0 +1,194 @@
+"""Notices a worker that does not get on, also where its event loop hangs, from its own thread."""
+
+import faulthandler
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from algo_panda.domain.errors import KafkaError, PandaError
+from algo_panda.observability.health import Health, Reason, Status
+from algo_panda.streaming.progress import Progress, TopicPartition
+
+logger = logging.getLogger(__name__)
+
+_LOOK_INTERVAL = 1.0
+_LAST_LOOK_SECONDS = 1.0
+
+ReadEnds = Callable[[Collection[TopicPartition]], Mapping[TopicPartition, int]]
+"""Where partitions end for a reader of committed records; raises ``KafkaError``."""
+
+
+class StalledError(PandaError):
+    """The worker owns records to process and makes no checkpoint, or gets no partitions at all."""
+
+    exit_code = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StallPolicy:
+    """What counts as a stall, and what comes of it."""
+
+    seconds: float
+    """How long nothing may become durable where there are records to process."""
+    exits: bool = False
+    """Whether the process ends then."""
+
+
+class Watched(Protocol):
+    """A worker's engine, as far as it is watched. Read from the watchdog's thread."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has opened what its group gave it, be it nothing, at least once."""
+        ...
+
+    @property
+    def opening_since(self) -> float | None:
+        """When, by its clock, it let go of partitions or began to open some; None: all are open."""
+        ...
+
+    def durable_offsets(self) -> Mapping[TopicPartition, int]:
+        """The next offset after the last checkpoint of every partition that it owns."""
+        ...
+
+    def failed_with(self) -> BaseException | None:
+        """Why it cannot go on."""
+        ...
+
+
+class Watchdog:
+    """Looks once a second; a context manager that runs its thread."""
+
+    def __init__(
+        self,
+        *,
+        watched: Watched,
+        read_ends: ReadEnds,
+        policy: StallPolicy,
+        publish: Callable[[Health], None],
+        tell_lags: Callable[[Mapping[TopicPartition, int]], None],
+        on_stall: Callable[[StalledError], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take what it looks at.
+
+        Args:
+            watched: the engine.
+            read_ends: asks the broker, not through any client of the engine's.
+            policy: when a partition is stalled.
+            publish: hears after every look how the worker is.
+            tell_lags: hears after every look how many records each partition is behind.
+            on_stall: hears of a stall once, as it begins, where the policy is to exit.
+            clock: the engine's own.
+        """
+        self._watched = watched
+        self._read_ends = read_ends
+        self._policy = policy
+        self._publish = publish
+        self._tell_lags = tell_lags
+        self._on_stall = on_stall
+        self._clock = clock
+        self._progress = Progress()
+        self._stalled = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(_LAST_LOOK_SECONDS)
+
+    def look(self) -> Health:
+        """Look once, tell what is seen, and give it."""
+        health = self._seen()
+        self._publish(health)
+        stalled = health.status is Status.STALLED
+        if stalled and not self._stalled:
+            self._tell(health)
+        elif self._stalled and health.status is Status.OK:
+            logger.warning("it gets on again")
+        self._stalled = stalled or (self._stalled and health.status is not Status.OK)
+        return health
+
+    def _run(self) -> None:
+        while not self._ended.wait(_LOOK_INTERVAL):
+            if self._policy.exits:
+                # Native code that holds the interpreter for good holds this thread, too. This
+                # one needs no interpreter: it shows where all threads are, and ends the process.
+                faulthandler.dump_traceback_later(self._policy.seconds, exit=True)
+            self.look()
+        faulthandler.cancel_dump_traceback_later()
+
+    def _seen(self) -> Health:
+        failure = self._watched.failed_with()
+        if failure is not None:
+            self._tell_lags({})
+            return _health(Status.FAILED, Reason(reason=str(failure) or type(failure).__name__))
+        durable = self._watched.durable_offsets()
+        try:
+            ends = self._read_ends(durable.keys())
+        except KafkaError as error:
+            # Nobody can get on now: time does not count before the broker answers again.
+            self._progress.pause()
+            self._tell_lags({})
+            return _health(Status.NO_BROKER, Reason(reason=str(error)))
+        lags = self._progress.look(self._clock(), durable, ends)
+        self._tell_lags({lag.where: lag.records for lag in lags})
+        still = [lag for lag in lags if lag.seconds > self._policy.seconds]
+        if still:
+            return _health(
+                Status.STALLED,
+                *(
+                    Reason(
+                        reason=f"{lag.records} records to process,"
+                        f" and none became durable for {lag.seconds:.0f} s",
+                        topic=lag.where[0],
+                        partition=lag.where[1],
+                        lag=lag.records,
+                        seconds=round(lag.seconds, 1),
+                    )
+                    for lag in still
+                ),
+            )
+        return self._opened()
+
+    def _opened(self) -> Health:
+        since = self._watched.opening_since
+        seconds = 0.0 if since is None else self._clock() - since
+        if seconds > self._policy.seconds:
+            reason = f"the group's partitions are not open after {seconds:.0f} s"
+            return _health(Status.STALLED, Reason(reason=reason, seconds=round(seconds, 1)))
+        if not self._watched.is_open:
+            return _health(Status.STARTING, Reason(reason="no partitions were assigned yet"))
+        return Health(status=Status.OK)
+
+    def _tell(self, health: Health) -> None:
+        reasons = "; ".join(map(str, health.reasons))
+        line = f"the worker is stalled: {reasons} (the main thread is at {main_thread_at()})"
+        if self._policy.exits:
+            self._on_stall(
+                StalledError(f"{line}; what became durable stays, start the worker again")
+            )
+        else:
+            logger.error("%s", line)
+
+
+def main_thread_at() -> str:
+    """Where the main thread is right now: file, line and function."""
+    frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its public name
+    frame = frames.get(threading.main_thread().ident or 0)
+    if frame is None:
+        return "its end"
+    code = frame.f_code
+    return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
+
+
+def _health(status: Status, *reasons: Reason) -> Health:
+    return Health(status=status, reasons=reasons)

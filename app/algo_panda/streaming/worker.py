@@ -1,0 +1,196 @@
+"""Runs one worker program until it is told to stop, or cannot go on."""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
+from confluent_kafka import KafkaException
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.observability.health import Health
+from algo_panda.runner.collector import collect_seldom
+from algo_panda.streaming.engine import StreamEngine
+from algo_panda.streaming.faust_app import StreamApp, TurnConsumer, build_app
+from algo_panda.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
+from algo_panda.streaming.stopping import StopDeadline, end_process
+from algo_panda.streaming.telemetry import StreamTelemetry
+from algo_panda.streaming.watchdog import ReadEnds, StallPolicy, Watchdog
+
+logger = logging.getLogger(__name__)
+
+_STOP_PATIENCE = 20.0
+_WATCH_INTERVAL = 0.1
+_TICKS_SHARE = 9
+"""Time for ticks per time for writing state down, at least."""
+
+
+async def run_worker(
+    *,
+    spec: StreamSpec,
+    connection: ConnectionSettings,
+    producer_config: Mapping[str, str | int | float | bool],
+    read_topic_ids: Callable[[], Mapping[str, str]],
+    read_ends: ReadEnds,
+    telemetry: StreamTelemetry,
+    stall: StallPolicy,
+    publish_health: Callable[[Health], None],
+    on_ready: Callable[[], None] = lambda: None,
+    probe: Probe = no_probe,
+) -> None:
+    """Run until SIGTERM or SIGINT: then checkpoint, leave the group, return.
+
+    The process ends 20 s after the signal at the latest; where it stalls, if ``stall`` says so.
+
+    Raises:
+        PandaError: the broker refuses something for good, or state and topics do not fit.
+        Exception: a defect; the state on the broker is that of the last checkpoint.
+    """
+    collect_seldom()
+    stop = asyncio.Event()
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-faust-"))
+
+        def end(error: BaseException | None) -> None:
+            shutil.rmtree(folder, ignore_errors=True)
+            end_process(error)
+
+        deadline = StopDeadline(stop.set, end=end)
+        stack.enter_context(deadline.listening(asyncio.get_running_loop()))
+        app = build_app(spec, connection, Path(folder))
+        app.engine = engine = StreamEngine(
+            spec=spec,
+            connection=connection,
+            producer_config=producer_config,
+            read_topic_ids=read_topic_ids,
+            telemetry=telemetry,
+            probe=probe,
+        )
+        watchdog = Watchdog(
+            watched=engine,
+            read_ends=read_ends,
+            policy=stall,
+            publish=publish_health,
+            tell_lags=telemetry.lags,
+            on_stall=end,
+        )
+        try:
+            with watchdog:
+                await _run(app, engine, spec, stop, on_ready, deadline.settle)
+        finally:
+            engine.close()
+    failure = _failure(engine)
+    if failure is not None:
+        raise failure
+
+
+async def _run(
+    app: StreamApp,
+    engine: StreamEngine,
+    spec: StreamSpec,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    settle: Callable[[BaseException | None], None],
+) -> None:
+    app.finalize()
+    stopping = asyncio.ensure_future(stop.wait())
+    starting = asyncio.ensure_future(_or_fail(engine, app.start()))
+    helpers = [
+        asyncio.ensure_future(_or_fail(engine, work))
+        for work in (
+            _watch(app, engine),
+            _checkpoint_regularly(app, spec.checkpoint_interval),
+            _tell_group_regularly(app, spec.checkpoint_interval),
+        )
+    ]
+    try:
+        await asyncio.wait(
+            (starting, stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED
+        )
+        if not (stopping.done() or engine.failure.done()):
+            on_ready()
+        await asyncio.wait((stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED)
+        logger.info("%s stops", spec.group)
+    finally:
+        await _hand_over(app, engine)
+        settle(_failure(engine))
+        await _cancel(stopping, *helpers)
+        await _leave_group(app)
+        await _cancel(starting)
+
+
+async def _hand_over(app: StreamApp, engine: StreamEngine) -> None:
+    """Checkpoint and let go of everything, where all is well."""
+    if not engine.failure.done():
+        with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
+            await _tell_group(app, await engine.stop())
+            logger.info("the partitions that are still ours have their last checkpoint")
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_STOP_PATIENCE)
+
+
+async def _leave_group(app: StreamApp) -> None:
+    try:
+        async with asyncio.timeout(_STOP_PATIENCE):
+            await app.stop()
+    except TimeoutError:
+        logger.warning("Faust did not stop in %.0f s; leaving it", _STOP_PATIENCE)
+
+
+async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
+    """Do ``work``; should it fail, the worker cannot go on."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the end
+        engine.fail(error)
+
+
+async def _checkpoint_regularly(app: StreamApp, interval: float) -> None:
+    """As often as asked for, or as seldom as it takes to leave nine tenths of the time to ticks."""
+    pause = interval
+    while True:
+        await asyncio.sleep(pause)
+        started = time.monotonic()
+        writing = await app.engine.checkpoint_all(spread=interval / 2)
+        pause = max(interval - (time.monotonic() - started), _TICKS_SHARE * writing)
+
+
+async def _tell_group_regularly(app: StreamApp, interval: float) -> None:
+    while True:
+        await asyncio.sleep(interval)
+        await _tell_group(app, app.engine.durable_offsets())
+
+
+async def _tell_group(app: StreamApp, offsets: Mapping[tuple[str, int], int]) -> None:
+    consumer = app.consumer
+    if offsets and isinstance(consumer, TurnConsumer):
+        await consumer.tell_group(offsets)
+
+
+async def _watch(app: StreamApp, engine: StreamEngine) -> None:
+    """Faust keeps the reason of a crash to itself."""
+    while not engine.failure.done():
+        await asyncio.sleep(_WATCH_INTERVAL)
+        reason = app.crash_reason
+        if reason is not None:
+            engine.fail(reason)
+
+
+def _failure(engine: StreamEngine) -> BaseException | None:
+    """Why it could not go on; what a client library says of the broker as one line for people."""
+    error = engine.failed_with()
+    if isinstance(error, KafkaException):
+        return KafkaError(f"Kafka: {error.args[0].str()}")
+    if isinstance(error, GroupError):
+        return KafkaError(f"Kafka: {type(error).__name__}: {error}")
+    return error
