@@ -1,17 +1,17 @@
-"""Compile the modules on the path of every tick to machine code, next to their source.
+"""Compile the modules that every tick passes through to machine code, beside their source.
 
-    python tools/compile.py            compile, unless what is there is of this very source
-    python tools/compile.py --remove   remove what was compiled: the source itself runs again
-    python tools/compile.py --remove-stale    the same, where it is not of this very source
+    python tools/compile.py             compile, unless the compiled modules match the source
+    python tools/compile.py --remove    remove the compiled modules; the source runs
 
-Which modules: ``[tool.compiled]`` in ``pyproject.toml``; why, and what to mind in them:
-``docs/adr/0012-compiled-hot-path.md``. Where there is no C compiler nothing is compiled, and
-everything works as before, only slower. Exit codes: 0 done, or nothing can be done here; 1 a
-module cannot be compiled, the output says why; 64 wrong usage.
+``[tool.compiled]`` in ``pyproject.toml`` lists the modules; docs/adr/0012-compiled-hot-path.md
+says why, and what to mind in them. Without a C compiler nothing is compiled, and everything works
+more slowly. Exit codes: 0 compiled, or no compiler; 1 a module cannot be compiled, the output says
+why; 64 wrong usage.
 """
 
+import ast
 import contextlib
-import hashlib
+import importlib.util
 import io
 import os
 import shutil
@@ -19,120 +19,184 @@ import sys
 import sysconfig
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-DIGEST = ROOT / ".compiled"
-"""Says which source was compiled."""
-
 SOURCE_ROOT = "app"
-_GROUP = "algo_panda"
-_SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
+PACKAGE = "algo_panda"
+_TYPES = Path(__file__).with_name("mypyc.ini")
+
+
+class CompilationError(Exception):
+    """A module cannot be compiled; the message is the compiler's."""
 
 
 def main() -> int:
     """Do what the arguments say."""
     match sys.argv[1:]:
         case ["--remove"]:
-            remove()
-        case ["--remove-stale"]:
-            if is_stale():
-                remove()
+            remove(ROOT)
+            return 0
         case []:
-            if not DIGEST.exists() or is_stale():
-                remove()
-                return _compile(modules()) if _can_compile() else 0
+            return compile_in_place(ROOT)
         case _:
-            _say(str(__doc__))
+            _print(str(__doc__))
             return 64
+
+
+def compile_in_place(checkout: Path) -> int:
+    """Compile the modules of a checkout if they are not, and return the exit code."""
+    if is_current(checkout):
+        return 0
+    remove(checkout)
+    missing = missing_tool()
+    if missing is not None:
+        _print(f"not compiled, because {missing} is missing: panda works, only more slowly")
+        return 0
+    _print("compiling the modules that every tick passes through (half a minute)")
+    try:
+        build(checkout, checkout / SOURCE_ROOT)
+    except CompilationError as error:
+        _print(str(error))
+        return 1
     return 0
 
 
-def _can_compile() -> bool:
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    if shutil.which(compiler) is None or not header.exists():
-        missing = f"header {header}" if shutil.which(compiler) else f"C compiler ({compiler})"
-        _say(f"not compiled, for there is no {missing}: panda works, only slower")
-        return False
-    _say("compiling the path of a tick (half a minute)")
-    return True
+def build(checkout: Path, destination: Path) -> list[Path]:
+    """Compile the modules of ``checkout`` into ``destination``, and return the files written.
 
+    Args:
+        checkout: the folder of ``pyproject.toml``.
+        destination: a copy of the source root, or the source root itself.
 
-def modules() -> list[str]:
-    """The source files to compile, relative to the top of the checkout."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        listed: list[str] = tomllib.load(file)["tool"]["compiled"]["modules"]
-    return [f"{SOURCE_ROOT}/{name.replace('.', '/')}.py" for name in listed]
-
-
-def is_stale() -> bool:
-    """Whether something was compiled, and of another source than what is here now."""
-    if DIGEST.exists():
-        return DIGEST.read_text() != _digest()
-    return next(_compiled_files(), None) is not None
-
-
-def remove() -> None:
-    """Remove what was compiled."""
-    DIGEST.unlink(missing_ok=True)
-    for path in _compiled_files():
-        path.unlink()
-
-
-def _compile(paths: list[str]) -> int:
+    Raises:
+        CompilationError: the message is the compiler's.
+    """
     from mypyc.build import mypycify
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
 
-    os.chdir(ROOT)
-    digest = _digest()
+    here = Path.cwd()
+    output = io.StringIO()
     with tempfile.TemporaryDirectory() as folder:
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            extensions = mypycify(
-                ["--config-file", "pyproject.toml", *paths],
-                opt_level="3",
-                debug_level="0",
-                target_dir=folder,
-                group_name=_GROUP,
-            )
-        if "warning:" in said.getvalue():
-            # Compiled, it would not do what the source says.
-            _say(said.getvalue())
-            return 1
-        command = build_ext(
-            Distribution(
-                {"name": "algo-panda", "ext_modules": extensions, "package_dir": {"": SOURCE_ROOT}}
-            )
-        )
-        command.inplace = True
-        command.build_temp = folder
-        command.ensure_finalized()
-        with contextlib.redirect_stdout(said):
-            command.run()
-    DIGEST.write_text(digest)
-    return 0
+        os.chdir(destination)
+        try:
+            with contextlib.redirect_stdout(output):
+                extensions = mypycify(
+                    ["--config-file", str(_TYPES), *source_files(checkout)],
+                    opt_level="3",
+                    debug_level="0",
+                    target_dir=folder,
+                    group_name=PACKAGE,
+                )
+                if "warning:" in output.getvalue():
+                    # Compiled, it would not do what the source does.
+                    raise CompilationError(output.getvalue())
+                command = build_ext(Distribution({"name": PACKAGE, "ext_modules": extensions}))
+                command.inplace = True
+                command.build_temp = folder
+                command.ensure_finalized()
+                command.run()
+        except (SystemExit, Exception) as error:
+            raise CompilationError(f"{output.getvalue()}\n{error}") from error
+        finally:
+            os.chdir(here)
+    compiled = _finder().CompiledModules(destination / PACKAGE)
+    compiled.write_manifest(
+        [destination / name for name in _dependencies(destination, source_files(checkout))],
+        toolchain=_toolchain(),
+    )
+    return [*compiled.files(), destination / PACKAGE / _finder().MANIFEST]
 
 
-def _say(text: str) -> None:
+def source_files(checkout: Path) -> list[str]:
+    """Return the source files to compile, relative to the source root."""
+    with (checkout / "pyproject.toml").open("rb") as file:
+        listed: list[str] = tomllib.load(file)["tool"]["compiled"]["modules"]
+    return [f"{name.replace('.', '/')}.py" for name in listed]
+
+
+def is_current(checkout: Path) -> bool:
+    """Return whether the compiled modules match the source, the list and the compiler."""
+    compiled = _finder().CompiledModules(checkout / SOURCE_ROOT / PACKAGE)
+    listed = len(source_files(checkout)) + 1
+    return (
+        len(compiled.files()) == listed
+        and compiled.toolchain() == _toolchain()
+        and compiled.mismatch() is None
+    )
+
+
+def remove(checkout: Path) -> None:
+    """Remove the compiled modules of a checkout."""
+    package = checkout / SOURCE_ROOT / PACKAGE
+    (package / _finder().MANIFEST).unlink(missing_ok=True)
+    for path in _finder().CompiledModules(package).files():
+        path.unlink()
+
+
+def missing_tool() -> str | None:
+    """Return what is missing to compile, or None."""
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if shutil.which(compiler) is None:
+        return f"the C compiler {compiler}"
+    return None if header.exists() else f"the header {header}"
+
+
+def _dependencies(root: Path, files: Iterable[str]) -> set[str]:
+    """Return ``files`` and all modules of the package that they import, relative to ``root``.
+
+    The compiler takes types and constants from these.
+    """
+    found: set[str] = set()
+    waiting = [*files, f"{PACKAGE}/__init__.py"]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and (root / name).is_file():
+            found.add(name)
+            waiting.extend(_imported(ast.parse((root / name).read_text("utf-8"))))
+    return found
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] == PACKAGE:
+                names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+            case ast.Import():
+                names = [a.name for a in node.names if a.name.split(".")[0] == PACKAGE]
+            case _:
+                continue
+        for name in names:
+            path = name.replace(".", "/")
+            yield from (f"{path}.py", f"{path}/__init__.py")
+
+
+def _finder() -> ModuleType:
+    """Load ``algo_panda/_compiled.py`` alone: the package may not be installed."""
+    name = f"{PACKAGE}._compiled"
+    if name not in sys.modules:
+        for module in (f"{PACKAGE}._paths", name):
+            path = ROOT / SOURCE_ROOT / f"{module.replace('.', '/')}.py"
+            spec = importlib.util.spec_from_file_location(module, path)
+            assert spec is not None and spec.loader is not None  # noqa: PT018, S101
+            sys.modules[module] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[module])
+    return sys.modules[name]
+
+
+def _toolchain() -> str:
+    script = Path(__file__).read_bytes() + _TYPES.read_bytes()
+    digest = importlib.util.source_hash(script).hex()
+    return f"{sys.implementation.cache_tag} mypy {version('mypy')} {digest}"
+
+
+def _print(text: str) -> None:
     sys.stderr.write(f"{text}\n")
-
-
-def _digest() -> str:
-    """Of all that decides what is compiled: types and constants come from other modules, too."""
-    digest = hashlib.sha256(f"{sys.version} {version('mypy')} {_SUFFIX}".encode())
-    digest.update(Path(__file__).read_bytes())
-    for path in (ROOT / "pyproject.toml", *sorted((ROOT / SOURCE_ROOT).rglob("*.py"))):
-        digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _compiled_files() -> Iterator[Path]:
-    yield from (ROOT / SOURCE_ROOT).rglob(f"*{_SUFFIX}")
 
 
 if __name__ == "__main__":

@@ -1,68 +1,90 @@
-"""Puts the command groups together and turns foreseen failures into one clear line."""
+"""The command ``panda``: its commands, and one clear line for each foreseen failure."""
 
 import sys
-from importlib.metadata import version as distribution_version
+from typing import Annotated, ClassVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from algo_panda.cli import (
-    control,
-    db,
-    demo,
-    dev,
-    dlq,
-    publish,
-    record,
-    replay,
-    signals,
-    strategies,
-    topics,
-    train,
-    worker,
-)
-from algo_panda.cli.unknown_variables import warn_of_unknown_variables
+from algo_panda._paths import demote_local_folders
+from algo_panda.cli.lazy import LazyCommand, LazyGroup
 from algo_panda.domain.errors import PandaError
-from algo_panda.runner import partition
+
+
+class PandaCommands(LazyGroup):
+    """The commands of ``panda``, in the order in which ``panda --help`` lists them."""
+
+    lazy: ClassVar[dict[str, LazyCommand]] = {
+        "publish": LazyCommand(
+            "publish:publish", "Send ticks, from files or synthetic, to the topic 'ticks'."
+        ),
+        "record": LazyCommand(
+            "record:record", "Record the topic 'ticks' as Parquet files, byte for byte."
+        ),
+        "train": LazyCommand(
+            "train:train", "Train the model of ml_momentum and hybrid_ml_rsi_filter."
+        ),
+        "demo": LazyCommand("demo:demo", "Run the whole system once, on a broker of its own."),
+        "version": LazyCommand(
+            "version:version", "Print the version, and whether compiled code runs."
+        ),
+        "dev": LazyCommand("dev:app", "Run a Kafka broker in the background, for development."),
+        "worker": LazyCommand("worker:app", "Run the workers: runner, risk, router, paper."),
+        "control": LazyCommand("control:app", "Set the trading state of accounts: kill switch."),
+        "signals": LazyCommand("signals:app", "Show signals, orders and the other records."),
+        "dlq": LazyCommand("dlq:app", "Show and replay dead letters."),
+        "topics": LazyCommand("topics:app", "Compare the declared topics with the broker's."),
+        "db": LazyCommand("db:app", "Make the tables of the database, and show their revision."),
+        "strategies": LazyCommand("strategies:app", "Add, list and change strategies."),
+        "replay": LazyCommand("replay:app", "Run a backtest on recorded ticks."),
+    }
+
 
 app = typer.Typer(
     name="panda",
+    cls=PandaCommands,
     help="Trading strategies on a stream: ticks in on Kafka; signals, orders and fills out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.callback()(warn_of_unknown_variables)
-app.add_typer(dev.app, name="dev")
-app.add_typer(worker.app, name="worker")
-app.add_typer(control.app, name="control")
-app.add_typer(signals.app, name="signals")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(topics.app, name="topics")
-app.add_typer(db.app, name="db")
-app.add_typer(strategies.app, name="strategies")
-app.command()(publish.publish)
-app.command()(record.record)
-app.add_typer(replay.app, name="replay")
-app.command()(train.train)
-app.command()(demo.demo)
 
 
-@app.command()
-def version() -> None:
-    """Print the version, and whether the path of a tick is compiled."""
-    is_compiled = not str(partition.__file__).endswith(".py")
-    runs = "compiled" if is_compiled else "not compiled, so slower"
-    typer.echo(f"{distribution_version('algo-panda')} ({runs})")
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from algo_panda.cli.version import version
+
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def before_any_command(
+    version: Annotated[  # noqa: ARG001 - the callback of the option does it
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Warn of variables that are no setting."""
+    from algo_panda.cli.unknown_variables import warn_of_unknown_variables
+
+    warn_of_unknown_variables()
 
 
 def main() -> None:
     """Run ``panda``. Exit codes are documented in ``docs/cli.md``."""
+    demote_local_folders()
     try:
         app()
     except PandaError as error:
+        from rich.console import Console
+        from rich.markup import escape
+
         message = f"[bold red]error:[/] {escape(str(error))}"
         Console(stderr=True).print(message, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+

@@ -1,0 +1,65 @@
+"""A command group that imports the module of a command when the command is used.
+
+``panda --help`` then imports no module of a command, and each command only its own.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+
+@dataclass(frozen=True, slots=True)
+class LazyCommand:
+    """Where a command or a group of commands is, and its line in the list of commands."""
+
+    path: str
+    """``module:attribute``, the module in this package."""
+    help: str
+
+    def load(self, name: str) -> Any:  # noqa: ANN401 - a class of click that typer keeps private
+        """Import the module, and build the command."""
+        module, _, attribute = self.path.partition(":")
+        found = getattr(import_module(f"algo_panda.cli.{module}"), attribute)
+        parent = typer.Typer(rich_markup_mode=None)
+        parent.callback()(_nothing)
+        if isinstance(found, typer.Typer):
+            parent.add_typer(found, name=name)
+        else:
+            parent.command(name)(found)
+        return get_group(parent).commands[name]
+
+
+class LazyGroup(TyperGroup):
+    """A group whose subclass lists its commands in ``lazy``."""
+
+    lazy: ClassVar[dict[str, LazyCommand]]
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        """Return the names, in the order in which they are listed."""
+        return [*self.commands, *(name for name in self.lazy if name not in self.commands)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
+        """Return a command, imported now if it was not yet."""
+        if cmd_name in self.lazy and cmd_name not in self.commands:
+            self.commands[cmd_name] = self.lazy[cmd_name].load(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
+        """List the commands by the help text given here, without importing them."""
+        listed = self.commands
+        self.commands = {
+            name: listed.get(name) or typer.core.TyperCommand(name, help=command.help)
+            for name, command in self.lazy.items()
+        }
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.commands = listed
+
+
+def _nothing() -> None:
+    """Make a group of one command a group all the same."""
