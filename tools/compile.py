@@ -86,15 +86,14 @@ def build(checkout: Path, destination: Path) -> list[Path]:
         try:
             with contextlib.redirect_stdout(output):
                 extensions = mypycify(
-                    ["--config-file", str(_TYPES), *source_files(checkout)],
+                    ["--config-file", str(_TYPES), "--cache-dir", folder, *source_files(checkout)],
                     opt_level="3",
                     debug_level="0",
                     target_dir=folder,
                     group_name=PACKAGE,
                 )
                 if "warning:" in output.getvalue():
-                    # Compiled, it would not do what the source does.
-                    raise CompilationError(output.getvalue())
+                    sys.exit("compiled, a module would not do what its source does")
                 command = build_ext(Distribution({"name": PACKAGE, "ext_modules": extensions}))
                 command.inplace = True
                 command.build_temp = folder
@@ -109,7 +108,7 @@ def build(checkout: Path, destination: Path) -> list[Path]:
         [destination / name for name in _dependencies(destination, source_files(checkout))],
         toolchain=_toolchain(),
     )
-    return [*compiled.files(), destination / PACKAGE / _finder().MANIFEST]
+    return [*compiled.files(), destination / PACKAGE / manifest_name()]
 
 
 def source_files(checkout: Path) -> list[str]:
@@ -133,9 +132,14 @@ def is_current(checkout: Path) -> bool:
 def remove(checkout: Path) -> None:
     """Remove the compiled modules of a checkout."""
     package = checkout / SOURCE_ROOT / PACKAGE
-    (package / _finder().MANIFEST).unlink(missing_ok=True)
+    (package / manifest_name()).unlink(missing_ok=True)
     for path in _finder().CompiledModules(package).files():
         path.unlink()
+
+
+def manifest_name() -> str:
+    """Return the name of the file that says what the compiled modules were built from."""
+    return str(_finder().MANIFEST)
 
 
 def missing_tool() -> str | None:

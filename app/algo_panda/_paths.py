@@ -40,7 +40,7 @@ def _local_folders() -> frozenset[str]:
     import os  # loaded before any program starts
 
     folders: set[str] = set()
-    try:
+    try:  # noqa: SIM105 - contextlib is not loaded before any program starts
         folders.add(os.getcwd())  # noqa: PTH109 - a pathlib.py could be there
     except OSError:
         pass  # the working directory was removed

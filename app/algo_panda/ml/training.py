@@ -14,6 +14,7 @@ import numpy as np
 from algo_panda.domain.errors import BadInputError, ConfigurationError
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.timestamps import from_micros, iso_utc
+from algo_panda.extras import require
 from algo_panda.ml.direction import CLASSES, INPUT_NAME, OUTPUT_NAME
 from algo_panda.ml.features import FEATURE_NAMES, FEATURES_VERSION
 from algo_panda.ml.samples import Samples, collect_samples, split_by_time
@@ -32,10 +33,6 @@ _TREES = 16
 _DEPTH = 4
 _SMALLEST_LEAF = 0.002
 """As a share of the samples: leaves with fewer would be learned by heart."""
-
-
-class TrainingUnavailableError(ConfigurationError):
-    """The libraries for training are not installed."""
 
 
 class UnfitTicksError(BadInputError):
@@ -123,16 +120,6 @@ class TrainedModel:
         return sha256(self.onnx).hexdigest()
 
 
-def require_training_libraries() -> None:
-    """See that training can begin.
-
-    Raises:
-        TrainingUnavailableError: a library is missing; the message says what to install.
-    """
-    for name in ("onnx", "sklearn", "skl2onnx"):
-        _library(name)
-
-
 def train(ticks: Iterable[MarketTick], plan: TrainingPlan) -> TrainedModel:
     """Learn from the earlier ticks, judge by the later ones; the same for the same arguments.
 
@@ -141,10 +128,10 @@ def train(ticks: Iterable[MarketTick], plan: TrainingPlan) -> TrainedModel:
     exported model, run as strategies run it.
 
     Raises:
-        TrainingUnavailableError: a library is missing.
+        MissingExtraError: a library is missing.
         UnfitTicksError: too few ticks, or the price never goes up, down or nowhere.
     """
-    require_training_libraries()
+    require("train", "training a model")
     samples = collect_samples(ticks, horizon=plan.horizon, move=plan.move)
     if len(samples) < MIN_SAMPLES:
         raise UnfitTicksError(
@@ -224,9 +211,4 @@ def _scores(probabilities: np.ndarray, judged: Samples) -> tuple[float, float]:
 
 
 def _library(name: str) -> Any:  # noqa: ANN401 - these libraries have no types
-    try:
-        return cast("Any", import_module(name))
-    except ModuleNotFoundError as error:
-        raise TrainingUnavailableError(
-            f"training needs the library {error.name}: pip install 'algo-panda[train]'"
-        ) from error
+    return cast("Any", import_module(name))

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from algo_panda.domain.errors import ConfigurationError, DatabaseError
+from algo_panda.extras import require
 
 BUSY_TIMEOUT_SECONDS = 5
 """How long SQLite waits for another process that writes."""
@@ -168,6 +169,7 @@ def _parsed(text: str) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
+    require("postgres", "a PostgreSQL database")
     timeout = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     # A worker holds the engine for days: ask a pooled connection whether it still lives.
     return create_engine(url, connect_args=timeout, pool_pre_ping=True)

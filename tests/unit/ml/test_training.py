@@ -12,6 +12,7 @@ import pytest
 
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.market import MarketTick
+from algo_panda.extras import MissingExtraError
 from algo_panda.ingest.synthetic import SyntheticSource
 from algo_panda.ml.direction import INPUT_NAME, OUTPUT_NAME, DirectionModel
 from algo_panda.ml.features import FEATURE_NAMES
@@ -21,7 +22,6 @@ from algo_panda.ml.training import (
     HELD_OUT,
     TrainedModel,
     TrainingPlan,
-    TrainingUnavailableError,
     UnfitTicksError,
     _fit,
     train,
@@ -117,8 +117,9 @@ def test_a_plan_out_of_range_is_refused(wrong):
 @pytest.mark.parametrize("missing", ["onnx", "sklearn", "skl2onnx"])
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(TrainingUnavailableError) as caught:
+    with pytest.raises(MissingExtraError) as caught:
         train([], PLAN)
     assert str(caught.value) == (
-        f"training needs the library {missing}: pip install 'algo-panda[train]'"
+        f"training a model needs packages that are not installed ({missing}): "
+        "run pip install 'algo-panda[train]'"
     )
