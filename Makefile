@@ -1,10 +1,10 @@
-# Every command starts from nothing but Python 3.11 to 3.13: the environment is made when missing.
+# Every command starts from nothing but Python 3.11 to 3.13: it installs what is missing.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
+PACKAGES := $(VENV)/.installed
+DEMO_PACKAGES := $(VENV)/.installed-for-demo
 
 .DEFAULT_GOAL := help
 .PHONY: help install compile demo test unit chaos lint types format docs bench lock clean
@@ -12,29 +12,30 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-bui
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) compile  ## Make .venv from the locked requirements, and compile
+install: $(PACKAGES) compile  ## Make .venv from the locked requirements, and compile
 
-$(STAMP): requirements/build.txt requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(f"algo-panda needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {sys.version.split()[0]}: run make with PYTHON=python3.11")'
-	@echo "making $(VENV) from requirements/dev.txt (some minutes the first time)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv does not work: install your system's package for it (Debian: python3-venv)" >&2; exit 1; }
-	@$(PIP) --require-hashes -r requirements/build.txt
-	@$(PIP) --require-hashes -r requirements/dev.txt
-	@$(PIP) --no-deps --editable .
-	@touch $(STAMP)
+$(PACKAGES): requirements/build.txt requirements/dev.txt pyproject.toml
+	@echo "installing the packages of requirements/dev.txt (a minute or two the first time)"
+	@tools/install-packages $(VENV) $(PYTHON) requirements/dev.txt
+	@touch $(PACKAGES) $(DEMO_PACKAGES)
 
-compile: $(STAMP)  ## Compile what every tick goes through; without a C compiler it runs as it is
+# A subset: no tests, no compiler, no reports. Whoever has all packages has these.
+$(DEMO_PACKAGES): requirements/build.txt requirements/demo.txt pyproject.toml
+	@echo "installing the packages of requirements/demo.txt (half a minute the first time)"
+	@tools/install-packages $(VENV) $(PYTHON) requirements/demo.txt
+	@touch $@
+
+compile: $(PACKAGES)  ## Compile the modules that every tick passes through, if there is a C compiler
 	@$(BIN)/python tools/compile.py
 
-demo: $(STAMP)  ## See the whole system work, on a broker and a database of its own
-	@$(BIN)/python tools/compile.py --remove-stale
+demo: $(DEMO_PACKAGES)  ## See the whole system work, on a broker and a database of its own
 	@$(BIN)/panda demo $(ARGS)
 
 # All tests: two at a time, for most of them wait more than they compute (which ones take turns:
 # tests/support/scheduling.py). With ARGS: one at a time, so that -s shows what they print.
-# The fast ones run twice, for what is compiled has to do what its source does.
+# The fast ones run twice: compiled code must do what its source does.
 FAST := tests/unit tests/contracts -m "not broker and not docker"
-test: $(STAMP) lint types  ## Everything: lint, types, unit tests, tests on a real broker, containers
+test: $(PACKAGES) lint types  ## Everything: lint, types, unit tests, tests on a real broker, containers
 ifndef ARGS
 	@$(BIN)/python tools/compile.py --remove
 	@$(BIN)/python -m pytest $(FAST) --numprocesses 2 --quiet
@@ -42,40 +43,42 @@ endif
 	@$(BIN)/python tools/compile.py
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 2)
 
-unit: $(STAMP)  ## The fast tests alone
-	@$(BIN)/python tools/compile.py --remove-stale
+unit: $(PACKAGES)  ## The fast tests alone
 	@$(BIN)/python -m pytest $(FAST) $(ARGS)
 
-chaos: $(STAMP) compile  ## Kill workers and brokers while ticks flow: ARGS="--seeds 1,2 --faults 50"
+chaos: $(PACKAGES) compile  ## Kill workers and brokers while ticks flow: ARGS="--seeds 1,2 --faults 50"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
-lint: $(STAMP)  ## Style, and which way imports point
+lint: $(PACKAGES)  ## Style, and which way imports point
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 
-types: $(STAMP)  ## mypy --strict and pyright strict
+types: $(PACKAGES)  ## mypy --strict and pyright strict
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 
-format: $(STAMP)  ## Put the code in order
+format: $(PACKAGES)  ## Put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP)  ## Write the reference pages anew from the code
+docs: $(PACKAGES)  ## Write the reference pages anew from the code
 	@$(BIN)/python tools/generate_docs.py
 
-bench: $(STAMP) compile  ## How fast it is, beside others (an hour; ARGS=--quick: minutes)
+bench: $(PACKAGES) compile  ## How fast it is, beside others (an hour; ARGS=--quick: minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet
-lock: $(STAMP)  ## Resolve pyproject.toml anew into requirements/
-	$(LOCK) --upgrade pyproject.toml --extra train --group dev --group build -o requirements/dev.txt
-	$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+lock: $(PACKAGES)  ## Resolve pyproject.toml anew into requirements/
+	$(LOCK) --upgrade pyproject.toml --extra all --group dev --group compile -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra postgres --extra report -c requirements/dev.txt -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra dev-broker -c requirements/dev.txt -o requirements/demo.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(LOCK) --group compile -c requirements/dev.txt -o requirements/compile.txt
+	$(LOCK) --group uv -c requirements/dev.txt -o requirements/uv.txt
 
 clean:  ## Remove what make made
-	find . -name '*.so' -not -path './$(VENV)/*' -delete
-	rm -f .compiled
+	find app -name '*.so' -delete
+	rm -f app/algo_panda/_compiled.json
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

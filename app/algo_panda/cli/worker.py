@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from enum import StrEnum
 from typing import Annotated
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from algo_panda.children import python_command
 from algo_panda.settings import load_settings
 
 app = typer.Typer(help="Run the workers: runner, risk, router, paper.", no_args_is_help=True)
@@ -109,7 +109,7 @@ def _run_many(
 
 def _command(program: Program, number: int, instance_id: str | None) -> list[str]:
     identity = [] if instance_id is None else ["--instance-id", f"{instance_id}-{number}"]
-    return [sys.executable, "-m", "algo_panda", "worker", program.value, *identity]
+    return python_command("algo_panda", "worker", program.value, *identity)
 
 
 def _metrics(first_port: int | None, number: int) -> dict[str, str]:

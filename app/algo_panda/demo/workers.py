@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
+from algo_panda.children import python_command
 from algo_panda.domain.errors import PandaError
 from algo_panda.kafka.guard import start_guard
 from algo_panda.kafka.processes import ProcessIdentity
@@ -41,7 +41,7 @@ class DemoWorkers:
             log = self.log_file(program).open("wb")
             self._logs.append(log)
             self._processes[program] = subprocess.Popen(
-                [sys.executable, "-m", "algo_panda", "worker", program],
+                python_command("algo_panda", "worker", program),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

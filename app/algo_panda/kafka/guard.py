@@ -8,6 +8,7 @@ it by SIGKILL, and the guard then ends the process if it still runs.
 import subprocess
 import sys
 
+from algo_panda.children import python_command
 from algo_panda.kafka.processes import ProcessIdentity, end_process
 
 _PATIENCE_SECONDS = 10.0
@@ -19,13 +20,7 @@ def start_guard(identity: ProcessIdentity) -> subprocess.Popen[bytes]:
     Whoever starts it calls ``communicate`` on it at the end, which lets it go.
     """
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "algo_panda.kafka.guard",
-            str(identity.pid),
-            str(identity.started_at),
-        ],
+        python_command("algo_panda.kafka.guard", str(identity.pid), str(identity.started_at)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from algo_panda.children import safe_path_for_children
 from algo_panda.domain.errors import PandaError
 
 LOOK_SECONDS = 0.1
@@ -56,7 +57,8 @@ class Processes(Generic[T, R]):
         self._work = work
         self._jobs = jobs
         self._context = multiprocessing.get_context("spawn")
-        self._stop: Event = self._context.Event()
+        with safe_path_for_children():  # it may start the tracker of shared resources
+            self._stop: Event = self._context.Event()
         self._arguments = (folder, self._stop, prepare, arguments)
         self._others = set(multiprocessing.active_children())
         self._pool: ProcessPoolExecutor | None = None
@@ -67,7 +69,7 @@ class Processes(Generic[T, R]):
             self._pool = ProcessPoolExecutor(
                 self._jobs, self._context, initializer=_begin, initargs=self._arguments
             )
-        with _without_interrupts():
+        with _without_interrupts(), safe_path_for_children():
             try:
                 return self._pool.submit(self._work, piece)
             except BrokenProcessPool as error:
