@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,6 +40,7 @@ from algo_panda.replay.topic import TopicTicks
 from algo_panda.replay.topics import TopicsOutput, open_topics
 from algo_panda.replay.trading import Trading
 from algo_panda.risk.engine import RiskEngine
+from algo_panda.risk.strategy_limits import StrategyLimits
 from algo_panda.settings import Settings
 from algo_panda.store.acceptance import KNOWN_BROKERS, Acceptance, factory_check
 from algo_panda.store.database import Database
@@ -235,7 +236,7 @@ def wired_replay(
             source=source,
             hearing=hearing,
             configs=running,
-            trading=_trading(settings, source.topic_id),
+            trading=_trading(settings, source.topic_id, running),
             encode_execution=codecs.executions.encode,
             configuration=configuration_hash(running, deciding),
             listeners=listeners,
@@ -249,7 +250,7 @@ def wired_replay(
         )
 
 
-def _trading(settings: Settings, topic_id: str) -> Trading:
+def _trading(settings: Settings, topic_id: str, configs: Iterable[StrategyConfig]) -> Trading:
     """Risk, router, and in the place of every broker the paper venue."""
 
     def active(_account: str) -> TradingState:
@@ -257,7 +258,10 @@ def _trading(settings: Settings, topic_id: str) -> Trading:
 
     return Trading(
         risk=RiskEngine(
-            limits=risk_limits(settings), account_for=settings.account_for, trading_state=active
+            limits=risk_limits(settings),
+            account_for=settings.account_for,
+            trading_state=active,
+            strategy_limit=StrategyLimits.of_configs(configs).of,
         ),
         router=OrderRouter(
             brokers={name: PaperBroker() for name in KNOWN_BROKERS}, trading_state=active

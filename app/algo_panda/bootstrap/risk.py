@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from algo_panda.bootstrap.wiring import Program, Wiring
 from algo_panda.risk.checks import RiskLimits
 from algo_panda.risk.engine import RiskEngine
+from algo_panda.risk.strategy_limits import StrategyLimits
 from algo_panda.settings import Settings
+from algo_panda.streaming.activation_log import ActivationLog
 from algo_panda.streaming.operator import PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.risk import RiskOperator
 from algo_panda.streaming.state_codec import RISK_CHANGELOG, RiskStateCodec
@@ -17,13 +19,20 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     settings = wiring.settings
     trading_state = wiring.trading_states(stack)
     limits = risk_limits(settings)
+    activations = ActivationLog(
+        wiring.bootstrap_servers, wiring.on_broker("activations"), wiring.codecs.activations.decode
+    )
+    strategy_limits = StrategyLimits(activations.read_new)
     states = RiskStateCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
 
     def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
         return RiskOperator(
             engine=RiskEngine(
-                limits=limits, account_for=settings.account_for, trading_state=trading_state
+                limits=limits,
+                account_for=settings.account_for,
+                trading_state=trading_state,
+                strategy_limit=strategy_limits.of,
             ),
             signals=wiring.codecs.signals,
             executions=wiring.codecs.executions,
@@ -55,6 +64,7 @@ RISK = Program(
         "executions",
         "orders",
         "rejections",
+        "activations",
         "control",
         "signals.dlq",
         "executions.dlq",

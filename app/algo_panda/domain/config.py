@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, Self, cast
 from uuid import UUID
 
 DEFAULT_VALIDATOR = "standard"
 DEFAULT_BAR_SECONDS = 60
 
-RUNNER_PARAMETERS = frozenset({"bar_seconds", "validation"})
-"""Parameters that the runner and the validator read; the processor does not see them."""
+_LARGEST: Final = sys.float_info.max
+
+RUNNER_PARAMETERS = frozenset({"bar_seconds", "validation", "max_position_size", "risk_multiplier"})
+"""Parameters of the runner, the validator and risk; not among ``processor_parameters``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,37 @@ class StrategyConfig:
         return seconds
 
     @property
+    def max_position_size(self) -> int | None:
+        """Largest position, in units, per instrument and account; None: only that of risk.
+
+        Raises:
+            ValueError: the parameter is not a whole number above 0.
+        """
+        size: object = self.parameters.get("max_position_size")
+        if size is None:
+            return None
+        if type(size) is not int or size < 1:
+            raise ValueError(f"max_position_size is {size!r}, not a whole number above 0")
+        return size
+
+    @property
+    def risk_multiplier(self) -> float:
+        """A factor for the strategy's own use, such as to scale quantities; 1 by default.
+
+        Raises:
+            ValueError: the parameter is not a finite number above 0.
+        """
+        factor: object = self.parameters.get("risk_multiplier", 1.0)
+        if type(factor) not in {int, float} or not 0 < cast("float", factor) <= _LARGEST:
+            raise ValueError(f"risk_multiplier is {factor!r}, not a finite number above 0")
+        return float(cast("float", factor))
+
+    @property
+    def instrument_tokens(self) -> tuple[int, ...]:
+        """``instruments``, by the name that ``create_strategy`` uses."""
+        return self.instruments
+
+    @property
     def validation(self) -> Mapping[str, Any]:
         """Parameters of the validator."""
         given: Mapping[str, Any] = self.parameters.get("validation", {})
@@ -76,7 +110,7 @@ class StrategyConfig:
 
     @property
     def processor_parameters(self) -> dict[str, Any]:
-        """Parameters of the processor: all but those of runner and validator."""
+        """Parameters of the processor: all but those of runner, validator and risk."""
         return {k: v for k, v in self.parameters.items() if k not in RUNNER_PARAMETERS}
 
     def _digest(self) -> str:
@@ -90,6 +124,10 @@ class StrategyConfig:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NO_LIMITS: Mapping[str, Any] = MappingProxyType({"max_position": None})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
     """Where one processor runs."""
@@ -97,3 +135,27 @@ class ExecutionContext:
     instrument_token: int
     brokers: tuple[str, ...]
     """Where its orders go."""
+    portfolio_state: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, hash=False)
+    """Positions of the strategy; empty in this version."""
+    market_session: str = "regular"
+    """Always ``regular`` in this version."""
+    risk_limits: Mapping[str, Any] = field(default_factory=lambda: _NO_LIMITS, hash=False)
+    """``max_position`` is the ``max_position_size`` of the strategy, or None. Read-only."""
+
+    @classmethod
+    def of(cls, config: StrategyConfig, instrument_token: int) -> Self:
+        """Return the context of a strategy on one of its instruments.
+
+        Raises:
+            ValueError: ``max_position_size`` is invalid.
+        """
+        return cls(
+            instrument_token=instrument_token,
+            brokers=config.brokers,
+            risk_limits=MappingProxyType({"max_position": config.max_position_size}),
+        )
+
+    @property
+    def broker(self) -> str | None:
+        """The first of ``brokers``; None if the strategy only emits signals."""
+        return self.brokers[0] if self.brokers else None

@@ -1,13 +1,13 @@
 """One strategy on one instrument: processor, validator, configuration, context."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import ExecutionContext, StrategyConfig
 from algo_panda.domain.inference import InferenceRequest
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.outcome import NotASignalError, NotAViolationError, Refused
+from algo_panda.domain.outcome import NotASignalError, NotAViolationError, Refused, as_bool
 from algo_panda.domain.protocols import StrategyProcessor, StrategyValidator
 from algo_panda.domain.signals import SignalResult
 from algo_panda.domain.trading import RejectionCode, Violation
@@ -40,7 +40,7 @@ class StrategyExecutor:
         self.capabilities = capabilities
 
     def supports(self, instrument_token: int) -> bool:
-        """Whether ticks of this instrument are for this executor."""
+        """Return whether ticks of this instrument are for this executor."""
         return instrument_token == self.context.instrument_token
 
     def process_tick(
@@ -95,13 +95,89 @@ class StrategyExecutor:
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"
             )
         violation: object = cast("Any", self.validator).validate_signal(result, tick)
-        if violation is None:
+        if violation is None or violation is True:
             return result
         if not isinstance(violation, Violation):
-            raise NotAViolationError(
-                f"validate_signal returned {type(violation).__name__}, not Violation or None"
-            )
+            return result if self._is_valid(violation) else self._refused(result)
         code: object = cast("Any", violation).code
         if not isinstance(code, RejectionCode):
             raise NotAViolationError(f"{code!r} is no RejectionCode")
         return Refused(result=result, violation=violation)
+
+    def _is_valid(self, answer: object) -> bool:
+        is_valid = as_bool(answer)
+        if is_valid is None:
+            raise NotAViolationError(
+                f"validate_signal returned {type(answer).__name__}, not bool, Violation or None"
+            )
+        return is_valid
+
+    def _refused(self, result: SignalResult) -> Refused:
+        """Return the refusal by a validator that gave no reason."""
+        name = type(self.validator).__name__
+        reason = f"validator {self.config.validator} ({name}) returned False"
+        return Refused(
+            result=result, violation=Violation(code=RejectionCode.INVALID_SIGNAL, reason=reason)
+        )
+
+
+class MultiInstrumentExecutor(StrategyExecutor):
+    """A strategy on all its instruments, for use without a runner.
+
+    State never mixes instruments: each has a processor of its own, made when its first tick
+    arrives. ``processor`` is the one of the first instrument. A processor with a model loads it
+    before its first tick. History, bars, warm-up and snapshots are the runner's work, which uses
+    one ``StrategyExecutor`` per instrument.
+    """
+
+    __slots__ = ("_create", "_first", "_started")
+
+    def __init__(
+        self, *, first: StrategyExecutor, create: Callable[[int], StrategyExecutor]
+    ) -> None:
+        """Put together a strategy.
+
+        Args:
+            first: the strategy on its first instrument.
+            create: makes the strategy on another one.
+        """
+        super().__init__(
+            processor=first.processor,
+            validator=first.validator,
+            config=first.config,
+            context=first.context,
+            capabilities=first.capabilities,
+        )
+        self._create = create
+        self._started: dict[int, StrategyExecutor] = {}
+        self._first = first
+
+    def supports(self, instrument_token: int) -> bool:
+        """Return whether the strategy is configured for this instrument."""
+        return instrument_token in self.config.instruments
+
+    def process_tick(
+        self, tick: MarketTick, history: Sequence[MarketTick]
+    ) -> SignalResult | Refused | None:
+        """Process a tick of any of the strategy's instruments.
+
+        Raises:
+            ValueError: the tick is of another instrument, or the model could not be loaded.
+            Exception: as ``StrategyExecutor.process_tick``.
+        """
+        token = tick.instrument_token
+        executor = self._started.get(token)
+        if executor is None:
+            executor = self._started[token] = self._start(token)
+        return executor.process_tick(tick, history)
+
+    def _start(self, token: int) -> StrategyExecutor:
+        executor = self._first if token == self.context.instrument_token else self._create(token)
+        if executor.capabilities.load_model:
+            loaded: object = cast("Any", executor.processor).load_model()
+            if not loaded:
+                raise ValueError(
+                    f"the model of strategy {self.config.strategy_id} could not be loaded on"
+                    f" instrument {token}: load_model returned {loaded!r}"
+                )
+        return executor

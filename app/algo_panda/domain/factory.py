@@ -1,68 +1,177 @@
 """Makes executors from configuration, by registered type names."""
 
 import importlib
-from collections.abc import Callable, Iterable
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
+from uuid import UUID, uuid5
 
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import ExecutionContext, StrategyConfig
-from algo_panda.domain.executor import StrategyExecutor
+from algo_panda.domain.executor import MultiInstrumentExecutor, StrategyExecutor
+from algo_panda.domain.factory_forms import FactoryForm, processor_form, validator_form
+from algo_panda.domain.outcome import as_bool
 from algo_panda.domain.protocols import StrategyProcessor, StrategyValidator
 
-ProcessorFactory = Callable[[StrategyConfig, ExecutionContext], StrategyProcessor]
-"""``create_processor(config, context)``: a new processor for one instrument."""
+ProcessorFactory = (
+    Callable[[dict[str, Any]], StrategyProcessor]
+    | Callable[[StrategyConfig, ExecutionContext], StrategyProcessor]
+)
+"""``create_processor(parameters)`` or ``create_processor(config, context)``: a new processor for
+one instrument. One argument annotated ``StrategyConfig`` is the configuration."""
 
-ValidatorFactory = Callable[[StrategyConfig], StrategyValidator]
-"""``create_validator(config)``: the validator of one strategy, on all its instruments."""
+ValidatorFactory = (
+    Callable[[dict[str, Any]], StrategyValidator] | Callable[[StrategyConfig], StrategyValidator]
+)
+"""``create_validator(parameters)``, or ``(config)`` if that is annotated ``StrategyConfig``: the
+validator of one strategy, on all its instruments."""
+
+_NAMESPACE = UUID("c7c5b1f4-62a1-5f0e-8a52-0d4f3f9b7e61")
+"""A random uuid: the same ``strategy_id`` that is not a uuid always gives the same ``id``."""
+
+T = TypeVar("T")
+
+
+class _Factory(NamedTuple, Generic[T]):
+    """A registered factory whose form is known."""
+
+    create: Callable[..., T]
+    form: FactoryForm
+
+    def __call__(self, config: StrategyConfig, context: ExecutionContext | None = None) -> T:
+        match self.form:
+            case FactoryForm.PARAMETERS:
+                return self.create(_parameters(config))
+            case FactoryForm.CONFIG:
+                return self.create(config)
+            case FactoryForm.CONFIG_AND_CONTEXT:
+                return self.create(config, context)
+
+
+class _Types(Generic[T]):
+    """Factories by type name; dotted paths are imported when their type is first used."""
+
+    def __init__(self, kind: str, form: Callable[[Callable[..., Any], str], FactoryForm]) -> None:
+        self._kind = kind
+        self._form = form
+        self._registered: dict[str, str | Callable[..., T]] = {}
+        self._resolved: dict[str, _Factory[T]] = {}
+
+    def register(self, name: str, create: str | Callable[..., T]) -> None:
+        self._registered[name] = create
+        self._resolved.pop(name, None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._registered))
+
+    def resolve(self, name: str) -> _Factory[T]:
+        """Return the factory of a type.
+
+        Raises:
+            ValueError: the type is unknown, or its factory cannot be imported or called.
+        """
+        found = self._resolved.get(name)
+        if found is None:
+            create = self._registered.get(name)
+            if create is None:
+                raise ValueError(f"unknown {self._kind} {name!r}; known: {_listed(self.names)}")
+            if isinstance(create, str):
+                path, create = create, _load(create)
+            else:
+                path = getattr(create, "__qualname__", type(create).__name__)
+            found = self._resolved[name] = _Factory(create, self._form(create, path))
+        return found
 
 
 class StrategyFactory:
-    """Holds the known types. An instance, made in one place and handed on; no singleton.
+    """The known strategy and validator types.
 
-    A database row holds a type's name only: which code a name stands for is said here, by the
-    person who runs the program.
+    An instance, made in one place and handed on; no singleton: ``register_processor`` and
+    ``register_validator`` are methods of an instance and change this instance only. A database row
+    holds a type's name only: which code the name means is decided here, by the person who runs
+    the program.
     """
 
     def __init__(self) -> None:
-        self._processors: dict[str, str | ProcessorFactory] = {}
-        self._validators: dict[str, str | ValidatorFactory] = {}
+        self._processors = _Types[StrategyProcessor]("strategy type", processor_form)
+        self._validators = _Types[StrategyValidator]("validator type", validator_form)
         self._made: dict[object, tuple[StrategyConfig, StrategyValidator]] = {}
         """By strategy id."""
 
     def register_processor(self, strategy_type: str, create: str | ProcessorFactory) -> Self:
         """Let ``strategy_type`` be made by ``create``: a callable, or its dotted path."""
-        self._processors[strategy_type] = create
+        self._processors.register(strategy_type, create)
         return self
 
     def register_validator(self, validator_type: str, create: str | ValidatorFactory) -> Self:
         """Let ``validator_type`` be made by ``create``: a callable, or its dotted path."""
-        self._validators[validator_type] = create
+        self._validators.register(validator_type, create)
         return self
 
     @property
     def strategy_types(self) -> tuple[str, ...]:
         """The known strategy types, sorted."""
-        return tuple(sorted(self._processors))
+        return self._processors.names
 
     @property
     def validator_types(self) -> tuple[str, ...]:
         """The known validator types, sorted."""
-        return tuple(sorted(self._validators))
+        return self._validators.names
 
-    def create_strategy(self, config: StrategyConfig, instrument_token: int) -> StrategyExecutor:
-        """Make what ``config`` asks for on one of its instruments.
+    def create_strategy(
+        self,
+        strategy_id: UUID | str,
+        strategy_type: str,
+        parameters: Mapping[str, Any],
+        brokers: Sequence[str],
+        instrument_tokens: Sequence[int],
+        validator_type: str | None = None,
+    ) -> StrategyExecutor:
+        """Make a strategy on all its instruments, with a processor for each.
+
+        Args:
+            strategy_id: names the strategy; a uuid, as rows have it, or any other text.
+            strategy_type: a registered type.
+            parameters: of the strategy, of its validator and of the runner.
+            brokers: where orders of it go; empty: it only emits signals.
+            instrument_tokens: its instruments; ``processor`` is the one of the first.
+            validator_type: a registered type; None: ``standard``.
 
         Raises:
-            ValueError: unknown strategy or validator type (the message lists the known ones), an
-                instrument that is not the strategy's, or parameters that it refuses.
+            ValueError: an unknown strategy or validator type (the message lists the known ones), no
+                instruments, or invalid parameters.
+        """
+        given_id = _uuid(strategy_id)
+        config = StrategyConfig(
+            id=given_id or uuid5(_NAMESPACE, str(strategy_id)),
+            strategy_type=strategy_type,
+            parameters=parameters,
+            instruments=tuple(instrument_tokens),
+            active_brokers=tuple(brokers),
+            validator_type=validator_type,
+        )
+        if given_id is None:  # named as the caller names it, while rows are named by their uuid
+            object.__setattr__(config, "strategy_id", str(strategy_id))
+        first, *_ = config.instruments
+        made = self.create_executor(config, first)
+        return MultiInstrumentExecutor(
+            first=made, create=lambda token: self.create_executor(config, token)
+        )
+
+    def create_executor(self, config: StrategyConfig, instrument_token: int) -> StrategyExecutor:
+        """Make a strategy on one of its instruments.
+
+        Raises:
+            ValueError: an unknown strategy or validator type (the message lists the known ones), an
+                instrument that is not the strategy's, or invalid parameters.
         """
         if instrument_token not in config.instruments:
             raise ValueError(f"instrument {instrument_token} is not one of strategy {config.id}")
-        create_processor: ProcessorFactory = self._resolve(
-            "strategy type", config.strategy_type, self._processors
-        )
-        context = ExecutionContext(instrument_token=instrument_token, brokers=config.brokers)
-        processor = create_processor(config, context)
+        _ = config.risk_multiplier  # whoever reads it later may count on it
+        create = self._processors.resolve(config.strategy_type)
+        context = ExecutionContext.of(config, instrument_token)
+        processor = create(config, context)
         return StrategyExecutor(
             processor=processor,
             validator=self._validator(config),
@@ -72,35 +181,64 @@ class StrategyFactory:
         )
 
     def _validator(self, config: StrategyConfig) -> StrategyValidator:
-        """The validator of a strategy: a pure function, so one does for all its instruments."""
+        """Return the validator of a strategy: one for all its instruments, as it keeps no state."""
         made_for, validator = self._made.get(config.id, (None, None))
         if made_for is config and validator is not None:
             return validator
-        create: ValidatorFactory = self._resolve(
-            "validator type", config.validator, self._validators
-        )
+        create = self._validators.resolve(config.validator)
         validator = create(config)
-        problems = validator.validate_configuration(config)
+        for method in ("validate_signal", "validate_configuration"):
+            if not callable(getattr(validator, method, None)):
+                raise ValueError(f"{type(validator).__name__} has no method {method}")
+        is_of_parameters = create.form is FactoryForm.PARAMETERS
+        given = _parameters(config) if is_of_parameters else config
+        problems = _problems(validator, validator.validate_configuration(given))
         if problems:
             raise ValueError("; ".join(problems))
         self._made[config.id] = config, validator
         return validator
 
-    @staticmethod
-    def _resolve(kind: str, name: str, known: dict[str, Any]) -> Any:  # noqa: ANN401 - one of two callables
-        create = known.get(name)
-        if create is None:
-            raise ValueError(f"unknown {kind} {name!r}; known: {_listed(known)}")
-        if isinstance(create, str):
-            create = known[name] = _load(create)
-        return create
+
+def _parameters(config: StrategyConfig) -> dict[str, Any]:
+    """Return the whole parameters of a row, for code that may change them."""
+    return deepcopy(dict(config.parameters))
+
+
+def _uuid(strategy_id: UUID | str) -> UUID | None:
+    try:
+        return UUID(str(strategy_id))
+    except ValueError:
+        return None
+
+
+def _problems(validator: object, answer: object) -> Sequence[str]:
+    """Return what ``validate_configuration`` found wrong.
+
+    Raises:
+        ValueError: it returned something else than it may.
+    """
+    name = type(validator).__name__
+    if answer is None:
+        return ()
+    is_valid = as_bool(answer)
+    if is_valid is not None:
+        refused = f"validator {name} rejects the parameters: validate_configuration returned False"
+        return () if is_valid else (refused,)
+    if isinstance(answer, str):
+        return (answer,)
+    if isinstance(answer, Sequence):
+        return [str(problem) for problem in cast("Sequence[object]", answer)]
+    raise ValueError(
+        f"validate_configuration of {name} returned {type(answer).__name__}, neither bool nor a"
+        " sequence of problems"
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _load(path: str) -> Any:  # noqa: ANN401 - checked to be callable, which is all there is to check
+def _load(path: str) -> Callable[..., Any]:
     module_name, _, attribute = path.rpartition(".")
     try:
         loaded = getattr(importlib.import_module(module_name), attribute)
@@ -108,4 +246,5 @@ def _load(path: str) -> Any:  # noqa: ANN401 - checked to be callable, which is 
         raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(loaded):
         raise ValueError(f"{path} is not callable")
-    return loaded
+    found: Callable[..., Any] = loaded
+    return found

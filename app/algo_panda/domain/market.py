@@ -1,11 +1,11 @@
 """What the market says: ticks, and the bars built of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 from algo_panda.domain.money import from_raw, to_raw
 from algo_panda.domain.timestamps import from_micros, to_micros
@@ -89,8 +89,11 @@ new_tick = cast("_NewTick", tuple.__new__)  # pyright: ignore[reportUnknownMembe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """Prices and volume of one event-time interval, ``start`` included, its end not."""
+class Bar(Mapping[str, Any]):
+    """Prices and volume of one event-time interval, ``start`` included, its end not.
+
+    Also a read-only mapping of its fields: ``bar["close"]`` is ``bar.close``.
+    """
 
     instrument_token: int
     start: datetime
@@ -103,3 +106,17 @@ class Bar:
     volume: int
     """Sum of the ticks' ``last_traded_quantity``."""
     tick_count: int
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - fields have different types
+        if name in _BAR_FIELDS:
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_BAR_FIELDS)
+
+    def __len__(self) -> int:
+        return len(_BAR_FIELDS)
+
+
+_BAR_FIELDS = tuple(field.name for field in fields(Bar))

@@ -29,4 +29,14 @@ class NotASignalError(TypeError):
 
 
 class NotAViolationError(TypeError):
-    """A validator returned something that is neither a ``Violation`` nor None."""
+    """A validator returned something that is neither ``bool``, nor a ``Violation``, nor None."""
+
+
+def as_bool(answer: object) -> bool | None:
+    """Return a truth value as ``bool``, one of NumPy as well; None if ``answer`` is not one."""
+    if isinstance(answer, bool):
+        return answer
+    kind = type(answer)
+    if kind.__module__ == "numpy" and kind.__name__ in {"bool", "bool_"}:
+        return bool(answer)
+    return None

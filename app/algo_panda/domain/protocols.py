@@ -4,10 +4,9 @@ Each capability is a small Protocol of its own. ``algo_panda.domain.capabilities
 processor is made, which of them it offers; nothing else looks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.inference import InferenceRequest
 from algo_panda.domain.market import Bar, MarketTick
 from algo_panda.domain.sharing import IndicatorPool
@@ -104,17 +103,20 @@ class ExtractsFeatures(Protocol):
 
     def extract_features(
         self, tick: MarketTick, history: Sequence[MarketTick], /
-    ) -> Sequence[float] | None:
-        """The inputs at ``tick``, or None while there is too little before it."""
+    ) -> Sequence[float] | Mapping[str, float] | None:
+        """Return the inputs at ``tick``, or None while there is too little before it."""
         ...
 
 
 @runtime_checkable
 class PredictsSignal(Protocol):
-    """Turns model inputs into a signal. Only the processor itself calls it, behind its gate."""
+    """Turns model inputs into a signal. Only the processor itself calls it, behind its gate.
 
-    def predict_signal(self, tick: MarketTick, features: Sequence[float], /) -> SignalResult | None:
-        """What the model makes of ``features``."""
+    The built-in strategies take the tick as well; nothing but its presence is asked for.
+    """
+
+    def predict_signal(self, features: Any, /) -> SignalResult | None:  # noqa: ANN401 - as above
+        """Return the signal that the model gives for ``features``."""
         ...
 
 
@@ -201,10 +203,28 @@ class DeclaresWarmup(Protocol):
 class StrategyValidator(Protocol):
     """A pure function of signal, tick and configuration: no clock, no positions."""
 
-    def validate_signal(self, signal: SignalResult, market_data: MarketTick, /) -> Violation | None:
-        """What is wrong with ``signal`` at ``market_data``, or None."""
+    def validate_signal(
+        self, signal: SignalResult, market_data: MarketTick, /
+    ) -> Violation | bool | None:
+        """Judge ``signal`` at ``market_data``.
+
+        Returns:
+            True or None: it is valid; a ``Violation``: the reason why it is not; False: it is not.
+        """
         ...
 
-    def validate_configuration(self, config: StrategyConfig, /) -> tuple[str, ...]:
-        """What is wrong with the strategy's configuration: a sentence each, empty if nothing."""
+    def validate_configuration(
+        self,
+        config: Any,  # noqa: ANN401 - its form is that of the factory
+        /,
+    ) -> Sequence[str] | bool:
+        """Judge the strategy's configuration.
+
+        Args:
+            config: the row's parameters as a dictionary if the validator's factory takes these,
+                else the ``StrategyConfig``.
+
+        Returns:
+            A sentence for each problem, none if it is valid; or whether it is valid.
+        """
         ...

@@ -8,7 +8,7 @@ the order in which refusals should be named.
 from collections.abc import Callable
 from decimal import Decimal
 from operator import index
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from algo_panda.domain.money import PRICE_SCALE, from_raw, plain
 from algo_panda.domain.signals import SignalType, TradingSignal
@@ -37,6 +37,16 @@ class RiskLimits:
         """The largest whole number of ``10**-8`` that is not above ``max_notional``."""
 
 
+class UnknownLimit(NamedTuple):
+    """The ``max_position_size`` of a strategy version is not known."""
+
+    reason: str
+
+
+StrategyLimit = int | UnknownLimit | None
+"""``max_position_size`` of a strategy version in units; None: it has none."""
+
+
 class Exposure:
     """What a strategy holds of an instrument on an account, and may yet come to hold.
 
@@ -60,6 +70,7 @@ class RiskInput:
         account: on this one.
         exposure: as it is before.
         limits: not to be exceeded.
+        strategy_limit: not to be exceeded either.
         trading_state: of the account.
     """
 
@@ -70,12 +81,14 @@ class RiskInput:
         account: str,
         exposure: Exposure,
         limits: RiskLimits,
+        strategy_limit: StrategyLimit,
         trading_state: TradingState,
     ) -> None:
         self.signal = signal
         self.account = account
         self.exposure = exposure
         self.limits = limits
+        self.strategy_limit = strategy_limit
         self.trading_state = trading_state
         quantity: Any = cast("Any", signal).quantity
         self.quantity: int = quantity if type(quantity) is int else index(quantity)
@@ -145,17 +158,28 @@ def notional_is_positive_and_within_limit(given: RiskInput, /) -> Violation | No
 def position_stays_within_limit(given: RiskInput, /) -> Violation | None:
     """``|position after this and all working orders on its side| <= max_position``.
 
-    An order that only brings the position nearer to zero passes, also from beyond the limit.
+    The smaller of ``max_position`` and the strategy's own ``max_position_size`` counts. An order
+    that only brings the position nearer to zero passes, also from beyond the limit, and also if
+    the strategy's own limit is not known.
     """
-    worst, most = given.worst_position, given.limits.max_position
+    worst, most, own = given.worst_position, given.limits.max_position, given.strategy_limit
+    name = "the maximum"
+    if isinstance(own, UnknownLimit):
+        most = 0
+    elif own is not None and own < most:
+        most, name = own, "the strategy's max_position_size"
     if abs(worst) <= most or given.only_reduces:
         return None
+    if isinstance(own, UnknownLimit):
+        limit = (
+            f"and the max_position_size of version {given.signal.strategy_version} of the strategy"
+            f" is not known: {own.reason}; increment `version` in its row and restart the runners"
+        )
+    else:
+        limit = f"beyond {name} of {most}"
     return Violation(
         code=RejectionCode.POSITION_EXCEEDS_MAXIMUM,
-        reason=(
-            f"position would become {worst} (held {given.exposure.position}),"
-            f" beyond the maximum of {most}"
-        ),
+        reason=f"position would become {worst} (held {given.exposure.position}), {limit}",
     )
 
 

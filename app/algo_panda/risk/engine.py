@@ -14,7 +14,7 @@ from algo_panda.domain.trading import (
     TradingState,
     new_order,
 )
-from algo_panda.risk.checks import CHECKS, RiskCheck, RiskInput, RiskLimits
+from algo_panda.risk.checks import CHECKS, RiskCheck, RiskInput, RiskLimits, StrategyLimit
 from algo_panda.risk.ledger import Ledger, LedgerRecord, WorkingOrder
 
 _ORDER: Final = Order
@@ -47,12 +47,23 @@ class RiskEngine:
         limits: RiskLimits,
         account_for: Callable[[str], str],
         trading_state: Callable[[str], TradingState],
+        strategy_limit: Callable[[str, int], StrategyLimit],
         checks: Sequence[RiskCheck] = CHECKS,
     ) -> None:
+        """Start without positions.
+
+        Args:
+            limits: of every strategy.
+            account_for: the account of a broker.
+            trading_state: of an account, asked for every order.
+            strategy_limit: ``max_position_size`` of a strategy id and version; always the same.
+            checks: in the order in which they run.
+        """
         self._limits = limits
         self._account_for = account_for
         self._accounts: dict[str, str] = {}
         self._trading_state = trading_state
+        self._strategy_limit = strategy_limit
         self._checks = checks
         self._ledgers: dict[tuple[str, int], Ledger] = {}
         self._changed: list[Ledger] = []
@@ -114,6 +125,7 @@ class RiskEngine:
             account=account,
             exposure=ledger.exposure(account),
             limits=self._limits,
+            strategy_limit=self._strategy_limit(signal.strategy_id, signal.strategy_version),
             trading_state=self._trading_state(account),
         )
         for check in self._checks:

@@ -97,7 +97,7 @@ class StrategyRegistry:
     def _try(self, config: StrategyConfig) -> Registered | Disabled:
         token = config.instruments[0]
         try:
-            executor = self._factory.create_strategy(config, token)
+            executor = self._factory.create_executor(config, token)
         except Exception as error:  # noqa: BLE001 - a strategy's own code runs in there
             return Disabled(config=config, reason=_reason(error))
         if executor.capabilities.load_model:
@@ -111,7 +111,7 @@ class StrategyRegistry:
     def _make(self, config: StrategyConfig, token: int) -> StrategyExecutor | None:
         problem: str | None
         try:
-            executor = self._factory.create_strategy(config, token)
+            executor = self._factory.create_executor(config, token)
             problem = _load_model(executor) if executor.capabilities.load_model else None
         except Exception as error:  # noqa: BLE001 - a strategy's own code runs in there
             problem = _reason(error)

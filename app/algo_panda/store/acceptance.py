@@ -19,7 +19,7 @@ def factory_check(factory: StrategyFactory) -> Check:
     """The check that a strategy can be made of a configuration. Making one loads no model."""
 
     def check(config: StrategyConfig) -> None:
-        factory.create_strategy(config, config.instruments[0])
+        factory.create_executor(config, config.instruments[0])
 
     return check
 

@@ -1,5 +1,7 @@
 """Bars against the naive way: sort an interval's ticks by event time."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -162,3 +164,32 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(bad, reason):
     with pytest.raises(ValueError, match=reason):
         builder.restore(bad)
     assert builder.snapshot() == before
+
+
+def test_a_bar_is_a_mapping_of_its_fields():
+    bar = BarBuilder(1001, 60)
+    assert bar.update(tick(0, 3)) is None
+    closed = bar.update(tick(60, 4))
+    assert closed is not None
+    names = ["instrument_token", "start", "interval_seconds"]
+    names += ["open", "high", "low", "close", "volume", "tick_count"]
+    assert list(closed) == list(closed.keys()) == names
+    assert len(closed) == 9
+    assert isinstance(closed, Mapping)
+    for name in names:
+        assert closed[name] == getattr(closed, name)
+        assert name in closed
+    assert dict(closed) == {**closed} == dict(closed.items())
+    assert closed["close"] == Decimal(3)
+    assert closed.get("vwap") is None
+    assert "vwap" not in closed
+    assert 5 not in closed
+    for missing in ("vwap", "keys", "__doc__", 0):
+        with pytest.raises(KeyError):
+            closed[missing]  # type: ignore[index]
+    with pytest.raises(TypeError):
+        closed["close"] = Decimal(4)  # type: ignore[index]
+    assert hash(closed) == hash(replace(closed))
+    assert closed == replace(closed)
+    assert closed != replace(closed, close=Decimal(9))
+    assert not hasattr(closed, "__dict__")

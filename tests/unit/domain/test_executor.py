@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from algo_panda.domain.capabilities import Capabilities
@@ -12,6 +13,7 @@ from algo_panda.domain.executor import (
     Refused,
     StrategyExecutor,
 )
+from algo_panda.domain.trading import RejectionCode, Violation
 from tests.unit.fakes.processors import Answering, Quiet
 from tests.unit.fakes.validators import REFUSAL, Answers
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, buy, config, tick
@@ -61,8 +63,23 @@ def test_anything_but_a_signal_or_none_is_an_error_of_the_processor(answer):
         executor(Answering(answer)).process_tick(tick(), ())
 
 
-@pytest.mark.parametrize("answer", [True, False, "too much", ()])
-def test_anything_but_a_violation_or_none_is_an_error_of_the_validator(answer):
+@pytest.mark.parametrize("answer", [True, np.True_])
+def test_true_of_the_validator_means_valid(answer):
+    assert executor(Answering(buy()), Answers(answer)).process_tick(tick(), ()) == buy()
+
+
+@pytest.mark.parametrize("answer", [False, np.False_])
+def test_false_of_the_validator_is_a_violation_that_names_it(answer):
+    outcome = executor(Answering(buy()), Answers(answer)).process_tick(tick(), ())
+    assert isinstance(outcome, Refused)
+    assert outcome.result == buy()
+    assert outcome.violation == Violation(
+        code=RejectionCode.INVALID_SIGNAL, reason="validator standard (Answers) returned False"
+    )
+
+
+@pytest.mark.parametrize("answer", [1, 0, "too much", (), np.int64(1), np.array([True])])
+def test_anything_but_a_truth_value_a_violation_or_none_is_an_error_of_the_validator(answer):
     name = type(answer).__name__
     with pytest.raises(NotAViolationError, match=f"validate_signal returned {name}"):
         executor(Answering(buy()), Answers(answer)).process_tick(tick(), ())

@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
+from algo_panda.domain.config import ExecutionContext
 from tests.unit.fakes.values import config
 
 
@@ -109,3 +110,49 @@ def test_the_digest_is_what_it_always_was():
     # printf '%s' '{"brokers":["paper"],"parameters":{"lower":30,"period":14},"type":"talker",\
     # "validator":"standard"}' | sha256sum
     assert ONE.digest == "0a4b4722993bd07ef2f13a300882d9c36463796c1bbd7bef91e8900ef84a7769"
+
+
+def test_limits_are_read_from_the_parameters_of_their_names():
+    made = config(parameters={"period": 3, "max_position_size": 25, "risk_multiplier": 1.5})
+    assert (made.max_position_size, made.risk_multiplier) == (25, 1.5)
+    assert made.processor_parameters == {"period": 3}
+    assert made.instrument_tokens == made.instruments
+
+
+@pytest.mark.parametrize("parameters", [{}, {"max_position_size": None}])
+def test_without_them_there_is_no_limit_and_no_multiplier(parameters):
+    made = config(parameters=parameters)
+    assert (made.max_position_size, made.risk_multiplier) == (None, 1.0)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.0, 2.5, "10", True, [], float("nan")])
+def test_a_largest_position_is_a_whole_number_above_0(size):
+    made = config(parameters={"max_position_size": size})
+    with pytest.raises(ValueError, match=r"max_position_size is .*, not a whole number above 0"):
+        _ = made.max_position_size
+
+
+@pytest.mark.parametrize(
+    "factor", [0, -0.5, "2", True, None, float("nan"), float("inf"), 10**400, [1]]
+)
+def test_a_multiplier_is_a_finite_number_above_0(factor):
+    made = config(parameters={"risk_multiplier": factor})
+    with pytest.raises(ValueError, match=r"risk_multiplier is .*, not a finite number above 0"):
+        _ = made.risk_multiplier
+
+
+def test_the_context_shows_the_limit_and_cannot_be_changed():
+    made = config(parameters={"max_position_size": 25}, active_brokers=("zerodha", "paper"))
+    context = ExecutionContext.of(made, 1001)
+    assert (context.broker, context.brokers) == ("zerodha", ("zerodha", "paper"))
+    assert context.risk_limits == {"max_position": 25}
+    assert context.portfolio_state == {}
+    assert context.market_session == "regular"
+    for mapping in (context.risk_limits, context.portfolio_state):
+        with pytest.raises(TypeError):
+            mapping["max_position"] = 1  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        context.market_session = "auction"  # type: ignore[misc]
+    assert hash(context) == hash(ExecutionContext.of(made, 1001))
+    assert ExecutionContext.of(config(active_brokers=()), 1001).broker is None
+    assert ExecutionContext(instrument_token=1, brokers=()).risk_limits["max_position"] is None

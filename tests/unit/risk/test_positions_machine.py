@@ -9,13 +9,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from algo_panda.domain.signals import SignalType
 from algo_panda.domain.trading import Order, OrderStatus, Rejection, RejectionCode, TradingState
-from algo_panda.risk.checks import RiskLimits
+from algo_panda.risk.checks import RiskLimits, StrategyLimit, UnknownLimit
 from algo_panda.risk.engine import RiskChanges, RiskEngine
 from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
 from tests.unit.fakes.values import report, signal
 
 LIMIT = 20
 LIMITS = RiskLimits(max_quantity=1000, max_notional=Decimal(10**9), max_position=LIMIT)
+OWN_LIMITS: dict[int, StrategyLimit] = {1: None, 2: 7, 3: LIMIT + 5, 4: UnknownLimit("lost")}
+"""``max_position_size`` of each version of the strategy."""
+ALLOWED = {1: LIMIT, 2: 7, 3: LIMIT, 4: 0}
 BROKERS = ("paper", "zerodha")
 
 
@@ -49,6 +52,7 @@ class Books(RuleBasedStateMachine):
             limits=LIMITS,
             account_for=lambda broker: broker.upper(),
             trading_state=lambda _: TradingState.ACTIVE,
+            strategy_limit=lambda _id, version: OWN_LIMITS[version],
         )
 
     def on(self, account: str) -> list[NaiveOrder]:
@@ -64,17 +68,19 @@ class Books(RuleBasedStateMachine):
         side=st.sampled_from([SignalType.BUY, SignalType.SELL]),
         quantity=st.integers(min_value=1, max_value=2 * LIMIT + 5),
         brokers=st.lists(st.sampled_from(BROKERS), unique=True, max_size=2),
+        version=st.sampled_from(sorted(ALLOWED)),
     )
-    def a_signal_is_judged(self, side: SignalType, quantity: int, brokers: list[str]) -> None:
+    def a_signal_is_judged(
+        self, side: SignalType, quantity: int, brokers: list[str], version: int
+    ) -> None:
         self.offset += 1
         sign = 1 if side is SignalType.BUY else -1
-        expected = {
-            broker: abs(
-                self.held(broker.upper()) + sign * (self.working(broker.upper(), sign) + quantity)
-            )
-            <= LIMIT
-            for broker in brokers
-        }
+        expected = {}
+        for broker in brokers:
+            held = self.held(broker.upper())
+            worst = held + sign * (self.working(broker.upper(), sign) + quantity)
+            nearer = abs(worst) < abs(held) and (worst == 0 or (worst > 0) == (held > 0))
+            expected[broker] = nearer or abs(worst) <= ALLOWED[version]
         verdicts = self.engine.on_signal(
             signal(
                 signal_id=f"{self.offset:032x}",
@@ -82,6 +88,7 @@ class Books(RuleBasedStateMachine):
                 quantity=quantity,
                 brokers=tuple(brokers),
                 tick_offset=self.offset,
+                strategy_version=version,
             )
         )
         assert len(verdicts) == len(brokers)

@@ -35,6 +35,7 @@ def asked(
         account="A1",
         exposure=exposure or Exposure(),
         limits=LIMITS,
+        strategy_limit=None,
         trading_state=trading_state,
     )
 

@@ -1,6 +1,7 @@
 """Signals become orders or refusals, once each, one per broker."""
 
 import hashlib
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from algo_panda.domain.trading import (
     TradingState,
     Violation,
 )
-from algo_panda.risk.checks import RiskCheck, RiskInput, RiskLimits
+from algo_panda.risk.checks import RiskCheck, RiskInput, RiskLimits, StrategyLimit, UnknownLimit
 from algo_panda.risk.engine import RiskChanges, RiskEngine, Verdict
 from tests.unit.fakes.values import OTHER_TOKEN, SIGNAL, TOKEN, report, signal
 
@@ -29,7 +30,9 @@ ACCOUNTS = {"paper": "PAPER1", "zerodha": "AB1234"}
 
 
 def engine(
-    states: dict[str, TradingState] | None = None, checks: tuple[RiskCheck, ...] | None = None
+    states: dict[str, TradingState] | None = None,
+    checks: tuple[RiskCheck, ...] | None = None,
+    strategy_limit: Callable[[str, int], StrategyLimit] = lambda _id, _version: None,
 ) -> RiskEngine:
     states = states if states is not None else {}
     options: dict[str, Any] = {} if checks is None else {"checks": checks}
@@ -37,6 +40,7 @@ def engine(
         limits=LIMITS,
         account_for=lambda broker: ACCOUNTS.get(broker, broker),
         trading_state=lambda account: states.get(account, TradingState.ACTIVE),
+        strategy_limit=strategy_limit,
         **options,
     )
 
@@ -279,3 +283,47 @@ def test_a_restored_engine_says_when_an_order_of_before_ends():
 def test_a_quantity_of_another_type_becomes_a_whole_number():
     (made,) = orders(engine().on_signal(signal(quantity=np.int64(10))))
     assert (type(made.quantity), made.quantity) == (int, 10)
+
+
+def test_every_signal_is_judged_by_the_limit_of_the_version_that_emitted_it():
+    of_version = {1: 10, 2: 3, 3: None}
+    asked = []
+
+    def limit(strategy_id: str, version: int) -> StrategyLimit:
+        asked.append((strategy_id, version))
+        return of_version[version]
+
+    subject = engine(strategy_limit=limit)
+    judged = [
+        codes(subject.on_signal(signal(quantity=4, tick_offset=at, strategy_version=version)))
+        for at, version in enumerate([2, 1, 1, 2, 1, 3, 3, 3, 3], start=1)
+    ]
+    exceeded = [RejectionCode.POSITION_EXCEEDS_MAXIMUM]
+    # 0 + 4 > 3; 4; 8; 12 > 3; 12 > 10; 12; 16; 20; 24 of 25
+    assert judged == [exceeded, [], [], exceeded, exceeded, [], [], [], []]
+    assert asked[0] == (SIGNAL.strategy_id, 2)
+
+
+def test_a_refusal_names_the_limit_that_was_exceeded():
+    (own,) = engine(strategy_limit=lambda *_: 9).on_signal(signal(quantity=10))
+    assert own.reason == (
+        "position would become 10 (held 0), beyond the strategy's max_position_size of 9"
+    )
+    (of_all,) = engine(strategy_limit=lambda *_: 26).on_signal(signal(quantity=26))
+    assert of_all.reason == "position would become 26 (held 0), beyond the maximum of 25"
+
+
+def test_a_version_without_a_known_limit_may_only_reduce():
+    limits: dict[int, StrategyLimit] = {1: None, 2: UnknownLimit("nobody activated it")}
+    subject = engine(strategy_limit=lambda _, version: limits[version])
+    (order,) = orders(subject.on_signal(signal(quantity=10, tick_offset=1)))
+    subject.on_execution(report(order, OrderStatus.FILLED, filled=10))
+    (refused,) = subject.on_signal(signal(quantity=1, tick_offset=2, strategy_version=2))
+    assert refused.code is RejectionCode.POSITION_EXCEEDS_MAXIMUM
+    assert refused.reason == (
+        "position would become 11 (held 10), and the max_position_size of version 2 of the strategy"
+        " is not known: nobody activated it; increment `version` in its row and restart the runners"
+    )
+    sell = {"signal_type": SignalType.SELL, "strategy_version": 2}
+    assert codes(subject.on_signal(signal(quantity=11, tick_offset=3, **sell))) != []
+    assert codes(subject.on_signal(signal(quantity=10, tick_offset=4, **sell))) == []

@@ -100,7 +100,7 @@ def test_an_answer_that_is_no_signal_is_a_failure(answer):
     assert len(rig.status.in_state(StrategyState.QUARANTINED)) == 1
 
 
-@pytest.mark.parametrize("answer", [True, False, "no", RuntimeError("no idea")], ids=repr)
+@pytest.mark.parametrize("answer", [1, 0, "no", RuntimeError("no idea")], ids=repr)
 def test_a_validator_that_fails_costs_its_own_strategy_that_tick(answer):
     rig = start(
         config("talker", number=1, validator_type="odd"),

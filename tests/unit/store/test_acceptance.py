@@ -34,10 +34,14 @@ def create(config: StrategyConfig, context: ExecutionContext) -> Quiet:
     return Quiet()
 
 
+def create_validator(config: StrategyConfig) -> Lenient:
+    return Lenient()
+
+
 FACTORY = (
     StrategyFactory()
     .register_processor("quiet", create)
-    .register_validator("standard", lambda config: Lenient())
+    .register_validator("standard", create_validator)
 )
 
 
@@ -49,6 +53,15 @@ FACTORY = (
         ({"validator_type": "odd"}, "unknown validator type 'odd'; known: standard"),
         ({"parameters": {"period": 1}}, "parameter period is 1: it should be 2 or more"),
         ({"parameters": {"needed": 1, "quantity": 9}}, "quantity is too large"),
+        (
+            {"parameters": {"needed": 1, "max_position_size": 0}},
+            "max_position_size is 0, not a whole number above 0",
+        ),
+        (
+            {"parameters": {"needed": 1, "risk_multiplier": "2"}},
+            "risk_multiplier is '2', not a finite number above 0",
+        ),
+        ({"parameters": {"needed": 1, "max_position_size": 5, "risk_multiplier": 2}}, None),
         ({"parameters": {}}, "quiet refuses it: KeyError: 'needed'"),
     ],
 )

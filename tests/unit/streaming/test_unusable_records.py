@@ -82,6 +82,7 @@ def risk(telemetry: HeardLetters) -> PartitionOperator:
             limits=RiskLimits(max_quantity=100, max_notional=Decimal(10**6), max_position=100),
             account_for=lambda _broker: ORDER.account,
             trading_state=lambda _account: TradingState.ACTIVE,
+            strategy_limit=lambda _id, _version: None,
         ),
         signals=CODECS.signals,
         executions=CODECS.executions,

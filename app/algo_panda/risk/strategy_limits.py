@@ -1,0 +1,70 @@
+"""``max_position_size`` of every strategy version, for risk. Why so: ADR 15."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Self
+
+from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.config_json import config_of
+from algo_panda.domain.trading import Activation
+from algo_panda.risk.checks import StrategyLimit, UnknownLimit
+
+
+class StrategyLimits:
+    """Limits by strategy id and version, read from ``activations`` as they are needed.
+
+    A version is activated before it emits its first signal, so one that is unknown once all
+    activations were read stays unknown, and is not looked for again.
+    """
+
+    def __init__(self, read_new: Callable[[], Iterable[Activation]]) -> None:
+        """Read the activations there are.
+
+        Args:
+            read_new: returns the activations that were added since its last call.
+        """
+        self._read_new = read_new
+        self._limits: dict[tuple[str, int], StrategyLimit] = {}
+        self._read()
+
+    @classmethod
+    def of_configs(cls, configs: Iterable[StrategyConfig]) -> Self:
+        """Return the limits of these versions alone."""
+        made = cls(lambda: ())
+        for config in configs:
+            made._limits[config.strategy_id, config.version] = config.max_position_size
+        return made
+
+    def of(self, strategy_id: str, version: int) -> StrategyLimit:
+        """Return the limit of a version: units, or None if it has none, or why it is unknown."""
+        key = strategy_id, version
+        if key not in self._limits:
+            self._read()
+            self._limits.setdefault(key, UnknownLimit("the topic activations has no record of it"))
+        return self._limits[key]
+
+    def _read(self) -> None:
+        for activation in self._read_new():
+            key = activation.strategy_id, activation.strategy_version
+            limit = _limit(activation)
+            self._limits[key] = (
+                _stricter(self._limits[key], limit) if key in self._limits else limit
+            )
+
+
+def _limit(activation: Activation) -> StrategyLimit:
+    if activation.configuration is None:
+        return UnknownLimit("its record on the topic activations is of before schema version 2")
+    try:
+        return config_of(json.loads(activation.configuration)).max_position_size
+    except (KeyError, TypeError, ValueError) as error:
+        return UnknownLimit(f"its record on the topic activations is invalid: {error}")
+
+
+def _stricter(one: StrategyLimit, other: StrategyLimit) -> StrategyLimit:
+    """Return the stricter limit, for a row that was edited by hand under its old version."""
+    known = [limit for limit in (one, other) if not isinstance(limit, UnknownLimit)]
+    sizes = [limit for limit in known if limit is not None]
+    if sizes:
+        return min(sizes)
+    return None if known else one

@@ -1,0 +1,65 @@
+"""The topic ``activations``, read bit by bit from its start."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.trading import Activation
+from algo_panda.kafka.admin import connect, end_offsets
+from algo_panda.kafka.reading import Ends, batches
+from algo_panda.wire.errors import WireError
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_SECONDS = 15.0
+
+
+class ActivationLog:
+    """Reads what was added to ``activations`` since it was last asked.
+
+    Records of open and of aborted transactions are read as well: what a record says about a
+    strategy version is true either way, and nobody has to wait for another worker's transaction.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, topic: str, decode: Callable[[bytes | None, int], Activation]
+    ) -> None:
+        self._servers = bootstrap_servers
+        self._admin = connect(bootstrap_servers)
+        self._partition = topic, 0
+        self._decode = decode
+        self._next = 0
+
+    def read_new(self) -> Iterator[Activation]:
+        """Read up to the present end; records that are no activations are logged and skipped.
+
+        Raises:
+            KafkaError: the topic could not be read in 15 seconds.
+        """
+        topic, _ = self._partition
+        ends = end_offsets(self._admin, [topic])
+        end = ends[self._partition]
+        start = self._next if self._next <= end else 0  # the topic was created anew
+        if start == end:
+            return
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        for messages in batches(
+            self._servers,
+            {self._partition: start},
+            Ends(ends),
+            client_config={
+                "isolation.level": "read_uncommitted",
+                "auto.offset.reset": "earliest",
+            },
+        ):
+            for message in messages:
+                try:
+                    yield self._decode(message.value(), message.timestamp()[1])
+                except WireError as error:
+                    logger.warning(
+                        "%s[0] offset %s is not an activation: %s", topic, message.offset(), error
+                    )
+            if not messages and time.monotonic() > deadline:
+                raise KafkaError(f"topic {topic} could not be read in {_TIMEOUT_SECONDS:.0f} s")
+        self._next = end
