@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         default_factory=dict[str, str],
         description='Your validators, as JSON: {"my_rules": "package.module.create_validator"}.',
     )
+    strategies_path: str | None = Field(
+        default=None,
+        description="Folders of your modules, separated as in PATH; searched after installed"
+        " packages. Unset: the working directory.",
+    )
     quarantine_after: int = Field(
         default=10,
         ge=1,

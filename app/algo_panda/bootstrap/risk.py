@@ -20,7 +20,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     trading_state = wiring.trading_states(stack)
     limits = risk_limits(settings)
     activations = ActivationLog(
-        wiring.bootstrap_servers, wiring.on_broker("activations"), wiring.codecs.activations.decode
+        wiring.connection, wiring.on_broker("activations"), wiring.codecs.activations.decode
     )
     strategy_limits = StrategyLimits(activations.read_new)
     states = RiskStateCodec(load_catalogue())

@@ -1,11 +1,10 @@
 """Which strategy and validator types there are."""
 
-import sys
 from dataclasses import fields
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
+from algo_panda.bootstrap.user_modules import UserModules
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.factory import StrategyFactory
 from algo_panda.settings import Settings
@@ -26,15 +25,18 @@ VALIDATOR_ENTRY_POINTS = "algo_panda.validators"
 
 
 def build_factory(settings: Settings) -> StrategyFactory:
-    """A factory that knows the built-in types, those of installed packages, and the settings'.
+    """Build a factory that knows the types: built in, of installed packages, and of the settings.
 
-    A later source replaces a type of the same name. Dotted paths of the settings may be in
-    modules of the current directory. Nothing is imported before it is asked for.
+    A later source replaces a type of the same name. Dotted paths of the settings may name modules
+    in the folders of ``PANDA_STRATEGIES_PATH``. Nothing is imported before it is used.
+
+    Raises:
+        ConfigurationError: a folder of ``PANDA_STRATEGIES_PATH`` does not exist.
     """
-    here = str(Path.cwd())
-    if (settings.processors or settings.validators) and here not in sys.path:
-        sys.path.insert(0, here)
-    factory = StrategyFactory()
+    modules = UserModules(settings.strategies_path)
+    if settings.processors or settings.validators or settings.strategies_path:
+        modules.add_to_path()
+    factory = StrategyFactory(load=modules.load)
     for name, path in (
         *PROCESSORS.items(),
         *_installed(PROCESSOR_ENTRY_POINTS),

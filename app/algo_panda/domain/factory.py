@@ -29,6 +29,9 @@ validator of one strategy, on all its instruments."""
 _NAMESPACE = UUID("c7c5b1f4-62a1-5f0e-8a52-0d4f3f9b7e61")
 """A random uuid: the same ``strategy_id`` that is not a uuid always gives the same ``id``."""
 
+Load = Callable[[str], Callable[..., Any]]
+"""Imports what a dotted path names; ``ValueError`` if it cannot."""
+
 T = TypeVar("T")
 
 
@@ -51,9 +54,12 @@ class _Factory(NamedTuple, Generic[T]):
 class _Types(Generic[T]):
     """Factories by type name; dotted paths are imported when their type is first used."""
 
-    def __init__(self, kind: str, form: Callable[[Callable[..., Any], str], FactoryForm]) -> None:
+    def __init__(
+        self, kind: str, form: Callable[[Callable[..., Any], str], FactoryForm], load: Load
+    ) -> None:
         self._kind = kind
         self._form = form
+        self._load = load
         self._registered: dict[str, str | Callable[..., T]] = {}
         self._resolved: dict[str, _Factory[T]] = {}
 
@@ -77,7 +83,7 @@ class _Types(Generic[T]):
             if create is None:
                 raise ValueError(f"unknown {self._kind} {name!r}; known: {_listed(self.names)}")
             if isinstance(create, str):
-                path, create = create, _load(create)
+                path, create = create, self._load(create)
             else:
                 path = getattr(create, "__qualname__", type(create).__name__)
             found = self._resolved[name] = _Factory(create, self._form(create, path))
@@ -93,9 +99,15 @@ class StrategyFactory:
     the program.
     """
 
-    def __init__(self) -> None:
-        self._processors = _Types[StrategyProcessor]("strategy type", processor_form)
-        self._validators = _Types[StrategyValidator]("validator type", validator_form)
+    def __init__(self, load: Load | None = None) -> None:
+        """Know no type yet.
+
+        Args:
+            load: imports what a dotted path names; by default ``load_callable``.
+        """
+        load = load or load_callable
+        self._processors = _Types[StrategyProcessor]("strategy type", processor_form, load)
+        self._validators = _Types[StrategyValidator]("validator type", validator_form, load)
         self._made: dict[object, tuple[StrategyConfig, StrategyValidator]] = {}
         """By strategy id."""
 
@@ -238,7 +250,12 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _load(path: str) -> Callable[..., Any]:
+def load_callable(path: str) -> Callable[..., Any]:
+    """Import the callable that a dotted path names.
+
+    Raises:
+        ValueError: it cannot be imported, or is not callable.
+    """
     module_name, _, attribute = path.rpartition(".")
     try:
         loaded = getattr(importlib.import_module(module_name), attribute)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import Activation
 from algo_panda.kafka.admin import connect, end_offsets
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.reading import Ends, batches
 from algo_panda.wire.errors import WireError
 
@@ -23,10 +24,10 @@ class ActivationLog:
     """
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, decode: Callable[[bytes | None, int], Activation]
+        self, kafka: KafkaConnection, topic: str, decode: Callable[[bytes | None, int], Activation]
     ) -> None:
-        self._servers = bootstrap_servers
-        self._admin = connect(bootstrap_servers)
+        self._kafka = kafka
+        self._admin = connect(kafka)
         self._partition = topic, 0
         self._decode = decode
         self._next = 0
@@ -45,13 +46,10 @@ class ActivationLog:
             return
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         for messages in batches(
-            self._servers,
+            self._kafka,
             {self._partition: start},
             Ends(ends),
-            client_config={
-                "isolation.level": "read_uncommitted",
-                "auto.offset.reset": "earliest",
-            },
+            settings={"isolation_level": "read_uncommitted", "auto_offset_reset": "earliest"},
         ):
             for message in messages:
                 try:

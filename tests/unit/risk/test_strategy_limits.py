@@ -89,8 +89,8 @@ def test_a_record_without_a_usable_configuration_tells_no_limit():
         (
             A,
             3,
-            "its record on the topic activations is invalid: "
-            + "max_position_size is 'many', not a whole number above 0",
+            "its record on the topic activations is invalid: max_position_size is 'many', not a"  # noqa: ISC004
+            " whole number above 0",
         ),
     ]:
         assert limits.of(strategy_id, version) == UnknownLimit(reason)
