@@ -3,14 +3,11 @@
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
 
 from prometheus_client import CollectorRegistry
 
-from algo_panda.bootstrap.paper import PAPER
-from algo_panda.bootstrap.risk import RISK
-from algo_panda.bootstrap.router import ROUTER
-from algo_panda.bootstrap.runner import RUNNER
 from algo_panda.bootstrap.wiring import Program, wire
 from algo_panda.kafka.ends import EndReader
 from algo_panda.observability.catalogue import Catalogue as MetricCatalogue
@@ -25,12 +22,17 @@ from algo_panda.streaming.worker import run_worker
 
 logger = logging.getLogger(__name__)
 
-_PROGRAMS: Mapping[str, Program] = {
-    "runner": RUNNER,
-    "risk": RISK,
-    "router": ROUTER,
-    "paper": PAPER,
-}
+
+def load_program(program: str) -> Program:
+    """Import the module of a program, and return what it declares.
+
+    Each program imports what it alone needs: the database is the runner's.
+
+    Args:
+        program: ``runner``, ``risk``, ``router`` or ``paper``.
+    """
+    module = import_module(f"algo_panda.bootstrap.{program}")
+    return cast("Program", getattr(module, program.upper()))
 
 
 async def run_program(
@@ -52,7 +54,7 @@ async def run_program(
     registry = CollectorRegistry()
     telemetry = PrometheusTelemetry(MetricCatalogue(registry))
     health = HealthBoard()
-    chosen = _PROGRAMS[program]
+    chosen = load_program(program)
     wiring = wire(chosen.topics, settings, worker=worker, telemetry=telemetry)
     with contextlib.ExitStack() as stack:
         spec = chosen.wire(wiring, stack)
