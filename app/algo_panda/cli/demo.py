@@ -23,6 +23,8 @@ SYNTHETIC_INSTRUMENTS = (1001, 1002, 1003, 1004)
 SYNTHETIC_START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 SYNTHETIC_TICKS_PER_SECOND = 40.0
 """Of event time."""
+_TICKS_PER_SECOND = 10_000.0
+"""Of time of day."""
 
 
 def demo(
@@ -32,7 +34,9 @@ def demo(
     count: Annotated[int, typer.Option(min=1, help="How many ticks to make up.")] = 50_000,
     rate: Annotated[
         float | None,
-        typer.Option(min=1, help="Ticks a second. Default: 5000 made-up ones; a file at once."),
+        typer.Option(
+            min=1, help="Ticks a second. Default: 10000 synthetic ones; a file without a pace."
+        ),
     ] = None,
     keep_running: Annotated[
         bool, typer.Option("--keep-running", help="Leave everything up until Ctrl-C.")
@@ -47,27 +51,29 @@ def demo(
     database of PANDA_DATABASE_URL is never touched. Where PANDA_KAFKA_BOOTSTRAP_SERVERS is set,
     that broker is used: the demo's topics get names of their own there, and stay.
     """
-    from algo_panda.demo.environment import demo_environment
-    from algo_panda.demo.run import run_demo
     from algo_panda.demo.view import DemoView, summary_table
-    from algo_panda.ingest.pace import FixedRate
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    settings = load_settings()
-    rows, instruments, expected = _rows(ticks, count)
-    given_rate = rate or (None if ticks else 5_000.0)
-    stop: list[int] = []
-    with demo_environment(settings, instruments, _notices.print) as environment:
-        _notices.print("publishing ticks; runner, risk, router and paper take them from there")
-        with DemoView(_notices, expected) as view:
+    with DemoView(_notices) as view:
+        view.step("reading the settings" if ticks is None else f"reading {ticks}")
+        from algo_panda.demo.environment import demo_environment
+        from algo_panda.demo.run import run_demo
+        from algo_panda.ingest.pace import FixedRate
+
+        rows, instruments, expected = _rows(ticks, count)
+        given_rate = rate or (None if ticks else _TICKS_PER_SECOND)
+        stop: list[int] = []
+        with demo_environment(load_settings(), instruments, view.step) as environment:
+            view.step("publishing ticks; runner, risk, router and paper process them")
             result = run_demo(
                 environment,
                 rows,
                 pace=None if given_rate is None else FixedRate(ticks_per_second=given_rate),
-                show=view.show,
+                show=lambda tally: view.show(tally, expected),
                 until=lambda: not keep_running or _waits(environment, stop),
             )
+            view.step("stopping workers and broker")
     if as_json:
         typer.echo(json.dumps(result.tally.as_object(result.seconds)))
         return

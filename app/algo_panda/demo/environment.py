@@ -1,8 +1,9 @@
-"""What the demo runs on: a broker, a database, topics and strategies that are nobody else's."""
+"""What the demo runs on: a broker, a database, topics, strategies and workers of its own."""
 
 import contextlib
 import tempfile
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,11 +11,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from algo_panda.bootstrap import build_factory
+from algo_panda.demo.workers import DemoWorkers
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.jars import default_jar_cache, ensure_jars
 from algo_panda.kafka.ports import free_ports
 from algo_panda.kafka.security import kafka_security
 from algo_panda.kafka.topic_apply import apply_differences
@@ -26,9 +29,9 @@ from algo_panda.store.migrate import upgrade
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.templates import TEMPLATES
 
-_JARS_PER_LINE = 10
 _CHECKPOINT_SECONDS = 0.5
 """Often, so that progress can be seen."""
+_REPORT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,78 +41,96 @@ class DemoEnvironment:
     settings: Settings
     folder: Path
     connection: KafkaConnection
+    workers: DemoWorkers
 
     @property
     def variables(self) -> dict[str, str]:
-        """What other processes need to find it."""
-        return {
-            "PANDA_KAFKA_BOOTSTRAP_SERVERS": self.connection.bootstrap_servers,
-            "PANDA_DATABASE_URL": self.settings.effective_database_url,
-            "PANDA_TOPIC_PREFIX": self.settings.topic_prefix,
-            "PANDA_CHECKPOINT_INTERVAL_SECONDS": str(self.settings.checkpoint_interval_seconds),
-        }
+        """Return the settings by which other processes find it."""
+        return _variables(self.settings)
 
 
 @contextmanager
 def demo_environment(
-    settings: Settings, instruments: Sequence[int], say: Callable[[str], None]
+    settings: Settings, instruments: Sequence[int], report: Callable[[str], None]
 ) -> Generator[DemoEnvironment]:
-    """Make it all, and take it away at the end of the block.
+    """Start everything, and remove it at the end of the block.
 
     On a broker that the settings name, topics get a prefix of their own and stay there; else an
-    embedded broker is started that goes with everything in it. The database is always the demo's
-    own: strategies that other workers may run are nothing to try things on.
+    embedded broker is started, which is removed with everything in it. The database is always the
+    demo's own: it does not touch strategies that other workers may run.
+
+    Broker, workers and database start at the same time.
+
+    Args:
+        settings: of this process.
+        instruments: what the strategies of the demo subscribe to.
+        report: called with each step.
 
     Raises:
-        PandaError: the broker or the database cannot be had; the message says why.
+        PandaError: something cannot be started; the message says why.
     """
+    kafka_security(settings)  # its own broker takes no credentials
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-demo-")))
-        kafka_security(settings)  # its own broker takes no credentials
-        given = settings.kafka_bootstrap_servers
-        if given is None:
-            say("starting an embedded Kafka broker")
-            bootstrap_servers = stack.enter_context(_broker(folder, say)).bootstrap_servers
-        else:
-            bootstrap_servers = given
+        servers, broker = _start_broker(settings, folder, stack, report)
         own = settings.model_copy(
             update={
                 "data_dir": folder,
-                "kafka_bootstrap_servers": bootstrap_servers,
+                "kafka_bootstrap_servers": servers,
                 "database_url": f"sqlite:///{folder / 'panda.db'}",
-                "topic_prefix": "" if given is None else f"demo-{uuid4().hex[:8]}-",
+                "topic_prefix": f"demo-{uuid4().hex[:8]}-" if broker is None else "",
                 "checkpoint_interval_seconds": _CHECKPOINT_SECONDS,
                 "metrics_port": None,
             }
         )
-        environment = DemoEnvironment(settings=own, folder=folder, connection=kafka_connection(own))
+        workers = stack.enter_context(DemoWorkers(folder, _variables(own)))
         if settings.database_url is not None:
-            say("strategies go into a database of the demo's own; PANDA_DATABASE_URL is left alone")
-        say("applying topics, migrating and seeding the database")
-        _apply_topics(environment)
-        _seed(environment, instruments)
-        yield environment
+            report("making a database of the demo's own: PANDA_DATABASE_URL is not used")
+        _seed(own, instruments)
+        while broker is not None and wait([broker], _REPORT_SECONDS).not_done:
+            report("waiting for the broker")
+        if broker is not None:
+            broker.result()
+        connection = kafka_connection(own)
+        report("making the topics")
+        admin = connect(connection)
+        apply_differences(admin, find_differences(admin, list(declared_topics(own).values())))
+        workers.begin()
+        yield DemoEnvironment(settings=own, folder=folder, connection=connection, workers=workers)
 
 
-def _broker(folder: Path, say: Callable[[str], None]) -> EmbeddedKafka:
+def _start_broker(
+    settings: Settings, folder: Path, stack: contextlib.ExitStack, report: Callable[[str], None]
+) -> tuple[str, Future[None] | None]:
+    """Return the address of the broker, and its start unless it is one that the settings name."""
+    if settings.kafka_bootstrap_servers is not None:
+        report(f"using the Kafka broker at {settings.kafka_bootstrap_servers}")
+        return settings.kafka_bootstrap_servers, None
     port, controller_port = free_ports(2)
-
-    def on_download(ready: int, total: int) -> None:
-        if ready % _JARS_PER_LINE == 0 or ready == total:
-            say(f"Kafka's jars from Maven Central: {ready} of {total}")
-
-    return EmbeddedKafka(folder / "kafka", port, controller_port, on_download=on_download)
-
-
-def _apply_topics(environment: DemoEnvironment) -> None:
-    admin = connect(environment.connection)
-    declared = list(declared_topics(environment.settings).values())
-    apply_differences(admin, find_differences(admin, declared))
+    ensure_jars(
+        default_jar_cache(),
+        on_progress=lambda ready, total: report(f"downloading Kafka: file {ready} of {total}"),
+    )
+    broker = EmbeddedKafka(folder / "kafka", port, controller_port)
+    report("starting a Kafka broker, a database and four workers")
+    stack.callback(broker.stop)  # what the thread started before it ended
+    pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="broker"))
+    stack.callback(broker.stop)  # ends the thread
+    return broker.bootstrap_servers, pool.submit(broker.start)
 
 
-def _seed(environment: DemoEnvironment, instruments: Sequence[int]) -> None:
-    check = factory_check(build_factory(environment.settings))
-    with Database(environment.settings.effective_database_url) as database:
+def _variables(settings: Settings) -> dict[str, str]:
+    return {
+        "PANDA_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers or "",
+        "PANDA_DATABASE_URL": settings.effective_database_url,
+        "PANDA_TOPIC_PREFIX": settings.topic_prefix,
+        "PANDA_CHECKPOINT_INTERVAL_SECONDS": str(settings.checkpoint_interval_seconds),
+    }
+
+
+def _seed(settings: Settings, instruments: Sequence[int]) -> None:
+    check = factory_check(build_factory(settings))
+    with Database(settings.effective_database_url) as database:
         upgrade(database)
         repository = SqlStrategyRepository(database, check=check, clock=_now)
         for template in TEMPLATES:

@@ -82,7 +82,7 @@ def run_demo(
     rows: Iterable[Row],
     *,
     pace: Pace | None,
-    show: Callable[[Tally, float, float], None],
+    show: Callable[[Tally], None],
     until: Callable[[], bool] = lambda: False,
 ) -> DemoResult:
     """Publish ``rows`` and follow them until every stage has processed everything.
@@ -91,17 +91,15 @@ def run_demo(
         environment: where.
         rows: the ticks; a bad one ends the demo.
         pace: when they are due; None: at once.
-        show: called often, with the tally, the seconds so far, and those of publishing.
+        show: called often, with the counts so far.
         until: once all has settled, the workers go on until this says so.
 
     Raises:
         PandaError: a row is bad, a worker ended, or nothing moves any more.
     """
     codecs = load_codecs()
-    with (
-        DemoWorkers(environment.folder, environment.variables) as workers,
-        Monitor(environment, codecs) as monitor,
-    ):
+    workers = environment.workers
+    with Monitor(environment, codecs) as monitor:
         publishing = _Publishing(environment, codecs, rows, pace)
         started = time.monotonic()
         publishing.start()
@@ -120,7 +118,7 @@ def _follow(
     workers: DemoWorkers,
     publishing: _Publishing,
     started: float,
-    show: Callable[[Tally, float, float], None],
+    show: Callable[[Tally], None],
 ) -> float:
     moved = next_check = time.monotonic()
     while True:
@@ -136,7 +134,7 @@ def _follow(
             next_check = now + _SETTLED_EVERY_SECONDS
             if monitor.has_settled(monitor.tally.ticks_published) and not is_publishing:
                 return time.monotonic() - started
-        show(monitor.tally, now - started, publishing.counts.seconds)
+        show(monitor.tally)
         if now - moved > _STALL_SECONDS:
             raise StalledError(f"nothing moved for {_STALL_SECONDS:.0f} s; see {_logs(workers)}")
 

@@ -1,38 +1,46 @@
-"""Shows a tally: a live display on a terminal, plain lines elsewhere."""
+"""Shows the steps and the counts of the demo: live on a terminal, else as lines of columns."""
 
-from collections import deque
+import time
+from decimal import Decimal
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.spinner import Spinner
 from rich.table import Table
 
 from algo_panda.demo.tally import Tally
 from algo_panda.domain.money import plain
 
-_PLAIN_EVERY_SECONDS = 1.0
-_RATE_SECONDS = 3.0
+_LINE_EVERY_SECONDS = 1.0
+_COLUMNS = ("published", "processed", "signals", "orders", "fills", "profit (paper)")
+_WIDTHS = (9, 9, 8, 8, 8, 15)
 
 
 class DemoView:
-    """Call ``show`` as often as you like."""
+    """Shows progress from its first second to the end of the block.
 
-    def __init__(self, console: Console, expected_ticks: int | None) -> None:
+    Args:
+        console: where to.
+    """
+
+    def __init__(self, console: Console) -> None:
         self._console = console
+        self._started = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._spinner = Spinner("dots")
         self._progress = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=30),
             TaskProgressColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:>10} ticks/s"),
             console=console,
         )
-        self._published = self._progress.add_task("published", total=expected_ticks, rate="-")
-        self._processed = self._progress.add_task("processed", total=expected_ticks, rate="-")
-        self._live = Live(console=console, refresh_per_second=8, transient=True)
-        self._last_plain = -_PLAIN_EVERY_SECONDS
-        self._processing = _Rate()
+        self._published = self._progress.add_task("published")
+        self._processed = self._progress.add_task("processed")
+        self._next_line = 0.0
+        self._has_header = False
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -43,32 +51,48 @@ class DemoView:
         if self._console.is_terminal:
             self._live.stop()
 
-    def show(self, tally: Tally, seconds: float, publishing_seconds: float) -> None:
-        """Show how things stand after so many seconds."""
+    def step(self, text: str) -> None:
+        """Show what the demo does now."""
         if self._console.is_terminal:
-            published = _rate(tally.ticks_published, publishing_seconds)
-            self._progress.update(self._published, completed=tally.ticks_published, rate=published)
+            self._spinner.update(text=text)
+            self._live.update(self._spinner)
+        else:
+            self._print(text)
+
+    def show(self, tally: Tally, expected_ticks: int) -> None:
+        """Show the counts; call it as often as you like."""
+        if self._console.is_terminal:
             self._progress.update(
-                self._processed,
-                completed=tally.ticks_processed,
-                rate=self._processing.at(seconds, tally.ticks_processed),
+                self._published, completed=tally.ticks_published, total=expected_ticks
             )
-            self._live.update(Group(self._progress, summary_table(tally)))
-        elif seconds - self._last_plain >= _PLAIN_EVERY_SECONDS:
-            self._last_plain = seconds
-            rate = self._processing.at(seconds, tally.ticks_processed)
-            self._console.print(_line(tally, seconds, rate))
+            self._progress.update(
+                self._processed, completed=tally.ticks_processed, total=expected_ticks
+            )
+            self._live.update(self._counts(tally))
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
+            if not self._has_header:
+                self._has_header = True
+                self._print(_row(_COLUMNS))
+            self._print(_row(_values(tally)))
+
+    def _counts(self, tally: Tally) -> RenderableType:
+        return Group(self._progress, summary_table(tally))
+
+    def _print(self, text: str) -> None:
+        seconds = time.monotonic() - self._started
+        self._console.print(f"{seconds:6.1f} s  {text}", markup=False)
 
 
 def summary_table(tally: Tally) -> Table:
-    """Signals and profit by strategy, with what became of them."""
+    """Build the table of signals and profit by strategy, with the counts above it."""
     table = Table(
         title=f"orders {tally.orders:,}   fills {tally.fills:,}   rejections "
         f"{tally.rejections:,}   dead letters {tally.dead_letters:,}"
     )
     table.add_column("strategy")
     table.add_column("signals", justify="right")
-    table.add_column("profit and loss (paper)", justify="right")
+    table.add_column("profit (paper)", justify="right")
     profit = tally.profit()
     for name in sorted({*tally.signals, *profit}):
         value = profit.get(name)
@@ -78,33 +102,20 @@ def summary_table(tally: Tally) -> Table:
     return table
 
 
-def _line(tally: Tally, seconds: float, rate: str) -> str:
-    signals = "  ".join(f"{name} {count}" for name, count in sorted(tally.signals.items()))
-    profit = "  ".join(f"{name} {plain(value)}" for name, value in tally.profit().items())
+def _values(tally: Tally) -> tuple[str, ...]:
+    counts = (
+        tally.ticks_published,
+        tally.ticks_processed,
+        sum(tally.signals.values()),
+        tally.orders,
+        tally.fills,
+    )
+    profit = tally.profit()
     return (
-        f"{seconds:5.1f} s  ticks {tally.ticks_published} published"
-        f" {tally.ticks_processed} processed ({rate}/s)"
-        f"  signals: {signals or 'none yet'}  orders {tally.orders}  fills {tally.fills}"
-        f"  P&L: {profit or '-'}"
+        *(f"{count:,}" for count in counts),
+        plain(sum(profit.values(), Decimal(0))) if profit else "-",
     )
 
 
-class _Rate:
-    """Events a second over the last few seconds, as a checkpoint lets them be seen."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque([(0.0, 0)])
-
-    def at(self, seconds: float, count: int) -> str:
-        """The rate now."""
-        if count != self._seen[-1][1]:
-            self._seen.append((seconds, count))
-        while len(self._seen) > 2 and self._seen[1][0] < seconds - _RATE_SECONDS:
-            self._seen.popleft()
-        before, first = self._seen[0]
-        last, newest = self._seen[-1]
-        return _rate(newest - first, last - before)
-
-
-def _rate(count: int, seconds: float) -> str:
-    return f"{count / seconds:,.0f}" if seconds > 0 else "-"
+def _row(cells: tuple[str, ...]) -> str:
+    return " ".join(cell.rjust(width) for cell, width in zip(cells, _WIDTHS, strict=True))

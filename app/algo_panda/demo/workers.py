@@ -22,7 +22,10 @@ class WorkerEndedError(PandaError):
 
 
 class DemoWorkers:
-    """One process of each program, each with its log in a file; they end with us, however we do."""
+    """One process of each program, each with its log in a file; they end with this process.
+
+    They start at once, which takes a second or two of the processor, and run after ``begin``.
+    """
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder
@@ -32,7 +35,7 @@ class DemoWorkers:
         self._logs: list[IO[bytes]] = []
 
     def log_file(self, program: str) -> Path:
-        """Where a program's log goes."""
+        """Return where a program's log goes."""
         return self._folder / f"{program}.log"
 
     def __enter__(self) -> Self:
@@ -41,9 +44,9 @@ class DemoWorkers:
             log = self.log_file(program).open("wb")
             self._logs.append(log)
             self._processes[program] = subprocess.Popen(
-                python_command("algo_panda", "worker", program),
+                python_command("algo_panda.demo.waiting_worker", program),
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -51,6 +54,14 @@ class DemoWorkers:
             identity = ProcessIdentity.of(self._processes[program].pid)
             self._guards.append(start_guard(identity))
         return self
+
+    def begin(self) -> None:
+        """Let the workers run, because topics and database are ready."""
+        self.check()
+        for process in self._processes.values():
+            assert process.stdin is not None  # noqa: S101 - it is a pipe
+            process.stdin.write(b"\n")
+            process.stdin.close()
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes.values():
@@ -67,10 +78,10 @@ class DemoWorkers:
             log.close()
 
     def check(self) -> None:
-        """See that all still run.
+        """Check that all run.
 
         Raises:
-            WorkerEndedError: one does not.
+            WorkerEndedError: one ended.
         """
         for program, process in self._processes.items():
             code = process.poll()

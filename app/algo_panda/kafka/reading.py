@@ -143,7 +143,8 @@ def batches(
     Raises:
         KafkaError: a topic cannot be read, or has not kept what was to be read.
     """
-    consumer = Consumer(consumer_config(connection, auto_offset_reset="error", **(settings or {})))
+    chosen: dict[str, ConfigValue] = {"auto_offset_reset": "error", **(settings or {})}
+    consumer = Consumer(consumer_config(connection, **chosen))
     consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
     return _batches(consumer, starts, ends, most)
 
