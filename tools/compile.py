@@ -27,6 +27,7 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE_ROOT = "app"
 PACKAGE = "algo_panda"
+SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 _TYPES = Path(__file__).with_name("mypyc.ini")
 
 
@@ -96,7 +97,7 @@ def build(checkout: Path, destination: Path) -> list[Path]:
                     sys.exit("compiled, a module would not do what its source does")
                 command = build_ext(Distribution({"name": PACKAGE, "ext_modules": extensions}))
                 command.inplace = True
-                command.build_temp = folder
+                command.build_temp = command.build_lib = folder
                 command.ensure_finalized()
                 command.run()
         except (SystemExit, Exception) as error:

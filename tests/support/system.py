@@ -166,7 +166,7 @@ class System:
         self, *programs: str, env: Mapping[str, str] | None = None, args: Sequence[str] = ()
     ) -> list[WorkerProcess]:
         return [
-            self._spawn(program, ["-m", "algo_panda", "worker", program, *args], env or {})
+            self._spawn(program, ["-P", "-m", "algo_panda", "worker", program, *args], env or {})
             for program in programs
         ]
 
@@ -202,7 +202,7 @@ class System:
         self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "algo_panda", *args],
+            [sys.executable, "-P", "-m", "algo_panda", *args],
             env={**os.environ, **self.environment.variables, **(env or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

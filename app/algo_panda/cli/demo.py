@@ -64,10 +64,11 @@ def demo(
         rows, instruments, expected = _rows(ticks, count)
         given_rate = rate or (None if ticks else _TICKS_PER_SECOND)
         stop: list[int] = []
-        with demo_environment(load_settings(), instruments, view.step) as environment:
+        with demo_environment(load_settings(), instruments, view.step) as (environment, workers):
             view.step("publishing ticks; runner, risk, router and paper process them")
             result = run_demo(
                 environment,
+                workers,
                 rows,
                 pace=None if given_rate is None else FixedRate(ticks_per_second=given_rate),
                 show=lambda tally: view.show(tally, expected),

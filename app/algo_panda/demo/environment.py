@@ -41,18 +41,22 @@ class DemoEnvironment:
     settings: Settings
     folder: Path
     connection: KafkaConnection
-    workers: DemoWorkers
 
     @property
     def variables(self) -> dict[str, str]:
         """Return the settings by which other processes find it."""
-        return _variables(self.settings)
+        return {
+            "PANDA_KAFKA_BOOTSTRAP_SERVERS": self.connection.bootstrap_servers,
+            "PANDA_DATABASE_URL": self.settings.effective_database_url,
+            "PANDA_TOPIC_PREFIX": self.settings.topic_prefix,
+            "PANDA_CHECKPOINT_INTERVAL_SECONDS": str(self.settings.checkpoint_interval_seconds),
+        }
 
 
 @contextmanager
 def demo_environment(
     settings: Settings, instruments: Sequence[int], report: Callable[[str], None]
-) -> Generator[DemoEnvironment]:
+) -> Generator[tuple[DemoEnvironment, DemoWorkers]]:
     """Start everything, and remove it at the end of the block.
 
     On a broker that the settings name, topics get a prefix of their own and stay there; else an
@@ -83,7 +87,8 @@ def demo_environment(
                 "metrics_port": None,
             }
         )
-        workers = stack.enter_context(DemoWorkers(folder, _variables(own)))
+        environment = DemoEnvironment(settings=own, folder=folder, connection=kafka_connection(own))
+        workers = stack.enter_context(DemoWorkers(folder, environment.variables))
         if settings.database_url is not None:
             report("making a database of the demo's own: PANDA_DATABASE_URL is not used")
         _seed(own, instruments)
@@ -91,12 +96,11 @@ def demo_environment(
             report("waiting for the broker")
         if broker is not None:
             broker.result()
-        connection = kafka_connection(own)
         report("making the topics")
-        admin = connect(connection)
+        admin = connect(environment.connection)
         apply_differences(admin, find_differences(admin, list(declared_topics(own).values())))
         workers.begin()
-        yield DemoEnvironment(settings=own, folder=folder, connection=connection, workers=workers)
+        yield environment, workers
 
 
 def _start_broker(
@@ -117,15 +121,6 @@ def _start_broker(
     pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="broker"))
     stack.callback(broker.stop)  # ends the thread
     return broker.bootstrap_servers, pool.submit(broker.start)
-
-
-def _variables(settings: Settings) -> dict[str, str]:
-    return {
-        "PANDA_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers or "",
-        "PANDA_DATABASE_URL": settings.effective_database_url,
-        "PANDA_TOPIC_PREFIX": settings.topic_prefix,
-        "PANDA_CHECKPOINT_INTERVAL_SECONDS": str(settings.checkpoint_interval_seconds),
-    }
 
 
 def _seed(settings: Settings, instruments: Sequence[int]) -> None:

@@ -79,6 +79,7 @@ class _Publishing:
 
 def run_demo(
     environment: DemoEnvironment,
+    workers: DemoWorkers,
     rows: Iterable[Row],
     *,
     pace: Pace | None,
@@ -89,6 +90,7 @@ def run_demo(
 
     Args:
         environment: where.
+        workers: what processes the ticks.
         rows: the ticks; a bad one ends the demo.
         pace: when they are due; None: at once.
         show: called often, with the counts so far.
@@ -98,7 +100,6 @@ def run_demo(
         PandaError: a row is bad, a worker ended, or nothing moves any more.
     """
     codecs = load_codecs()
-    workers = environment.workers
     with Monitor(environment, codecs) as monitor:
         publishing = _Publishing(environment, codecs, rows, pace)
         started = time.monotonic()
