@@ -161,7 +161,8 @@ def test_workers_and_readers_run(system: System) -> None:
         script = system.folder / f"reader_{group}.py"
         script.write_text(
             f"{imports}\n"
-            f"with SignalConsumer(group='{group}', from_beginning=True, until_end=True) as signals:\n"
+            f"options = {{'group': '{group}', 'from_beginning': True, 'until_end': True}}\n"
+            "with SignalConsumer(**options) as signals:\n"
             "    print(sum(1 for _ in signals))\n"
         )
         done = run(system.folder, [sys.executable, str(script)], **system.environment.variables)
