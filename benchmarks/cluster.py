@@ -12,10 +12,10 @@ from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.kafka.admin import delete_topics, end_offsets, topic_ids, topics_with_prefix
 from algo_panda.kafka.admin_calls import alter_configs
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
 from algo_panda.kafka.embedded import EmbeddedKafka
-from algo_panda.kafka.partitioner import producer_config
 from algo_panda.kafka.ports import free_ports
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
@@ -39,6 +39,10 @@ class Cluster:
     folder: Path
 
     @property
+    def connection(self) -> KafkaConnection:
+        return KafkaConnection(self.bootstrap_servers)
+
+    @property
     def ticks(self) -> str:
         return f"{PREFIX}ticks"
 
@@ -55,11 +59,11 @@ class Cluster:
         return self._declared()["ticks"].partitions
 
     def topic_id(self) -> str:
-        return topic_ids(connect(self.bootstrap_servers), [self.ticks])[self.ticks]
+        return topic_ids(connect(self.connection), [self.ticks])[self.ticks]
 
     def renew(self, *, ticks: bool = False) -> None:
         """Make everything but the ticks anew, and these too where asked."""
-        admin = connect(self.bootstrap_servers)
+        admin = connect(self.connection)
         stale = [
             name
             for name in topics_with_prefix(admin, "")
@@ -119,7 +123,7 @@ class Cluster:
 
     def size(self, topic: str) -> int:
         """End offsets, summed: of a topic never cut, the records and the transaction markers."""
-        return sum(end_offsets(connect(self.bootstrap_servers), [topic]).values())
+        return sum(end_offsets(connect(self.connection), [topic]).values())
 
     def keep_checkpoints(self) -> None:
         """Have no checkpoint of the runner compacted away in its first ten minutes.
@@ -127,7 +131,7 @@ class Cluster:
         Call it when the worker has started: it refuses to on topics that are not as declared.
         """
         alter_configs(
-            connect(self.bootstrap_servers), {self.changelog: {"min.compaction.lag.ms": "600000"}}
+            connect(self.connection), {self.changelog: {"min.compaction.lag.ms": "600000"}}
         )
 
     def checkpoint_times_ms(self) -> list[int]:
@@ -158,7 +162,7 @@ class Cluster:
     def _filling(self, **overrides: str | int) -> Iterator[Callable[[Iterable[Row]], int]]:
         producer = Producer(
             producer_config(
-                self.bootstrap_servers,
+                self.connection,
                 linger_ms=50,
                 batch_size=1_000_000,
                 compression_type="lz4",

@@ -16,6 +16,7 @@ from hypothesis import settings
 from sqlalchemy import make_url
 
 from algo_panda.kafka.admin import connect, delete_topics, topics_with_prefix
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.ports import free_ports
 from tests.support.scheduling import GroupsFirst
@@ -70,6 +71,11 @@ class KafkaForTests:
 
     bootstrap_servers: str
 
+    @property
+    def connection(self) -> KafkaConnection:
+        """How our own clients reach it."""
+        return KafkaConnection(self.bootstrap_servers)
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaForTests]:
@@ -91,7 +97,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaForTests]:
 @pytest.fixture(scope="session")
 def kafka_admin(kafka: KafkaForTests) -> AdminClient:
     """An admin client of that broker."""
-    return connect(kafka.bootstrap_servers)
+    return connect(kafka.connection)
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,12 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from algo_panda.domain.errors import BadInputError, KafkaError
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.kafka.admin import end_offsets, partition_counts
+from algo_panda.kafka.client_config import check_consumer_config
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import connect, failure
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
-from algo_panda.kafka.reading import Ends, consumer_config, next_record
-from algo_panda.settings import load_settings
+from algo_panda.kafka.dev_broker import kafka_connection
+from algo_panda.kafka.reading import Ends, next_record
+from algo_panda.settings import Settings, load_settings
 from algo_panda.wire.codecs import Codec, load_codecs
 from algo_panda.wire.errors import WireError
 
@@ -96,7 +98,11 @@ class SignalConsumer:
             until_end: stop where the topic ended when the block was entered.
             deduplicate: leave out signals that were sent or delivered again.
             on_undecodable: takes records that are no signals.
-            client_config: more librdkafka settings, such as ``security.protocol``.
+            client_config: more librdkafka settings; they replace those of the ``PANDA_KAFKA_``
+                settings. The ones that this class depends on are refused.
+
+        Raises:
+            ConfigurationError: ``client_config`` has a setting that is refused.
         """
         self._group = group
         self._bootstrap_servers = bootstrap_servers
@@ -105,6 +111,7 @@ class SignalConsumer:
         self._until_end = until_end
         self._watermarks = _Watermarks() if deduplicate else None
         self._on_undecodable = on_undecodable
+        check_consumer_config(client_config or {})
         self._client_config = dict(client_config or {})
         self._codec: Codec[TradingSignal]
         self._consumer: Consumer | None = None
@@ -121,21 +128,22 @@ class SignalConsumer:
         """
         settings = load_settings()
         topic = self._topic or settings.topic("signals")
-        servers = self._bootstrap_servers or resolve_bootstrap_servers(settings)
         self._codec = load_codecs(
             registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
         ).signals
-        admin = connect(servers, client_config=self._client_config)
+        connection = self._connection(settings)
+        admin = connect(connection)
         partition_counts(admin, [topic])
         if self._until_end:
             self._ends = Ends(end_offsets(admin, [topic]))
         self._consumer = Consumer(
-            {
-                **consumer_config(servers, self._group, self._client_config),
-                "auto.offset.reset": "earliest" if self._from_beginning else "latest",
-                "enable.auto.commit": True,
-                "enable.auto.offset.store": False,
-            }
+            consumer_config(
+                connection,
+                self._group,
+                auto_offset_reset="earliest" if self._from_beginning else "latest",
+                enable_auto_commit=True,
+                enable_auto_offset_store=False,
+            )
         )
         self._consumer.subscribe([topic], on_assign=self._note_joined)
         return self
@@ -182,6 +190,12 @@ class SignalConsumer:
         except KafkaException as error:
             if error.args[0].code() != _NO_OFFSET:
                 raise failure(f"commit for the group {self._group}", error) from error
+
+    def _connection(self, settings: Settings) -> KafkaConnection:
+        if self._bootstrap_servers:
+            servers = {"kafka_bootstrap_servers": self._bootstrap_servers}
+            settings = settings.model_copy(update=servers)
+        return kafka_connection(settings).with_client_config(self._client_config)
 
     def _read(self, message: Message) -> TradingSignal | None:
         try:

@@ -3,11 +3,11 @@
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from algo_panda.domain.errors import ConfigurationError
@@ -17,13 +17,20 @@ _UNREADABLE = re.compile(r'field "(\w+)"')
 
 Delivery = Literal["at_least_once", "exactly_once"]
 TickPolicy = Literal["process", "drop"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
 class Settings(BaseSettings):
     """Settings of one process. Field ``x_y`` is read from ``PANDA_X_Y``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PANDA_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="PANDA_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     data_dir: Path = Field(
@@ -34,6 +41,41 @@ class Settings(BaseSettings):
         default=None,
         description="Kafka to use, as host:port[,host:port]. Unset: the broker of `panda dev up`.",
     )
+    kafka_security_protocol: SecurityProtocol | None = Field(
+        default=None,
+        description="How clients connect to Kafka ([Kafka with TLS and logins](kafka-security.md))."
+        " Unset: plain TCP without a login.",
+    )
+    kafka_sasl_mechanism: SaslMechanism | None = Field(
+        default=None, description="How clients log in to Kafka."
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="Kafka user.")
+    kafka_sasl_password: SecretStr | None = Field(
+        default=None, description="Password of the Kafka user."
+    )
+    kafka_sasl_password_file: Path | None = Field(
+        default=None, description="File with that password, instead of the variable."
+    )
+    kafka_ssl_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that sign Kafka's certificates. Unset: those of"
+        " the operating system.",
+    )
+    kafka_ssl_cert: Path | None = Field(
+        default=None, description="PEM file of the client's certificate, with its chain."
+    )
+    kafka_ssl_key: Path | None = Field(
+        default=None, description="PEM file of the client's private key."
+    )
+    kafka_ssl_key_password: SecretStr | None = Field(
+        default=None, description="Password of that key."
+    )
+    kafka_client_config: dict[str, Any] = Field(
+        default_factory=dict[str, Any],
+        repr=False,
+        description='More settings of librdkafka clients, as JSON: {"socket.keepalive.enable":'
+        " true}. Not of Faust's client, and none that delivery depends on.",
+    )
     dev_kafka_port: int = Field(
         default=19092, ge=1, le=65535, description="Port of the embedded broker."
     )
@@ -42,6 +84,7 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         default=None,
+        repr=False,  # it may contain a password
         description="SQLAlchemy URL. Unset: SQLite in the data directory.",
     )
     topic_prefix: str = Field(
@@ -183,6 +226,11 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="console", description="How log lines look: for people, or one JSON object each."
     )
+
+    @field_validator("kafka_security_protocol", "kafka_sasl_mechanism", mode="before")
+    @classmethod
+    def _case_does_not_matter(cls, name: object) -> object:
+        return name.upper() if isinstance(name, str) else name
 
     @field_validator("accounts")
     @classmethod

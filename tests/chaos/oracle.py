@@ -19,6 +19,7 @@ from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.trading import Activation, ExecutionReport, Order
 from algo_panda.kafka.admin import connect, topic_ids
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.runner.runner import StrategyRunner
 from algo_panda.settings import Settings
 from algo_panda.streaming.operator import Output, Start
@@ -56,7 +57,7 @@ class Oracle:
         self._topics = RunnerTopics(
             **{name: settings.topic(name) for name in RunnerTopics.__slots__}
         )
-        admin = connect(settings.kafka_bootstrap_servers or "")
+        admin = connect(kafka_connection(settings))
         self._topic_id = topic_ids(admin, [self._topics.ticks])[self._topics.ticks]
         self._app_version = app_version or version("algo-panda")
 

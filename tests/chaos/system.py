@@ -16,7 +16,7 @@ from confluent_kafka import Message, Producer
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.trading import Stage
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import producer_config
 from algo_panda.streaming.operator import Output
 from tests.chaos.oracle import Oracle
 from tests.chaos.strategies import SLOW
@@ -188,7 +188,7 @@ class TickStream:
     def __init__(self, system: ChaosSystem, ticks: Iterable[MarketTick], rate: float) -> None:
         self._topic = system.settings.topic("ticks")
         self._encode = system.codecs.ticks.encode
-        self._producer = Producer({**producer_config(system.bootstrap_servers)})
+        self._producer = Producer({**producer_config(system.connection)})
         self._ticks = ticks
         self._rate = rate
         self._stop = threading.Event()

@@ -19,7 +19,7 @@ def test_no_broker_is_one_clear_line(system: System, program: str) -> None:
 
 
 def test_a_missing_topic_is_named_with_what_to_do(system: System) -> None:
-    delete_topics(connect(system.bootstrap_servers), [system.settings.topic("signals")])
+    delete_topics(connect(system.connection), [system.settings.topic("signals")])
     ended = system.panda("worker", "risk")
     assert ended.returncode == 4
     assert_one_line(ended.stderr, system.settings.topic("signals"), "panda topics apply")

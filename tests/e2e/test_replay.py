@@ -59,11 +59,11 @@ def run(system: System, *arguments: str) -> Mapping[str, Any]:
 
 def traces(system: System) -> Mapping[str, object]:
     """What a replay has to leave as it is: commits, topics, the database."""
-    prefix, servers = system.settings.topic_prefix, system.bootstrap_servers
-    admin = connect(servers)
+    prefix, connection = system.settings.topic_prefix, system.connection
+    admin = connect(connection)
     topics = topics_with_prefix(admin, prefix)
     groups = {
-        program: committed_offsets(servers, f"{prefix}panda-{program}", topics)
+        program: committed_offsets(connection, f"{prefix}panda-{program}", topics)
         for program in ("runner", "risk", "router", "paper")
     }
     assert all(groups.values())
@@ -208,7 +208,7 @@ def test_a_replay_of_versions_that_changed_is_compared_with_what_was_said_live(
 
 def delete_before(system: System, topic: str, partition: int, offset: int) -> None:
     """As retention does."""
-    admin = connect(system.bootstrap_servers)  # has to live until it has the answer
+    admin = connect(system.connection)  # has to live until it has the answer
     where = TopicPartition(system.settings.topic(topic), partition, offset)
     for answer in admin.delete_records([where]).values():
         answer.result()

@@ -16,7 +16,7 @@ def uninterrupted(
 ) -> Mapping[str, Any]:
     """Signals and rejections by id, of the runner fed in this thread with what is on ``ticks``."""
     topic = system.settings.topic("ticks")
-    topic_id = topic_ids(connect(system.bootstrap_servers), [topic])[topic]
+    topic_id = topic_ids(connect(system.connection), [topic])[topic]
     runner = StrategyRunner(configs=configs, factory=build_factory(system.settings))
     runner.start()
     partitions = {

@@ -28,8 +28,9 @@ from algo_panda.ingest.opening import Reading, open_source
 from algo_panda.ingest.publisher import Publisher
 from algo_panda.ingest.source import LocatedTick
 from algo_panda.kafka.admin import connect
+from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.declarations import declared_topics
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.ports import free_ports
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
@@ -104,16 +105,17 @@ class System:
             topic_prefix=prefix,
             checkpoint_interval_seconds=0.5,
         )
+        self.connection = kafka_connection(self.settings)
         self.environment = DemoEnvironment(
-            settings=self.settings, folder=folder, bootstrap_servers=bootstrap_servers
+            settings=self.settings, folder=folder, connection=self.connection
         )
         self.codecs = load_codecs()
         self.workers: list[WorkerProcess] = []
         declared = declared_topics(self.settings)
         self.partitions = {name: topic.partitions for name, topic in declared.items()}
         apply_differences(
-            connect(bootstrap_servers),
-            find_differences(connect(bootstrap_servers), list(declared.values())),
+            connect(self.connection),
+            find_differences(connect(self.connection), list(declared.values())),
         )
         with Database(url) as database:
             upgrade(database)
@@ -146,7 +148,7 @@ class System:
     def _publish(self, rows: Any) -> int:
         topic = self.settings.topic("ticks")
         publisher = Publisher(
-            producer=open_producer(self.bootstrap_servers, topic),
+            producer=open_producer(self.connection, topic),
             topic=topic,
             encode=self.codecs.ticks.encode,
             clock=time,
@@ -154,7 +156,7 @@ class System:
         return publisher.publish(rows).counts.acknowledged
 
     def send(self, topic: str, value: bytes | None, key: bytes | None = None, **at: int) -> None:
-        producer = Producer({**producer_config(self.bootstrap_servers)})
+        producer = Producer({**producer_config(self.connection)})
         producer.produce(self.settings.topic(topic), value, key, **at)
         assert producer.flush(10) == 0
 

@@ -5,10 +5,10 @@ from confluent_kafka import KafkaException, Producer
 from algo_panda.bootstrap.codecs import codecs_of
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ControlEvent
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG, connect
+from algo_panda.kafka.clients import KafkaConnection, producer_config
+from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import declared_topics
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.topic_diff import verify_topics
 from algo_panda.settings import Settings
 from algo_panda.streaming.control import ControlWatcher, TradingStates
@@ -22,13 +22,10 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
     Raises:
         KafkaError: the broker did not take it: assume that nothing changed.
     """
-    servers, topic = _topic(settings)
+    connection, topic = _topic(settings)
     codec = codecs_of(settings).control
     failures: list[str] = []
-    producer = Producer(
-        {**producer_config(servers, message_timeout_ms=int(_SEND_SECONDS * 1000))},
-        logger=LIBRDKAFKA_LOG,
-    )
+    producer = Producer(producer_config(connection, message_timeout_ms=int(_SEND_SECONDS * 1000)))
     try:
         producer.produce(
             topic,
@@ -50,17 +47,15 @@ def read_trading_states(settings: Settings) -> TradingStates:
     Raises:
         KafkaError: the topic cannot be read.
     """
-    servers, topic = _topic(settings)
+    connection, topic = _topic(settings)
     states = TradingStates()
     codecs = codecs_of(settings)
-    with ControlWatcher(
-        bootstrap_servers=servers, topic=topic, decoder=codecs.control, states=states
-    ):
+    with ControlWatcher(connection=connection, topic=topic, decoder=codecs.control, states=states):
         return states
 
 
-def _topic(settings: Settings) -> tuple[str, str]:
-    servers = resolve_bootstrap_servers(settings)
+def _topic(settings: Settings) -> tuple[KafkaConnection, str]:
+    connection = kafka_connection(settings)
     declared = declared_topics(settings)
-    verify_topics(connect(servers), declared, ["control"])
-    return servers, declared["control"].on_broker
+    verify_topics(connect(connection), declared, ["control"])
+    return connection, declared["control"].on_broker

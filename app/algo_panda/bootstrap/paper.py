@@ -11,6 +11,7 @@ from algo_panda.brokers.paper.fees import Charge, FeeSchedule, read_fees
 from algo_panda.brokers.paper.fills import FillModel, Markup
 from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.errors import ConfigurationError
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.settings import Settings
 from algo_panda.streaming.opening import BROKER_TIMEOUT
 from algo_panda.streaming.operator import Message, PartitionOperator, StreamSpec
@@ -41,7 +42,7 @@ def _wire(wiring: Wiring, _stack: contextlib.ExitStack) -> StreamSpec:
             executions_topic=wiring.on_broker("executions"),
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
-            reread=_reread(wiring.bootstrap_servers, ticks, partition),
+            reread=_reread(wiring.connection, ticks, partition),
         )
 
     # Ticks of before its first start are read again for the orders that they are to fill.
@@ -137,10 +138,10 @@ def _micros(milliseconds: Decimal) -> int:
     return int(milliseconds * 1000)
 
 
-def _reread(bootstrap_servers: str, topic: str, partition: int) -> Reread:
+def _reread(connection: KafkaConnection, topic: str, partition: int) -> Reread:
     def read(first: int, end: int) -> Iterable[Sequence[Message]]:
         where = TopicPartition(topic, partition, first)
-        return reread(bootstrap_servers, where, end, BROKER_TIMEOUT)
+        return reread(connection, where, end, BROKER_TIMEOUT)
 
     return read
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from algo_panda.bootstrap.codecs import codecs_of
 from algo_panda.domain.errors import BadInputError
 from algo_panda.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.clients import KafkaConnection
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.reading import Ends, batches
 from algo_panda.replay.recorder import Recorder, open_recorder, record
 from algo_panda.replay.recording import Manifest
@@ -25,7 +26,7 @@ class Recording:
 
     topic: str
     """Its name on the broker."""
-    bootstrap_servers: str
+    connection: KafkaConnection
     starts: Mapping[Partition, int]
     ends: Mapping[Partition, int]
     follow: bool
@@ -55,7 +56,7 @@ class Recording:
         ends = None if self.follow else Ends(self.ends)
         record(
             self.recorder,
-            batches(self.bootstrap_servers, starts, ends),
+            batches(self.connection, starts, ends),
             stopped=stopped,
             on_progress=on_progress,
         )
@@ -70,9 +71,9 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
         ConfigurationError: the folder cannot be used.
         LostRecordsError: records behind those recorded are no longer on the topic.
     """
-    servers = resolve_bootstrap_servers(settings)
+    connection = kafka_connection(settings)
     topic = settings.topic("ticks")
-    admin = connect(servers)
+    admin = connect(connection)
     topic_id = topic_ids(admin, [topic])[topic]
     kept, ends = start_offsets(admin, [topic]), end_offsets(admin, [topic])
     manifest = Manifest(
@@ -87,7 +88,7 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
         _check_kept(folder, starts, kept, ends)
         yield Recording(
             topic=topic,
-            bootstrap_servers=servers,
+            connection=connection,
             starts=starts,
             ends=ends,
             follow=follow,

@@ -29,7 +29,7 @@ from algo_panda.execution.router import OrderRouter
 from algo_panda.ingest.merging import in_event_order
 from algo_panda.ingest.source import BadRow, TickSource
 from algo_panda.kafka.declarations import declared_topics
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.replay.files import FileTicks
 from algo_panda.replay.fingerprint import configuration_hash
 from algo_panda.replay.observer import Observer
@@ -76,7 +76,7 @@ def topic_ticks(settings: Settings, *, from_us: int | None = None) -> RecordedTi
         KafkaError: no broker, or no such topic.
     """
     return TopicTicks(
-        resolve_bootstrap_servers(settings),
+        kafka_connection(settings),
         settings.topic("ticks"),
         codecs_of(settings).ticks,
         from_us=from_us,
@@ -93,9 +93,7 @@ def topics_of_run(settings: Settings, name: str) -> AbstractContextManager[Topic
     if re.fullmatch(r"[a-zA-Z0-9._-]{1,200}", name) is None:
         raise ConfigurationError(f"--to-topics {name}: write letters, digits, '.', '_' and '-'")
     prefixed = settings.model_copy(update={"topic_prefix": f"{settings.topic_prefix}{name}-"})
-    return open_topics(
-        resolve_bootstrap_servers(settings), declared_topics(prefixed), codecs_of(settings)
-    )
+    return open_topics(kafka_connection(settings), declared_topics(prefixed), codecs_of(settings))
 
 
 def recorded_ticks(settings: Settings, folder: Path) -> RecordedTicks:

@@ -13,7 +13,8 @@ from algo_panda.domain.errors import BadInputError
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.domain.trading import Activation
 from algo_panda.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.clients import KafkaConnection
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.groups import committed_offsets
 from algo_panda.kafka.reading import Ends, records
 from algo_panda.replay.live_pass import LivePass
@@ -106,7 +107,7 @@ def verify_live(
 
 def _see_that_it_is_the_live_topic(settings: Settings, source: RecordedTicks) -> None:
     topic = settings.topic("ticks")
-    live_id = topic_ids(connect(resolve_bootstrap_servers(settings)), [topic])[topic]
+    live_id = topic_ids(connect(kafka_connection(settings)), [topic])[topic]
     if live_id != source.topic_id:
         raise BadInputError(
             f"{source.name} is of the topic of id {source.topic_id}, and {topic} on the broker now"
@@ -145,16 +146,16 @@ def _runners(settings: Settings) -> Generator[Callable[[Segment], StrategyRunner
 
 
 def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopics:
-    servers = resolve_bootstrap_servers(settings)
+    connection = kafka_connection(settings)
     ticks, group = settings.topic("ticks"), f"{settings.topic_prefix}panda-runner"
     # Asked first: what is durable by now has its signals on the topic when that is read.
-    committed = committed_offsets(servers, group, [ticks])
+    committed = committed_offsets(connection, group, [ticks])
     ends = {partition: offset for (_, partition), offset in committed.items()}
     signals: dict[int, dict[str, LiveSignal]] = {}
     first: dict[int, TradingSignal] = {}
     """The first one left, by partition of the topic."""
     topic = settings.topic("signals")
-    for message in _records(servers, topic):
+    for message in _records(connection, topic):
         value, partition = message.value() or b"", message.partition() or 0
         signal = codecs.signals.decode(value, message.timestamp()[1])
         first.setdefault(partition, signal)
@@ -166,14 +167,14 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
     return LiveTopics(
         activations=[
             codecs.activations.decode(message.value(), message.timestamp()[1])
-            for message in _records(servers, settings.topic("activations"))
+            for message in _records(connection, settings.topic("activations"))
         ],
         signals=signals,
         ends=ends,
         kept_from={
             # Asked for last: what was removed while they were read is missed, too.
             number: _kept_from(first[number], number, topic_id) if number in first else ends[number]
-            for (_, number), start in _starts(servers, topic).items()
+            for (_, number), start in _starts(connection, topic).items()
             if start and number in ends
         },
     )
@@ -191,11 +192,11 @@ def _kept_from(first: TradingSignal, partition: int, topic_id: str) -> int:
     return first.tick_offset + 1  # and this may not be all that its tick led to
 
 
-def _starts(servers: str, topic: str) -> Mapping[Partition, int]:
-    return start_offsets(connect(servers), [topic])
+def _starts(connection: KafkaConnection, topic: str) -> Mapping[Partition, int]:
+    return start_offsets(connect(connection), [topic])
 
 
-def _records(servers: str, topic: str) -> Generator[Message]:
+def _records(connection: KafkaConnection, topic: str) -> Generator[Message]:
     """The records of a topic up to now."""
-    ends = end_offsets(connect(servers), [topic])
-    return records(servers, _starts(servers, topic), Ends(ends))
+    ends = end_offsets(connect(connection), [topic])
+    return records(connection, _starts(connection, topic), Ends(ends))

@@ -8,9 +8,10 @@ from importlib.metadata import version
 from algo_panda.bootstrap.codecs import codecs_of
 from algo_panda.domain.trading import TradingState
 from algo_panda.kafka.admin import topic_ids
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.topic_diff import verify_topics
 from algo_panda.observability.telemetry import PrometheusTelemetry
 from algo_panda.settings import Settings
@@ -31,7 +32,7 @@ class Wiring:
     settings: Settings
     worker: str
     """What this process is called in the status of strategies."""
-    bootstrap_servers: str
+    connection: KafkaConnection
     declared: Mapping[str, TopicDeclaration]
     read_topic_ids: Callable[[], Mapping[str, str]]
     codecs: Codecs
@@ -54,7 +55,7 @@ class Wiring:
         states = TradingStates()
         stack.enter_context(
             ControlWatcher(
-                bootstrap_servers=self.bootstrap_servers,
+                connection=self.connection,
                 topic=self.on_broker("control"),
                 decoder=self.codecs.control,
                 states=states,
@@ -107,14 +108,14 @@ def wire(
     Raises:
         PandaError: the broker is not there, or a topic or a schema is not as it should be.
     """
-    bootstrap_servers = resolve_bootstrap_servers(settings)
-    admin = connect(bootstrap_servers)
+    connection = kafka_connection(settings)
+    admin = connect(connection)
     declared = declared_topics(settings)
     verify_topics(admin, declared, topics)
     return Wiring(
         settings=settings,
         worker=worker,
-        bootstrap_servers=bootstrap_servers,
+        connection=connection,
         declared=declared,
         read_topic_ids=lambda: topic_ids(admin, [declared[name].on_broker for name in topics]),
         codecs=codecs_of(settings),

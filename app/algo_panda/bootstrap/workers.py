@@ -13,7 +13,6 @@ from algo_panda.bootstrap.router import ROUTER
 from algo_panda.bootstrap.runner import RUNNER
 from algo_panda.bootstrap.wiring import Program, wire
 from algo_panda.kafka.ends import EndReader
-from algo_panda.kafka.partitioner import producer_config
 from algo_panda.observability.catalogue import Catalogue as MetricCatalogue
 from algo_panda.observability.health import HealthBoard
 from algo_panda.observability.logs import configure_logging
@@ -64,13 +63,12 @@ async def run_program(
         await run_worker(
             spec=spec,
             connection=ConnectionSettings(
-                bootstrap_servers=wiring.bootstrap_servers,
+                kafka=wiring.connection,
                 session_timeout=settings.kafka_session_timeout_seconds,
                 instance_id=instance_id,
             ),
-            producer_config=producer_config(wiring.bootstrap_servers),
             read_topic_ids=wiring.read_topic_ids,
-            read_ends=EndReader(wiring.bootstrap_servers),
+            read_ends=EndReader(wiring.connection),
             telemetry=telemetry,
             stall=StallPolicy(
                 seconds=settings.stall_seconds + spec.checkpoint_interval,

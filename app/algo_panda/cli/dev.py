@@ -62,13 +62,16 @@ def up(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Say whether the broker runs; the exit code is 0 if it answers, else 4."""
+    from algo_panda.kafka.clients import KafkaConnection
     from algo_panda.kafka.connection import answers
     from algo_panda.kafka.dev_broker import dev_broker_dir, find_dev_broker
 
     settings = load_settings()
     directory = dev_broker_dir(settings)
     broker = find_dev_broker(directory)
-    answering = broker is not None and answers(broker.bootstrap_servers, timeout_seconds=3.0)
+    answering = broker is not None and answers(
+        KafkaConnection(broker.bootstrap_servers), timeout_seconds=3.0
+    )
     facts: dict[str, object] = {
         "running": broker is not None,
         "answers": answering,

@@ -14,8 +14,9 @@ from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.timestamps import iso_utc
 from algo_panda.kafka.admin import connect, end_offsets, start_offsets
 from algo_panda.kafka.admin_calls import Partition
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.declarations import declared_topics
-from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.reading import Ends, records
 from algo_panda.kafka.replay_ledger import COMMITS_KEPT, ReplayLedger, ReplayState
 from algo_panda.settings import Settings, load_settings
@@ -50,12 +51,14 @@ class Letter:
 class DeadLetters:
     """The dead letters that there are now, and what is known of their replay."""
 
-    def __init__(self, admin: AdminClient, servers: str, topics: list[str], group: str) -> None:
+    def __init__(
+        self, admin: AdminClient, connection: KafkaConnection, topics: list[str], group: str
+    ) -> None:
         self.admin = admin
-        self.servers = servers
+        self.connection = connection
         self._ends = end_offsets(admin, topics)
         self._starts = start_offsets(admin, topics)
-        self.ledger = ReplayLedger(servers, group)
+        self.ledger = ReplayLedger(connection, group)
         self.states: Mapping[Partition, ReplayState] = self.ledger.load(list(self._ends))
 
     @classmethod
@@ -69,16 +72,16 @@ class DeadLetters:
         """
         settings = load_settings()
         names = _dead_letter_topics(settings, topics)
-        servers = resolve_bootstrap_servers(settings)
-        admin = connect(servers)
-        letters = cls(admin, servers, names, f"{settings.topic_prefix}{GROUP}")
+        connection = kafka_connection(settings)
+        admin = connect(connection)
+        letters = cls(admin, connection, names, f"{settings.topic_prefix}{GROUP}")
         with closing(letters.ledger):
             yield letters
 
     def __iter__(self) -> Iterator[Letter]:
         """Every dead letter up to now; by offset within a partition."""
         now = datetime.now(UTC)
-        for message in records(self.servers, self._starts, Ends(self._ends)):
+        for message in records(self.connection, self._starts, Ends(self._ends)):
             yield self._letter(message, now)
 
     def _letter(self, message: Message, now: datetime) -> Letter:

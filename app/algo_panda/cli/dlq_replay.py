@@ -13,7 +13,7 @@ from algo_panda.cli.dlq_letters import DeadLetters, Letter
 from algo_panda.domain.errors import ConfigurationError, KafkaError
 from algo_panda.kafka.admin import partition_counts
 from algo_panda.kafka.admin_calls import Partition
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.replay_ledger import ReplayState
 from algo_panda.wire.dead_letter import DeadLetter, NotADeadLetterError
 
@@ -94,7 +94,7 @@ class Replay:
             KafkaError: a letter did not arrive; those before it are noted as sent.
         """
         producer = Producer(
-            producer_config(self._letters.servers, message_max_bytes=_LARGEST_RECORD)
+            producer_config(self._letters.connection, message_max_bytes=_LARGEST_RECORD)
         )
         sent = 0
         for batch in self._batches():

@@ -65,11 +65,11 @@ class PublishRun:
         from algo_panda.bootstrap.codecs import codecs_of
         from algo_panda.ingest.connecting import open_producer
         from algo_panda.ingest.publisher import Publisher
-        from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+        from algo_panda.kafka.dev_broker import kafka_connection
 
         codecs = codecs_of(settings)
         producer = open_producer(
-            resolve_bootstrap_servers(settings), topic, event_timestamps=self.event_timestamps
+            kafka_connection(settings), topic, event_timestamps=self.event_timestamps
         )
         return Publisher(
             producer=producer,

@@ -92,14 +92,14 @@ def _filter(topic: Topic, strategy: str | None, instrument: int | None) -> Calla
 
 def _messages(topic: str, from_beginning: bool, until_end: bool) -> "Iterator[Message]":
     from algo_panda.kafka.admin import connect, end_offsets, start_offsets
-    from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+    from algo_panda.kafka.dev_broker import kafka_connection
     from algo_panda.kafka.reading import Ends, records
 
-    servers = resolve_bootstrap_servers(load_settings())
-    admin = connect(servers)
+    connection = kafka_connection(load_settings())
+    admin = connect(connection)
     ends = end_offsets(admin, [topic])
     starts = start_offsets(admin, [topic]) if from_beginning else ends
-    return records(servers, starts, Ends(ends) if until_end else None)
+    return records(connection, starts, Ends(ends) if until_end else None)
 
 
 def _readable(messages: "Iterator[Message]", codec: "Codec[Any]") -> Iterator[Any]:

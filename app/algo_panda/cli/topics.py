@@ -100,11 +100,11 @@ def describe(
 def _open() -> "tuple[AdminClient, dict[str, TopicDeclaration]]":
     from algo_panda.kafka.connection import connect
     from algo_panda.kafka.declarations import declared_topics
-    from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+    from algo_panda.kafka.dev_broker import kafka_connection
 
     settings = load_settings()
     declared = declared_topics(settings)
-    return connect(resolve_bootstrap_servers(settings)), declared
+    return connect(kafka_connection(settings)), declared
 
 
 def _print_differences(

@@ -125,13 +125,11 @@ def _good(rows: "Iterable[Row]") -> Iterator[MarketTick]:
 def _topic_ticks() -> Iterator[MarketTick]:
     from algo_panda.bootstrap.codecs import codecs_of
     from algo_panda.ingest.topic_ticks import TopicTicks
-    from algo_panda.kafka.dev_broker import resolve_bootstrap_servers
+    from algo_panda.kafka.dev_broker import kafka_connection
 
     settings = load_settings()
     codecs = codecs_of(settings)
-    source = TopicTicks(
-        resolve_bootstrap_servers(settings), settings.topic("ticks"), codecs.ticks.decode
-    )
+    source = TopicTicks(kafka_connection(settings), settings.topic("ticks"), codecs.ticks.decode)
     yield from source
     if source.undecodable:
         _notices.print(f"{source.undecodable} records of the topic are no ticks, and were left out")

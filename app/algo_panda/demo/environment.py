@@ -10,10 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from algo_panda.bootstrap import build_factory
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import declared_topics
+from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.ports import free_ports
+from algo_panda.kafka.security import kafka_security
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
 from algo_panda.settings import Settings
@@ -34,13 +37,13 @@ class DemoEnvironment:
 
     settings: Settings
     folder: Path
-    bootstrap_servers: str
+    connection: KafkaConnection
 
     @property
     def variables(self) -> dict[str, str]:
         """What other processes need to find it."""
         return {
-            "PANDA_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "PANDA_KAFKA_BOOTSTRAP_SERVERS": self.connection.bootstrap_servers,
             "PANDA_DATABASE_URL": self.settings.effective_database_url,
             "PANDA_TOPIC_PREFIX": self.settings.topic_prefix,
             "PANDA_CHECKPOINT_INTERVAL_SECONDS": str(self.settings.checkpoint_interval_seconds),
@@ -62,26 +65,24 @@ def demo_environment(
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-demo-")))
+        kafka_security(settings)  # its own broker takes no credentials
         given = settings.kafka_bootstrap_servers
         if given is None:
             say("starting an embedded Kafka broker")
             bootstrap_servers = stack.enter_context(_broker(folder, say)).bootstrap_servers
         else:
             bootstrap_servers = given
-        environment = DemoEnvironment(
-            settings=settings.model_copy(
-                update={
-                    "data_dir": folder,
-                    "kafka_bootstrap_servers": bootstrap_servers,
-                    "database_url": f"sqlite:///{folder / 'panda.db'}",
-                    "topic_prefix": "" if given is None else f"demo-{uuid4().hex[:8]}-",
-                    "checkpoint_interval_seconds": _CHECKPOINT_SECONDS,
-                    "metrics_port": None,
-                }
-            ),
-            folder=folder,
-            bootstrap_servers=bootstrap_servers,
+        own = settings.model_copy(
+            update={
+                "data_dir": folder,
+                "kafka_bootstrap_servers": bootstrap_servers,
+                "database_url": f"sqlite:///{folder / 'panda.db'}",
+                "topic_prefix": "" if given is None else f"demo-{uuid4().hex[:8]}-",
+                "checkpoint_interval_seconds": _CHECKPOINT_SECONDS,
+                "metrics_port": None,
+            }
         )
+        environment = DemoEnvironment(settings=own, folder=folder, connection=kafka_connection(own))
         if settings.database_url is not None:
             say("strategies go into a database of the demo's own; PANDA_DATABASE_URL is left alone")
         say("applying topics, migrating and seeding the database")
@@ -101,7 +102,7 @@ def _broker(folder: Path, say: Callable[[str], None]) -> EmbeddedKafka:
 
 
 def _apply_topics(environment: DemoEnvironment) -> None:
-    admin = connect(environment.bootstrap_servers)
+    admin = connect(environment.connection)
     declared = list(declared_topics(environment.settings).values())
     apply_differences(admin, find_differences(admin, declared))
 

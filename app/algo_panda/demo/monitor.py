@@ -12,6 +12,7 @@ from algo_panda.demo.environment import DemoEnvironment
 from algo_panda.demo.tally import Tally
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin import end_offsets
+from algo_panda.kafka.clients import consumer_config
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.groups import committed_offsets
@@ -28,17 +29,11 @@ class Monitor:
     def __init__(self, environment: DemoEnvironment, codecs: Codecs) -> None:
         self._prefix = environment.settings.topic_prefix
         self._codecs = codecs
-        self._servers = environment.bootstrap_servers
-        self._admin = connect(environment.bootstrap_servers)
+        self._connection = environment.connection
+        self._admin = connect(environment.connection)
         self.tally = Tally()
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": environment.bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-            }
+            consumer_config(environment.connection, auto_offset_reset="earliest")
         )
         watched = [
             topic
@@ -123,5 +118,5 @@ class Monitor:
     def _committed(self, program: str, topic: str) -> Mapping[tuple[str, int], int]:
         group = f"{self._prefix}panda-{program}"
         name = self._prefix + topic
-        found = committed_offsets(self._servers, group, [name])
+        found = committed_offsets(self._connection, group, [name])
         return {where: offset for where, offset in found.items() if offset > 0}

@@ -47,7 +47,7 @@ class _Publishing:
         self.failure: BaseException | None = None
         self._rows = rows
         self._publisher = Publisher(
-            producer=open_producer(environment.bootstrap_servers, topic),
+            producer=open_producer(environment.connection, topic),
             topic=topic,
             encode=codecs.ticks.encode,
             clock=time,

@@ -4,8 +4,8 @@ from confluent_kafka import KafkaException, Producer
 
 from algo_panda.domain.errors import ConfigurationError, KafkaError
 from algo_panda.kafka.admin import TopicState, topic_states
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG, connect, failure
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection, producer_config
+from algo_panda.kafka.connection import connect, failure
 
 DELIVERY_SECONDS = 60
 """How long a record may wait for the broker, retries included, before it counts as failed."""
@@ -16,12 +16,12 @@ class MissingTopicError(KafkaError):
 
 
 def open_producer(
-    bootstrap_servers: str, topic: str, *, event_timestamps: bool = False
+    connection: KafkaConnection, topic: str, *, event_timestamps: bool = False
 ) -> Producer:
     """Connect, look for ``topic``, and make a producer as ``Publisher`` wants it.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: The cluster.
         topic: its name on the broker. It is not created.
         event_timestamps: records will be stamped with event times, so see that they are kept.
 
@@ -30,22 +30,22 @@ def open_producer(
         ConfigurationError: ``event_timestamps``, and the topic puts its own in their place.
         KafkaError: the broker does not answer, or refuses us.
     """
-    state = topic_states(connect(bootstrap_servers), [topic]).get(topic)
+    state = topic_states(connect(connection), [topic]).get(topic)
     if state is None:
         raise MissingTopicError(
-            f"there is no topic {topic} at {bootstrap_servers}; run 'panda topics apply'"
+            f"there is no topic {topic} at {connection.bootstrap_servers}; run 'panda topics apply'"
         )
     if event_timestamps:
         _refuse_own_clock(state)
     config = producer_config(
-        bootstrap_servers,
+        connection,
         compression_type="lz4",
         linger_ms=20,
         message_timeout_ms=DELIVERY_SECONDS * 1_000,
         delivery_report_only_error=True,
     )
     try:
-        return Producer({**config}, logger=LIBRDKAFKA_LOG)
+        return Producer(config)
     except KafkaException as error:
         raise failure("make a producer", error) from error
 

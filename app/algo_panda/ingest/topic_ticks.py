@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from algo_panda.domain.market import MarketTick
 from algo_panda.kafka.admin import connect, end_offsets, start_offsets
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.reading import Ends, records
 from algo_panda.wire.errors import WireError
 
@@ -19,8 +20,8 @@ class TopicTicks:
     as the runner passes it over, and counted.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, decode: Decode) -> None:
-        self._servers = bootstrap_servers
+    def __init__(self, connection: KafkaConnection, topic: str, decode: Decode) -> None:
+        self._connection = connection
         self._topic = topic
         self._decode = decode
         self.undecodable = 0
@@ -33,9 +34,9 @@ class TopicTicks:
             KafkaError: no such topic, or the broker does not answer.
         """
         self.undecodable = 0
-        admin = connect(self._servers)
+        admin = connect(self._connection)
         starts, ends = start_offsets(admin, [self._topic]), end_offsets(admin, [self._topic])
-        for record in records(self._servers, starts, Ends(ends)):
+        for record in records(self._connection, starts, Ends(ends)):
             try:
                 yield self._decode(record.value(), record.timestamp()[1])
             except WireError:

@@ -1,20 +1,15 @@
 """Reaching a broker, and saying in one line why it cannot be reached."""
 
-import logging
 import re
 import time
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import confluent_kafka
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from algo_panda.domain.errors import KafkaError
-
-LIBRDKAFKA_LOG = logging.getLogger("algo_panda.kafka.librdkafka")
-"""Where librdkafka's own lines go, rather than to the terminal."""
-LIBRDKAFKA_LOG.addHandler(logging.NullHandler())
+from algo_panda.kafka.clients import KafkaConnection, admin_config
 
 # The most telling reason first: a time-out is what every other failure ends in as well.
 _REASONS = (
@@ -35,25 +30,19 @@ class KafkaAuthenticationError(KafkaError):
     """A broker answered, and refused our credentials or certificates."""
 
 
-def connect(
-    bootstrap_servers: str,
-    *,
-    timeout_seconds: float = 5.0,
-    client_config: Mapping[str, str] | None = None,
-) -> AdminClient:
+def connect(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> AdminClient:
     """Make an admin client and see that a broker answers it.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: The cluster.
         timeout_seconds: How long to wait for an answer.
-        client_config: More librdkafka settings, such as ``security.protocol`` and ``sasl.*``.
 
     Raises:
         KafkaAuthenticationError: the broker refuses us.
         KafkaUnreachableError: none answers in time.
     """
     errors: list[confluent_kafka.KafkaError] = []
-    admin = _admin_client(bootstrap_servers, client_config, errors)
+    admin = _admin_client(connection, errors)
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -63,24 +52,24 @@ def connect(
             # hands librdkafka's reports to the error callback.
             admin.poll(0.1)
             if time.monotonic() > deadline:
-                raise explain(bootstrap_servers, [*errors, error.args[0]]) from error
+                raise explain(connection.bootstrap_servers, [*errors, error.args[0]]) from error
         else:
             return admin
 
 
-def answers(bootstrap_servers: str, *, timeout_seconds: float = 0.5) -> bool:
+def answers(connection: KafkaConnection, *, timeout_seconds: float = 0.5) -> bool:
     """Whether a broker that is ready for work answers within ``timeout_seconds``.
 
     Its list of brokers must name it: a broker that is still fenced answers too but does not, and
     one that was killed may at first tell the address that it had before.
     """
-    admin = _admin_client(bootstrap_servers, None, [])
+    admin = _admin_client(connection, [])
     try:
         brokers = admin.list_topics(timeout=timeout_seconds).brokers.values()
     except KafkaException:
         return False
     addresses = {f"{broker.host}:{broker.port}" for broker in brokers}
-    return not addresses.isdisjoint(bootstrap_servers.split(","))
+    return not addresses.isdisjoint(connection.bootstrap_servers.split(","))
 
 
 def explain(bootstrap_servers: str, errors: list[confluent_kafka.KafkaError]) -> KafkaError:
@@ -118,20 +107,12 @@ def _essence(error: confluent_kafka.KafkaError) -> str:
 
 
 def _admin_client(
-    bootstrap_servers: str,
-    client_config: Mapping[str, str] | None,
-    errors: list[confluent_kafka.KafkaError],
+    connection: KafkaConnection, errors: list[confluent_kafka.KafkaError]
 ) -> AdminClient:
-    config: dict[str, Any] = {
-        "bootstrap.servers": bootstrap_servers,
-        "socket.connection.setup.timeout.ms": 5000,
-        "reconnect.backoff.max.ms": 500,
-        "error_cb": errors.append,
-        **(client_config or {}),
-    }
+    config = admin_config(
+        connection, socket_connection_setup_timeout_ms=5000, reconnect_backoff_max_ms=500
+    )
     try:
-        return AdminClient(
-            cast("dict[str, str | int | float | bool]", config), logger=LIBRDKAFKA_LOG
-        )
+        return AdminClient({**config, "error_cb": cast("str", errors.append)})
     except KafkaException as error:
         raise failure("use these Kafka settings", error) from error

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.client_config import check_client_config
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.ports import LOOPBACK
 from algo_panda.kafka.processes import ProcessIdentity, end_process, is_alive
+from algo_panda.kafka.security import kafka_security
 from algo_panda.settings import Settings
 
 _STATE_FILE = "dev-broker.json"
@@ -48,21 +51,22 @@ def dev_broker_dir(settings: Settings) -> Path:
     return settings.data_dir / "kafka"
 
 
-def resolve_bootstrap_servers(settings: Settings) -> str:
+def kafka_connection(settings: Settings) -> KafkaConnection:
     """Choose the Kafka to use: the one that is set, else the running broker of ``panda dev up``.
 
-    Returns:
-        host:port[,host:port].
-
     Raises:
-        KafkaError: neither is there.
+        KafkaError: No servers are set, and no broker runs.
+        ConfigurationError: The settings of credentials, TLS or librdkafka cannot be used.
     """
-    if settings.kafka_bootstrap_servers:
-        return settings.kafka_bootstrap_servers
-    broker = find_dev_broker(dev_broker_dir(settings))
-    if broker is None:
-        raise KafkaError("no Kafka: set PANDA_KAFKA_BOOTSTRAP_SERVERS or run 'panda dev up'")
-    return broker.bootstrap_servers
+    security = kafka_security(settings)
+    check_client_config("PANDA_KAFKA_CLIENT_CONFIG", settings.kafka_client_config)
+    servers = settings.kafka_bootstrap_servers
+    if not servers:
+        broker = find_dev_broker(dev_broker_dir(settings))
+        if broker is None:
+            raise KafkaError("no Kafka: set PANDA_KAFKA_BOOTSTRAP_SERVERS or run 'panda dev up'")
+        servers = broker.bootstrap_servers
+    return KafkaConnection(servers, security, settings.kafka_client_config)
 
 
 def find_dev_broker(directory: Path) -> DevBroker | None:

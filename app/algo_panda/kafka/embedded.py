@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import answers
 from algo_panda.kafka.guard import start_guard
 from algo_panda.kafka.jars import default_jar_cache, ensure_jars
@@ -77,6 +78,11 @@ class EmbeddedKafka:
         return f"{LOOPBACK}:{self.port}"
 
     @property
+    def connection(self) -> KafkaConnection:
+        """How clients reach it: without TLS and without a login."""
+        return KafkaConnection(self.bootstrap_servers)
+
+    @property
     def log_file(self) -> Path:
         """Kafka's log. What the Java runtime itself prints is beside it, in ``broker.out``."""
         return self.data_dir / LOG_FILE
@@ -128,7 +134,7 @@ class EmbeddedKafka:
         """
         deadline = time.monotonic() + timeout_seconds
         try:
-            while not (self.running and answers(self.bootstrap_servers)):
+            while not (self.running and answers(self.connection)):
                 self._refuse_hopeless(deadline, timeout_seconds)
                 time.sleep(0.05)
         except BaseException:

@@ -9,6 +9,7 @@ from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from algo_panda.kafka.admin_calls import Partition
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect, failure
 
 _REQUEST_SECONDS = 5.0
@@ -17,8 +18,8 @@ _REQUEST_SECONDS = 5.0
 class EndReader:
     """Connects when it is first asked. For one thread."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
         self._admin: AdminClient | None = None
 
     def __call__(self, partitions: Collection[Partition]) -> dict[Partition, int]:
@@ -30,7 +31,7 @@ class EndReader:
         if not partitions:
             return {}
         if self._admin is None:
-            self._admin = connect(self._bootstrap_servers, timeout_seconds=_REQUEST_SECONDS)
+            self._admin = connect(self._connection, timeout_seconds=_REQUEST_SECONDS)
         latest: OffsetSpec = getattr(OffsetSpec, "latest")()  # noqa: B009 - it has no types
         futures = self._admin.list_offsets(
             {TopicPartition(*partition): latest for partition in partitions},

@@ -1,15 +1,15 @@
 """What a consumer group has committed."""
 
 import time
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG, failure
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
+from algo_panda.kafka.connection import failure
 
 _STILL_LOADING = (
     confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -19,11 +19,7 @@ _STILL_LOADING = (
 
 
 def committed_offsets(
-    bootstrap_servers: str,
-    group: str,
-    topics: Collection[str],
-    *,
-    client_config: Mapping[str, str] | None = None,
+    connection: KafkaConnection, group: str, topics: Collection[str]
 ) -> dict[Partition, int]:
     """Ask for the next offset that a group will read in each partition of ``topics``.
 
@@ -31,10 +27,9 @@ def committed_offsets(
     the process (a null pointer) when it asks a broker that has not loaded the group yet.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: The cluster.
         group: The group's id on the broker; one that does not exist has committed nothing.
         topics: The topics to ask about, by their names on the broker.
-        client_config: More librdkafka settings.
 
     Returns:
         The offsets; a partition without a commit is left out.
@@ -42,14 +37,7 @@ def committed_offsets(
     Raises:
         KafkaError: a topic does not exist, or the broker does not answer.
     """
-    config: dict[str, Any] = {
-        "bootstrap.servers": bootstrap_servers,
-        "group.id": group,
-        "enable.auto.commit": False,
-        "logger": LIBRDKAFKA_LOG,
-        **(client_config or {}),
-    }
-    consumer = Consumer(config)
+    consumer = Consumer(consumer_config(connection, group))
     try:
         partitions = _partitions(consumer, topics)
         answers = _committed(consumer, partitions) if partitions else []

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Collection, Generator, Mapping
 from operator import methodcaller
-from typing import Any
 
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from algo_panda.kafka.admin_calls import Partition
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG, failure
+from algo_panda.kafka.clients import ConfigValue, KafkaConnection, consumer_config
+from algo_panda.kafka.connection import failure
 
 logger = logging.getLogger(__name__)
 
@@ -18,27 +18,6 @@ _POLL_SECONDS = 0.2
 
 _AT_END = confluent_kafka.KafkaError._PARTITION_EOF  # noqa: SLF001 (a public code, named this way)
 _TOO_SLOW = confluent_kafka.KafkaError._MAX_POLL_EXCEEDED  # noqa: SLF001
-
-
-def consumer_config(
-    bootstrap_servers: str, group: str, client_config: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Build the configuration of a consumer that reads committed records and commits nothing.
-
-    Args:
-        bootstrap_servers: host:port[,host:port].
-        group: The group's id on the broker; without ``subscribe`` or commits it is not used.
-        client_config: More librdkafka settings; they go before the ones here.
-    """
-    return {
-        "bootstrap.servers": bootstrap_servers,
-        "group.id": group,
-        "isolation.level": "read_committed",
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "logger": LIBRDKAFKA_LOG,
-        **(client_config or {}),
-    }
 
 
 class Ends:
@@ -120,21 +99,19 @@ def _heed(error: confluent_kafka.KafkaError, ends: Ends | None, partition: Parti
 
 
 def records(
-    bootstrap_servers: str, starts: Mapping[Partition, int], ends: Ends | None = None
+    connection: KafkaConnection, starts: Mapping[Partition, int], ends: Ends | None = None
 ) -> Generator[Message]:
     """Yield the committed records of some partitions, in no group; in order within each.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: The cluster.
         starts: The partitions, and the offset to begin at in each.
         ends: Where to stop; None: nowhere.
 
     Raises:
         KafkaError: a topic cannot be read.
     """
-    consumer = Consumer(
-        {**consumer_config(bootstrap_servers, "unused"), "auto.offset.reset": "earliest"}
-    )
+    consumer = Consumer(consumer_config(connection, auto_offset_reset="earliest"))
     try:
         consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
         while (message := next_record(consumer, ends, lambda: starts)) is not None:
@@ -144,12 +121,12 @@ def records(
 
 
 def batches(
-    bootstrap_servers: str,
+    connection: KafkaConnection,
     starts: Mapping[Partition, int],
     ends: Ends | None = None,
     *,
     most: int = 4_000,
-    client_config: Mapping[str, Any] | None = None,
+    settings: Mapping[str, ConfigValue] | None = None,
 ) -> Generator[list[Message]]:
     """Yield the committed records of some partitions, many at a time, in no group.
 
@@ -157,17 +134,16 @@ def batches(
     client begins to fetch at once, before the first batch is asked for.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: The cluster.
         starts: The partitions, and the offset to begin at in each.
         ends: Where to stop; None: nowhere.
         most: Records in a batch.
-        client_config: More librdkafka settings.
+        settings: More librdkafka settings, with underscores for dots.
 
     Raises:
         KafkaError: a topic cannot be read, or has not kept what was to be read.
     """
-    config = {"auto.offset.reset": "error", **(client_config or {})}
-    consumer = Consumer(consumer_config(bootstrap_servers, "unused", config))
+    consumer = Consumer(consumer_config(connection, auto_offset_reset="error", **(settings or {})))
     consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
     return _batches(consumer, starts, ends, most)
 

@@ -17,8 +17,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import failure
-from algo_panda.kafka.reading import consumer_config
 
 COMMITS_KEPT: Final = timedelta(days=7)
 """How long a broker keeps the commits of an idle group (``offsets.retention.minutes``)."""
@@ -99,9 +99,9 @@ class ReplayState:
 class ReplayLedger:
     """The states of partitions, kept as the commits of a group that nobody joins."""
 
-    def __init__(self, bootstrap_servers: str, group: str) -> None:
+    def __init__(self, connection: KafkaConnection, group: str) -> None:
         self._group = group
-        self._consumer = Consumer(consumer_config(bootstrap_servers, group))
+        self._consumer = Consumer(consumer_config(connection, group))
 
     def close(self) -> None:
         """Leave the broker."""

@@ -13,14 +13,15 @@ from algo_panda.kafka.admin import (
     start_offsets,
     topic_ids,
 )
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.reading import Ends, batches
 from algo_panda.replay.decoding import TickDecoder, decode
 from algo_panda.replay.ticks import RECEIVED, Refuse, TickColumns
 
 _CLIENT = {
-    "fetch.min.bytes": 100_000,
-    "fetch.wait.max.ms": 20,
-    "queued.max.messages.kbytes": 16_384,  # per partition: memory does not grow with the topic
+    "fetch_min_bytes": 100_000,
+    "fetch_wait_max_ms": 20,
+    "queued_max_messages_kbytes": 16_384,  # per partition: memory does not grow with the topic
 }
 
 _OFFSET, _TIMESTAMP = methodcaller("offset"), methodcaller("timestamp")
@@ -31,7 +32,7 @@ class TopicTicks:
     """A topic of a broker, from its first record to its last, or from a moment on.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: the cluster.
         topic: its name on the broker.
         decoder: of ticks.
         from_us: records that all stand before this moment, microseconds since the epoch, need
@@ -45,16 +46,16 @@ class TopicTicks:
 
     def __init__(
         self,
-        bootstrap_servers: str,
+        connection: KafkaConnection,
         topic: str,
         decoder: TickDecoder,
         *,
         from_us: int | None = None,
     ) -> None:
-        self._servers = bootstrap_servers
+        self._connection = connection
         self._topic = topic
         self._decoder = decoder
-        admin = connect(bootstrap_servers)
+        admin = connect(connection)
         self.name = f"topic {topic}"
         self.topic_id = topic_ids(admin, [topic])[topic]
         self._ends: Mapping[Partition, int] = end_offsets(admin, [topic])
@@ -82,7 +83,7 @@ class TopicTicks:
         start, end = self._starts[where], self._ends[where]
         if start >= end:
             return iter(())
-        fetched = batches(self._servers, {where: start}, Ends({where: end}), client_config=_CLIENT)
+        fetched = batches(self._connection, {where: start}, Ends({where: end}), settings=_CLIENT)
         return (self._columns(partition, messages, refuse) for messages in fetched)
 
     def _columns(self, partition: int, messages: Sequence[Message], refuse: Refuse) -> TickColumns:

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
 
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException, Message, Producer
@@ -12,8 +11,8 @@ from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.domain.trading import ExecutionReport, Order, Rejection
 from algo_panda.kafka.admin import connect
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.kafka.declarations import TopicDeclaration
-from algo_panda.kafka.partitioner import producer_config
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import TopicMissing, find_differences
 from algo_panda.replay.ticks import TickColumns, Unusable
@@ -94,12 +93,12 @@ class TopicsOutput:
 
 @contextlib.contextmanager
 def open_topics(
-    bootstrap_servers: str, declared: Mapping[str, TopicDeclaration], codecs: Codecs
+    connection: KafkaConnection, declared: Mapping[str, TopicDeclaration], codecs: Codecs
 ) -> Generator[TopicsOutput]:
     """Make new topics, and write to them.
 
     Args:
-        bootstrap_servers: host:port[,host:port].
+        connection: the cluster.
         declared: ``WRITTEN`` under the names that they are to have.
         codecs: of the records.
 
@@ -107,7 +106,7 @@ def open_topics(
         ConfigurationError: one of them is there already.
         KafkaError: the broker refuses.
     """
-    admin = connect(bootstrap_servers)
+    admin = connect(connection)
     wanted = [declared[name] for name in WRITTEN]
     differences = find_differences(admin, wanted)
     missing = {it.topic.on_broker for it in differences if isinstance(it, TopicMissing)}
@@ -115,11 +114,9 @@ def open_topics(
     if there:
         raise ConfigurationError(f"the topic {there[0]} is there already; choose another name")
     apply_differences(admin, differences)
-    config: Mapping[str, Any] = producer_config(
-        bootstrap_servers, linger_ms=5, compression_type="lz4"
-    )
+    config = producer_config(connection, linger_ms=5, compression_type="lz4")
     output = TopicsOutput(
-        Producer(dict(config)), {topic.name: topic.on_broker for topic in wanted}, codecs
+        Producer(config), {topic.name: topic.on_broker for topic in wanted}, codecs
     )
     yield output
     output.flush()

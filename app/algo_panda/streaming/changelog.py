@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.domain.errors import KafkaError
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
 from algo_panda.streaming.operator import Output, Probe, StateRecord, latest, no_probe
 
 CHECKPOINT_KEY = b"\x00checkpoint"
@@ -100,26 +100,25 @@ class PartitionChangelog:
     def __init__(
         self,
         *,
-        bootstrap_servers: str,
+        connection: KafkaConnection,
         topic: str,
         partition: int,
         transactional_id: str,
-        producer_config: Mapping[str, str | int | float | bool],
         probe: Probe = no_probe,
     ) -> None:
         self._probe = probe
-        self._bootstrap_servers = bootstrap_servers
+        self._connection = connection
         self._topic = topic
         self._partition = partition
         self._producer = Producer(
-            {
-                **producer_config,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": 60_000,
-                "message.max.bytes": _LARGEST_RECORD,
-                "linger.ms": 1,
-                "compression.type": "lz4",
-            }
+            producer_config(
+                connection,
+                transactional_id=transactional_id,
+                transaction_timeout_ms=60_000,
+                message_max_bytes=_LARGEST_RECORD,
+                linger_ms=1,
+                compression_type="lz4",
+            )
         )
 
     def open(self, timeout: float) -> Restored:
@@ -237,16 +236,7 @@ class PartitionChangelog:
 
     def _read(self, timeout: float) -> Iterator[StateRecord]:
         consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,
-                "logger": LIBRDKAFKA_LOG,
-            }
+            consumer_config(self._connection, auto_offset_reset="earliest", fetch_wait_max_ms=10)
         )
         try:
             consumer.assign([TopicPartition(self._topic, self._partition, 0)])

@@ -10,7 +10,7 @@ from confluent_kafka import Message as ClientMessage
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.wire.errors import WireError
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class ControlWatcher:
     def __init__(
         self,
         *,
-        bootstrap_servers: str,
+        connection: KafkaConnection,
         topic: str,
         decoder: ControlDecoder,
         states: TradingStates,
@@ -72,16 +72,7 @@ class ControlWatcher:
         self._topic = topic
         self._decoder = decoder
         self._states = states
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "logger": LIBRDKAFKA_LOG,
-            }
-        )
+        self._consumer = Consumer(consumer_config(connection, auto_offset_reset="earliest"))
         self._caught_up = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="control", daemon=True)

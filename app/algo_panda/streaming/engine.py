@@ -50,7 +50,6 @@ class StreamEngine:
         *,
         spec: StreamSpec,
         connection: ConnectionSettings,
-        producer_config: Mapping[str, str | int | float | bool],
         read_topic_ids: Callable[[], Mapping[str, str]],
         telemetry: StreamTelemetry,
         probe: Probe = no_probe,
@@ -62,15 +61,12 @@ class StreamEngine:
         self._probe = probe
         self._clock = clock
         self.ownership = Ownership()
-        self._outbox = Outbox(producer_config)
-        self._fetcher = Fetcher(
-            bootstrap_servers=connection.bootstrap_servers, max_batch=connection.max_batch
-        )
+        self._outbox = Outbox(connection.kafka)
+        self._fetcher = Fetcher(connection=connection.kafka, max_batch=connection.max_batch)
         self._inputs = InputTopics(spec, read_topic_ids, clock)
         self._opener = PartitionOpener(
             spec=spec,
-            connection=connection,
-            producer_config=producer_config,
+            connection=connection.kafka,
             topic_ids=self._inputs.first,
             telemetry=telemetry,
             probe=probe,

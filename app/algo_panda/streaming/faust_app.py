@@ -19,12 +19,14 @@ import faust
 from aiokafka.consumer.group_coordinator import GroupCoordinator  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
 from aiokafka.structs import OffsetAndMetadata, TopicPartition  # type: ignore[import-untyped]
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from faust.stores import STORES
 from faust.stores.base import Store
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, EventT
 
+from algo_panda.kafka.security import KafkaSecurity
 from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.group_thread import GroupThread
 from algo_panda.streaming.operator import ConnectionSettings, StreamSpec
@@ -210,12 +212,30 @@ class CheckpointStore(Store[Any, Any]):
         """Nothing is kept here."""
 
 
+def credentials(security: KafkaSecurity | None) -> Credentials | None:
+    """Build Faust's form of credentials and TLS; aiokafka is given it."""
+    if security is None:
+        return None
+    context = security.ssl_context() if security.has_tls else None
+    if security.has_sasl:
+        return SASLCredentials(
+            mechanism=security.mechanism,
+            username=security.username,
+            password=security.password and security.password.get_secret_value(),
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context else None
+
+
 def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) -> StreamApp:
     """The Faust app of one worker. Its ``engine`` is to be set before it starts."""
     STORES.aliases[_STORE_SCHEME] = f"{__name__}:{CheckpointStore.__name__}"
     app = StreamApp(
         spec.group,
-        broker=[f"kafka://{server}" for server in connection.bootstrap_servers.split(",")],
+        broker=[
+            f"kafka://{server.strip()}" for server in connection.kafka.bootstrap_servers.split(",")
+        ],
+        broker_credentials=credentials(connection.kafka.security),
         store="memory://",
         datadir=data_dir,
         TableManager=PromptTableManager,

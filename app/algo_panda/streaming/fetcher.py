@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import Message as ClientMessage
 
 from algo_panda.domain.errors import KafkaError
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.streaming.owned import OwnedPartition, Ownership
 
 _FIRST_RECORD_WAIT = 0.1
@@ -54,21 +54,16 @@ class Batch(NamedTuple):
 class Fetcher:
     """One owner of one client: calls take turns, and a cancelled one loses nothing."""
 
-    def __init__(self, *, bootstrap_servers: str, max_batch: int) -> None:
+    def __init__(self, *, connection: KafkaConnection, max_batch: int) -> None:
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "queued.min.messages": 100_000,
-                "queued.max.messages.kbytes": _MOST_FETCHED_KB,
-                "fetch.wait.max.ms": 100,
-                "logger": LIBRDKAFKA_LOG,
-            }
+            consumer_config(
+                connection,
+                enable_auto_offset_store=False,
+                auto_offset_reset="error",
+                queued_min_messages=100_000,
+                queued_max_messages_kbytes=_MOST_FETCHED_KB,
+                fetch_wait_max_ms=100,
+            )
         )
         self._max_batch = max_batch
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="fetch")

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.streaming.changelog import FencedError, PartitionChangelog, Positions
 from algo_panda.streaming.inputs import check_topic_ids
 from algo_panda.streaming.operator import (
-    ConnectionSettings,
     Delivery,
     Probe,
     Replay,
@@ -35,15 +34,13 @@ class PartitionOpener:
         self,
         *,
         spec: StreamSpec,
-        connection: ConnectionSettings,
-        producer_config: Mapping[str, str | int | float | bool],
+        connection: KafkaConnection,
         topic_ids: Mapping[str, str],
         telemetry: StreamTelemetry,
         probe: Probe,
     ) -> None:
         self._spec = spec
         self._connection = connection
-        self._producer_config = producer_config
         self._topic_ids = topic_ids
         self._telemetry = telemetry
         self._probe = probe
@@ -59,11 +56,10 @@ class PartitionOpener:
         """
         started = time.perf_counter()
         changelog = PartitionChangelog(
-            bootstrap_servers=self._connection.bootstrap_servers,
+            connection=self._connection,
             topic=self._spec.changelog,
             partition=number,
             transactional_id=f"{self._spec.group}-{number}",
-            producer_config=self._producer_config,
             probe=self._probe,
         )
         restored = changelog.open(BROKER_TIMEOUT)
@@ -108,8 +104,7 @@ class PartitionOpener:
     def _run(self, replay: Replay, number: int) -> bool:
         """Whether it came to its end."""
         where = TopicPartition(replay.topic, number, replay.first)
-        servers = self._connection.bootstrap_servers
-        for messages in reread(servers, where, replay.end, BROKER_TIMEOUT):
+        for messages in reread(self._connection, where, replay.end, BROKER_TIMEOUT):
             if self._stopped.is_set():
                 return False
             replay.take(messages)
@@ -150,13 +145,7 @@ class PartitionOpener:
         self, number: int, topics: Iterable[str], timeout: float, which: int
     ) -> dict[str, int]:
         """The first offsets (0), or those behind the last records (1)."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._connection.bootstrap_servers,
-                "group.id": "unused",
-                "logger": LIBRDKAFKA_LOG,
-            }
-        )
+        consumer = Consumer(consumer_config(self._connection))
         try:
             return {
                 topic: consumer.get_watermark_offsets(TopicPartition(topic, number), timeout)[which]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol, cast
 
+from algo_panda.kafka.clients import KafkaConnection
+
 Headers = Sequence[tuple[str, bytes | None]]
 MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]] | None
 
@@ -178,7 +180,7 @@ class StreamSpec:
 class ConnectionSettings:
     """How the worker talks to the broker."""
 
-    bootstrap_servers: str
+    kafka: KafkaConnection
     session_timeout: float = 6.0
     """Seconds after which the broker gives a silent worker's partitions away."""
     instance_id: str | None = None

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException, Message, Producer
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.streaming.operator import Output
 
 _POLL_INTERVAL = 0.001
@@ -19,12 +20,12 @@ _PATIENCE_SECONDS = 120.0
 _MOST_UNCONFIRMED = 50_000
 """Then nothing more is fetched."""
 _PRODUCERS: Sequence[tuple[int, Mapping[str, str | float]]] = (
-    (64, {"linger.ms": 2, "compression.type": "lz4"}),
+    (64, {"linger_ms": 2, "compression_type": "lz4"}),
     # As soon as the first is there, the client would send what there is by then: every second or
     # third output had a request of its own, and broker and client had no time for anything else.
-    (4, {"linger.ms": 0.5, "compression.type": "none"}),
+    (4, {"linger_ms": 0.5, "compression_type": "none"}),
     # One or two outputs compressed are hardly smaller, and were seen to come twice as late.
-    (0, {"linger.ms": 0, "compression.type": "none"}),
+    (0, {"linger_ms": 0, "compression_type": "none"}),
 )
 """How outputs leave of which there are at least so many at a time."""
 _MOST_IN_CLIENT = 100_000
@@ -67,19 +68,28 @@ class Outbox:
 
     def __init__(
         self,
-        producer_config: Mapping[str, str | int | float | bool],
+        connection: KafkaConnection,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        config: dict[str, str | int | float | bool] = {
-            **producer_config,
-            "enable.gapless.guarantee": True,
-            # One that the client gave up after a time would be a gap: it is us who give up.
-            "message.timeout.ms": 0,
-            "queue.buffering.max.messages": _MOST_IN_CLIENT,
-            "queue.buffering.max.kbytes": _MOST_IN_CLIENT_KB,
-        }
-        self._producers = [(least, Producer({**config, **how})) for least, how in _PRODUCERS]
+        self._producers = [
+            (
+                least,
+                Producer(
+                    producer_config(
+                        connection,
+                        **how,
+                        enable_gapless_guarantee=True,
+                        # One that the client gave up after a time would be a gap: it is us who
+                        # give up.
+                        message_timeout_ms=0,
+                        queue_buffering_max_messages=_MOST_IN_CLIENT,
+                        queue_buffering_max_kbytes=_MOST_IN_CLIENT_KB,
+                    )
+                ),
+            )
+            for least, how in _PRODUCERS
+        ]
         _, self._producer = self._producers[-1]
         """The one that may have something under way."""
         self._epochs: deque[_Epoch] = deque([_Epoch()])

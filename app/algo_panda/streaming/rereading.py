@@ -6,13 +6,13 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.domain.errors import KafkaError
-from algo_panda.kafka.connection import LIBRDKAFKA_LOG
+from algo_panda.kafka.clients import KafkaConnection, consumer_config
 
 _BATCH = 4000
 
 
 def reread(
-    bootstrap_servers: str, where: TopicPartition, end: int, timeout: float
+    connection: KafkaConnection, where: TopicPartition, end: int, timeout: float
 ) -> Iterator[list[Message]]:
     """The records from ``where`` on up to before ``end``, or those of them that are retained.
 
@@ -21,18 +21,9 @@ def reread(
     Raises:
         KafkaError: the broker refuses, or gives nothing for ``timeout`` seconds.
     """
+    # If the first records are gone, begin with the first that is there.
     consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "unused",
-            "enable.auto.commit": False,
-            # Where the first ones are gone, with the first that is there.
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,
-            "logger": LIBRDKAFKA_LOG,
-        }
+        consumer_config(connection, auto_offset_reset="earliest", fetch_wait_max_ms=10)
     )
     try:
         consumer.assign([where])

@@ -35,7 +35,6 @@ async def run_worker(
     *,
     spec: StreamSpec,
     connection: ConnectionSettings,
-    producer_config: Mapping[str, str | int | float | bool],
     read_topic_ids: Callable[[], Mapping[str, str]],
     read_ends: ReadEnds,
     telemetry: StreamTelemetry,
@@ -67,7 +66,6 @@ async def run_worker(
         app.engine = engine = StreamEngine(
             spec=spec,
             connection=connection,
-            producer_config=producer_config,
             read_topic_ids=read_topic_ids,
             telemetry=telemetry,
             probe=probe,

@@ -28,6 +28,7 @@ from algo_panda.ingest.source import LocatedTick
 from algo_panda.ingest.synthetic import SyntheticSource
 from algo_panda.kafka.admin import end_offsets, topics_with_prefix
 from algo_panda.kafka.admin_calls import alter_configs
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
@@ -385,7 +386,7 @@ def test_records_are_stamped_with_event_times_where_the_topic_keeps_them(topic: 
 def test_what_the_broker_refuses_is_a_failure_with_its_count(topic: Topic) -> None:
     alter_configs(topic.admin, {topic.name: {"max.message.bytes": "10"}})
     publisher = Publisher(
-        producer=open_producer(topic.servers, topic.name),
+        producer=open_producer(KafkaConnection(topic.servers), topic.name),
         topic=topic.name,
         encode=codec.encode,
         clock=time,
@@ -400,7 +401,7 @@ def test_what_the_broker_refuses_is_a_failure_with_its_count(topic: Topic) -> No
 def test_the_publisher_reports_its_progress_to_whoever_runs_it(topic: Topic) -> None:
     seen: list[Counts] = []
     publisher = Publisher(
-        producer=open_producer(topic.servers, topic.name),
+        producer=open_producer(KafkaConnection(topic.servers), topic.name),
         topic=topic.name,
         encode=codec.encode,
         clock=time,

@@ -16,7 +16,7 @@ from algo_panda.ingest.synthetic import SyntheticSource
 from algo_panda.ingest.topic_ticks import TopicTicks
 from algo_panda.kafka.admin import end_offsets
 from algo_panda.kafka.admin_calls import create_topics
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import producer_config
 from algo_panda.ml.direction import DirectionModel
 from algo_panda.wire.codecs import load_codecs
 
@@ -43,7 +43,7 @@ def send(kafka, kafka_admin, topic_prefix):
     wait_for_leaders(kafka_admin, topic)
 
     def sender(ticks: list[MarketTick], *extra: bytes) -> str:
-        producer = Producer(producer_config(kafka.bootstrap_servers))
+        producer = Producer(producer_config(kafka.connection))
         for tick in ticks:
             value = CODEC.encode(tick)
             producer.produce(topic, value, b"%d" % tick.instrument_token)
@@ -59,7 +59,7 @@ def send(kafka, kafka_admin, topic_prefix):
 def test_every_tick_is_read_and_each_instrument_in_its_order(kafka, send):
     sent = made_up(3000)
     topic = send(sent, b"no tick", b"")
-    source = TopicTicks(kafka.bootstrap_servers, topic, CODEC.decode)
+    source = TopicTicks(kafka.connection, topic, CODEC.decode)
     for _ in range(2):  # it begins anew each time
         read = [tick._replace(received_time_us=0) for tick in source]
         assert len(read) == len(sent)
@@ -85,12 +85,12 @@ def of(ticks: list[MarketTick], token: int) -> list[MarketTick]:
 
 
 def test_an_empty_topic_gives_nothing(kafka, send):
-    assert list(TopicTicks(kafka.bootstrap_servers, send([]), CODEC.decode)) == []
+    assert list(TopicTicks(kafka.connection, send([]), CODEC.decode)) == []
 
 
 def test_a_missing_topic_is_named(kafka, topic_prefix):
     with pytest.raises(KafkaError, match=f"{topic_prefix}none"):
-        list(TopicTicks(kafka.bootstrap_servers, f"{topic_prefix}none", CODEC.decode))
+        list(TopicTicks(kafka.connection, f"{topic_prefix}none", CODEC.decode))
 
 
 def test_a_model_is_trained_from_the_topic(

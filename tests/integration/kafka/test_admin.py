@@ -16,8 +16,8 @@ from algo_panda.kafka.admin import (
     topics_with_prefix,
 )
 from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.kafka.groups import committed_offsets
-from algo_panda.kafka.partitioner import producer_config
 
 pytestmark = pytest.mark.broker
 
@@ -29,8 +29,8 @@ def topic(kafka_admin: AdminClient, topic_prefix: str) -> str:
     return name
 
 
-def fill(bootstrap_servers: str, topic: str, *partitions: int) -> None:
-    producer = Producer(producer_config(bootstrap_servers))
+def fill(connection: KafkaConnection, topic: str, *partitions: int) -> None:
+    producer = Producer(producer_config(connection))
     for partition in partitions:
         producer.produce(topic, b"value", partition=partition)
     assert producer.flush(30) == 0
@@ -50,7 +50,7 @@ def test_a_topic_made_anew_has_another_id(kafka_admin: AdminClient, topic: str) 
 
 
 def test_offsets_and_partitions_are_counted(kafka, kafka_admin: AdminClient, topic: str) -> None:
-    fill(kafka.bootstrap_servers, topic, 0, 0, 0, 1)
+    fill(kafka.connection, topic, 0, 0, 0, 1)
 
     assert partition_counts(kafka_admin, [topic]) == {topic: 2}
     assert start_offsets(kafka_admin, [topic]) == {(topic, 0): 0, (topic, 1): 0}
@@ -59,17 +59,17 @@ def test_offsets_and_partitions_are_counted(kafka, kafka_admin: AdminClient, top
 
 def test_commits_of_a_group_are_read(kafka, topic: str) -> None:
     servers, group = kafka.bootstrap_servers, f"{topic}-group"
-    assert committed_offsets(servers, group, [topic]) == {}
+    assert committed_offsets(kafka.connection, group, [topic]) == {}
     consumer = Consumer({"bootstrap.servers": servers, "group.id": group})
     try:
         consumer.commit(offsets=[TopicPartition(topic, 1, 7)], asynchronous=False)
     finally:
         consumer.close()
 
-    assert committed_offsets(servers, group, [topic]) == {(topic, 1): 7}
-    assert committed_offsets(servers, group, []) == {}
+    assert committed_offsets(kafka.connection, group, [topic]) == {(topic, 1): 7}
+    assert committed_offsets(kafka.connection, group, []) == {}
     with pytest.raises(KafkaError, match=r"^there is no topic absent; run"):
-        committed_offsets(servers, group, ["absent"])
+        committed_offsets(kafka.connection, group, ["absent"])
 
 
 def test_a_topic_that_does_not_exist_is_one_line(

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from algo_panda.kafka.admin import connect, delete_topics, end_offsets
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.kafka.ports import free_ports
 from algo_panda.kafka.processes import ProcessIdentity, is_alive
 
@@ -71,14 +71,16 @@ def test_a_broker_in_the_background_from_up_to_down(panda: Panda, tmp_path: Path
     assert f"already runs at {servers}" in moved.stderr
 
     assert json.loads(succeed(panda("topics", "apply", "--json")))["changed"]
-    producer = Producer(producer_config(servers))
+    producer = Producer(producer_config(KafkaConnection(servers)))
     producer.produce("ticks", b"value", b"256265")
     assert producer.flush(30) == 0
     succeed(panda("dev", "down"))
     assert not is_alive(broker)
 
     assert succeed(panda("dev", "up")).strip() == servers
-    assert sum(end_offsets(connect(servers), ["ticks"]).values()) == 1, "the data were kept"
+    assert sum(end_offsets(connect(KafkaConnection(servers)), ["ticks"]).values()) == 1, (
+        "the data were kept"
+    )
     succeed(panda("dev", "down", "--delete-data"))
     assert not (tmp_path / "kafka").exists()
 

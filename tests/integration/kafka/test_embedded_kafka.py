@@ -15,9 +15,9 @@ from confluent_kafka.cimpl import NewTopic
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin import connect, end_offsets, topics_with_prefix
 from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.kafka.connection import answers
 from algo_panda.kafka.embedded import BrokerStartError, EmbeddedKafka
-from algo_panda.kafka.partitioner import producer_config
 from algo_panda.kafka.ports import LOOPBACK, free_ports, is_free
 
 pytestmark = pytest.mark.broker
@@ -48,9 +48,9 @@ def test_data_survives_a_restart_on_other_ports_and_nothing_is_left_running(
     tmp_path: Path,
 ) -> None:
     with EmbeddedKafka(tmp_path, *free_ports(2)) as broker:
-        admin = connect(broker.bootstrap_servers)
+        admin = connect(broker.connection)
         create_topics(admin, [NewTopic("kept", num_partitions=1, replication_factor=1)])
-        producer = Producer(producer_config(broker.bootstrap_servers))
+        producer = Producer(producer_config(broker.connection))
         producer.produce("kept", b"value")
         assert producer.flush(30) == 0
     assert not broker.running
@@ -59,7 +59,7 @@ def test_data_survives_a_restart_on_other_ports_and_nothing_is_left_running(
 
     with EmbeddedKafka(tmp_path, *free_ports(2)) as again:
         assert again.bootstrap_servers != broker.bootstrap_servers
-        assert end_offsets(connect(again.bootstrap_servers), ["kept"]) == {("kept", 0): 1}
+        assert end_offsets(connect(again.connection), ["kept"]) == {("kept", 0): 1}
     assert (tmp_path / "broker.previous.log").stat().st_size > 0
 
 
@@ -70,12 +70,12 @@ def test_it_creates_no_topic_by_itself_and_listens_on_the_loopback_interface_onl
     try:
         java = psutil.Process(broker.launch().pid)
         broker.wait_until_ready()
-        config = producer_config(broker.bootstrap_servers, message_timeout_ms=500)
+        config = producer_config(broker.connection, message_timeout_ms=500)
         producer = Producer(config)
         producer.produce("undeclared", b"value")
         producer.flush(10)
 
-        assert topics_with_prefix(connect(broker.bootstrap_servers), "undeclared") == []
+        assert topics_with_prefix(connect(broker.connection), "undeclared") == []
         listening = [c.laddr for c in java.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
         assert {address.port for address in listening} == {broker.port, broker.controller_port}
         assert {address.ip.removeprefix("::ffff:") for address in listening} == {LOOPBACK}
@@ -106,7 +106,7 @@ def test_a_second_broker_on_the_same_data_is_refused_before_it_touches_them(
             second.start()
 
         assert not second.running
-        assert answers(first.bootstrap_servers, timeout_seconds=5)
+        assert answers(first.connection, timeout_seconds=5)
 
 
 def test_a_broker_that_cannot_start_says_so_with_the_tail_of_its_log(tmp_path: Path) -> None:
@@ -129,15 +129,15 @@ def test_after_a_crash_it_starts_again_with_what_was_acknowledged(tmp_path: Path
     broker = EmbeddedKafka(tmp_path, *free_ports(2))
     java = psutil.Process(broker.launch().pid)
     broker.wait_until_ready()
-    create_topics(connect(broker.bootstrap_servers), [NewTopic("kept", 1, 1)])
-    producer = Producer(producer_config(broker.bootstrap_servers))
+    create_topics(connect(broker.connection), [NewTopic("kept", 1, 1)])
+    producer = Producer(producer_config(broker.connection))
     producer.produce("kept", b"value")
     assert producer.flush(30) == 0
     java.kill()
     broker.stop()
 
     with EmbeddedKafka(tmp_path, *free_ports(2)) as again:
-        assert end_offsets(connect(again.bootstrap_servers), ["kept"]) == {("kept", 0): 1}
+        assert end_offsets(connect(again.connection), ["kept"]) == {("kept", 0): 1}
 
 
 def test_a_directory_that_is_no_store_of_kafka_is_refused_with_kafkas_reason(
@@ -158,7 +158,7 @@ def test_it_ends_with_its_starter_even_where_that_is_killed(tmp_path: Path) -> N
         assert starter.stdout is not None
         java = psutil.Process(int(starter.stdout.readline()))
         assert starter.stdout.readline() == "ready\n"
-        assert answers(f"{LOOPBACK}:{port}", timeout_seconds=10)
+        assert answers(KafkaConnection(f"{LOOPBACK}:{port}"), timeout_seconds=10)
 
         starter.send_signal(signal.SIGKILL)
 

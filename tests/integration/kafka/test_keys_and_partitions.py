@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from algo_panda.kafka.admin_calls import create_topics
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import producer_config
 
 pytestmark = pytest.mark.broker
 
@@ -57,7 +57,7 @@ async def aiokafka_partitions(bootstrap_servers: str, topic: str) -> dict[int, i
 
 
 def test_our_producers_put_each_token_where_aiokafka_does(kafka, topic: str) -> None:
-    config = producer_config(kafka.bootstrap_servers)
+    config = producer_config(kafka.connection)
 
     assert librdkafka_partitions(config, topic) == TWELVE_PARTITIONS
     assert asyncio.run(aiokafka_partitions(kafka.bootstrap_servers, topic)) == TWELVE_PARTITIONS

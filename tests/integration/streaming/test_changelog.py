@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.streaming.changelog import (
     CheckpointError,
     FencedError,
@@ -40,11 +40,10 @@ def topic(kafka_admin: AdminClient, topic_prefix: str) -> str:
 def changelog(kafka, topic: str) -> Open:
     def make(partition: int = 0, probe: Probe = no_probe) -> PartitionChangelog:
         return PartitionChangelog(
-            bootstrap_servers=kafka.bootstrap_servers,
+            connection=kafka.connection,
             topic=topic,
             partition=partition,
             transactional_id=f"{topic}-{partition}",
-            producer_config=producer_config(kafka.bootstrap_servers),
             probe=probe,
         )
 
@@ -178,11 +177,10 @@ def test_a_record_larger_than_any_broker_takes_is_a_clear_error(changelog: Open)
 
 def test_a_broker_out_of_reach_is_a_clear_error(topic: str) -> None:
     lost = PartitionChangelog(
-        bootstrap_servers="127.0.0.1:1",
+        connection=KafkaConnection("127.0.0.1:1"),
         topic=topic,
         partition=0,
         transactional_id="lost",
-        producer_config=producer_config("127.0.0.1:1"),
     )
     with pytest.raises(CheckpointError, match="cannot be opened"):
         lost.open(1)

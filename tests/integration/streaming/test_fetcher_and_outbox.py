@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from algo_panda.streaming.operator import Output
 from algo_panda.streaming.outbox import DeliveryError, Outbox
@@ -42,11 +42,11 @@ def make_topic(kafka_admin: AdminClient, topic_prefix: str) -> Callable[..., str
 
 
 async def fetch(
-    servers: str, owned: FakeOwned, is_enough: Callable[[list[Batch]], bool]
+    connection: KafkaConnection, owned: FakeOwned, is_enough: Callable[[list[Batch]], bool]
 ) -> list[Batch]:
     ownership = Ownership()
     ownership.add([owned])  # type: ignore[list-item]
-    fetcher = Fetcher(bootstrap_servers=servers, max_batch=500)
+    fetcher = Fetcher(connection=connection, max_batch=500)
     found: list[Batch] = []
     try:
         while not is_enough(found):
@@ -58,7 +58,7 @@ async def fetch(
 
 def test_batches_are_numbered_and_reach_behind_transaction_markers(kafka, make_topic) -> None:
     topic = make_topic("ticks")
-    producer = Producer({**producer_config(kafka.bootstrap_servers), "transactional.id": topic})
+    producer = Producer({**producer_config(kafka.connection), "transactional.id": topic})
     producer.init_transactions(30)
     for number in range(3):
         producer.begin_transaction()
@@ -67,7 +67,7 @@ def test_batches_are_numbered_and_reach_behind_transaction_markers(kafka, make_t
         (producer.abort_transaction if number == 1 else producer.commit_transaction)(30)
     owned = FakeOwned(1, {topic: 0})
     batches = asyncio.run(
-        fetch(kafka.bootstrap_servers, owned, lambda b: bool(b) and b[-1].next_offset == 6)
+        fetch(kafka.connection, owned, lambda b: bool(b) and b[-1].next_offset == 6)
     )
     values = [m.value() for b in batches for m in b.messages]
     assert values == [b"0", b"2"]
@@ -77,13 +77,13 @@ def test_batches_are_numbered_and_reach_behind_transaction_markers(kafka, make_t
 
 def test_reading_begins_where_the_partition_stands(kafka, make_topic) -> None:
     topic = make_topic("ticks")
-    producer = Producer({**producer_config(kafka.bootstrap_servers)})
+    producer = Producer({**producer_config(kafka.connection)})
     for number in range(1_200):
         producer.produce(topic, b"%d" % number, partition=0)
     assert producer.flush(30) == 0
     batches = asyncio.run(
         fetch(
-            kafka.bootstrap_servers,
+            kafka.connection,
             FakeOwned(0, {topic: 700}),
             lambda b: bool(b) and b[-1].next_offset == 1_200,
         )
@@ -94,7 +94,7 @@ def test_reading_begins_where_the_partition_stands(kafka, make_topic) -> None:
 
 def test_a_cancelled_fetch_makes_everything_stale_and_loses_nothing(kafka, make_topic) -> None:
     topic = make_topic("ticks")
-    producer = Producer({**producer_config(kafka.bootstrap_servers)})
+    producer = Producer({**producer_config(kafka.connection)})
     for number in range(100):
         producer.produce(topic, b"%d" % number, partition=0)
     assert producer.flush(30) == 0
@@ -102,7 +102,7 @@ def test_a_cancelled_fetch_makes_everything_stale_and_loses_nothing(kafka, make_
     async def run() -> None:
         ownership = Ownership()
         ownership.add([FakeOwned(0, {topic: 0})])  # type: ignore[list-item]
-        fetcher = Fetcher(bootstrap_servers=kafka.bootstrap_servers, max_batch=500)
+        fetcher = Fetcher(connection=kafka.connection, max_batch=500)
         try:
             cancelled = asyncio.ensure_future(fetcher.fetch(ownership))
             await asyncio.sleep(0)
@@ -124,19 +124,19 @@ def test_an_offset_that_is_not_retained_is_an_error_and_no_skip(
     kafka, make_topic, kafka_admin: AdminClient
 ) -> None:
     topic = make_topic("ticks")
-    producer = Producer({**producer_config(kafka.bootstrap_servers)})
+    producer = Producer({**producer_config(kafka.connection)})
     for number in range(10):
         producer.produce(topic, b"%d" % number, partition=0)
     assert producer.flush(30) == 0
     with pytest.raises(OffsetLostError, match="no longer retained"):
-        asyncio.run(fetch(kafka.bootstrap_servers, FakeOwned(0, {topic: 5_000}), lambda _: False))
+        asyncio.run(fetch(kafka.connection, FakeOwned(0, {topic: 5_000}), lambda _: False))
 
 
 def test_outputs_count_as_sent_once_the_broker_says_so(kafka, make_topic) -> None:
     topic = make_topic("signals")
 
     async def run() -> None:
-        outbox = Outbox(producer_config(kafka.bootstrap_servers))
+        outbox = Outbox(kafka.connection)
         for _ in range(3):
             outbox.send([Output(topic, b"1", b"%d" % n) for n in range(500)])
             await outbox.confirmed()
@@ -155,7 +155,7 @@ def test_few_some_and_many_at_a_time_arrive_in_the_order_in_which_they_were_sent
     used = set[int]()
 
     async def run() -> None:
-        outbox = Outbox(producer_config(kafka.bootstrap_servers))
+        outbox = Outbox(kafka.connection)
         first = 0
         for size in sizes:
             outbox.send([Output(topic, b"1", b"%d" % n) for n in range(first, first + size)])
@@ -170,7 +170,7 @@ def test_few_some_and_many_at_a_time_arrive_in_the_order_in_which_they_were_sent
     owned = [FakeOwned(n, {topic: 0}) for n in range(2)]
     seen: list[int] = []
     for one in owned:
-        batches = asyncio.run(fetch(kafka.bootstrap_servers, one, bool_or_empty(kafka, topic, one)))
+        batches = asyncio.run(fetch(kafka.connection, one, bool_or_empty(kafka, topic, one)))
         seen += [int(m.value() or b"") for b in batches for m in b.messages]
     assert seen == list(range(sum(sizes)))
 
@@ -182,7 +182,7 @@ def test_a_refused_output_is_an_error_from_then_on_and_nothing_follows_it(
     seen: list[bytes | None] = []
 
     async def run() -> None:
-        outbox = Outbox(producer_config(kafka.bootstrap_servers))
+        outbox = Outbox(kafka.connection)
         outbox.send([Output(topic, b"1", b"small")])
         await outbox.confirmed()
         with pytest.raises(DeliveryError, match="too large"):
@@ -200,7 +200,7 @@ def test_a_refused_output_is_an_error_from_then_on_and_nothing_follows_it(
     asyncio.run(run())
     owned = [FakeOwned(n, {topic: 0}) for n in range(2)]
     for one in owned:
-        batches = asyncio.run(fetch(kafka.bootstrap_servers, one, bool_or_empty(kafka, topic, one)))
+        batches = asyncio.run(fetch(kafka.connection, one, bool_or_empty(kafka, topic, one)))
         seen += [m.value() for b in batches for m in b.messages]
     assert seen == [b"small"]
 
@@ -209,12 +209,12 @@ def bool_or_empty(kafka, topic: str, owned: FakeOwned) -> Callable[[list[Batch]]
     """All that is there: up to the end that the broker names now."""
     from algo_panda.kafka.admin import connect, end_offsets
 
-    end = end_offsets(connect(kafka.bootstrap_servers), [topic])[topic, owned.partition]
+    end = end_offsets(connect(kafka.connection), [topic])[topic, owned.partition]
     return lambda found: (found[-1].next_offset if found else 0) >= end
 
 
 def test_an_output_too_large_for_the_client_is_an_error_as_well(kafka, make_topic) -> None:
     topic = make_topic("signals")
-    outbox = Outbox(producer_config(kafka.bootstrap_servers))
+    outbox = Outbox(kafka.connection)
     with pytest.raises(DeliveryError, match="too large"):
         outbox.send([Output(topic, b"1", b"x" * 2_000_000)])

@@ -26,7 +26,7 @@ def read(kafka, kafka_admin: AdminClient, topic_prefix: str) -> Read:
 
     def run(first: int, end: int) -> list[int]:
         found: list[Message] = []
-        for batch in reread(kafka.bootstrap_servers, TopicPartition(name, 0, first), end, 30):
+        for batch in reread(kafka.connection, TopicPartition(name, 0, first), end, 30):
             assert batch
             found += batch
         assert [m.value() for m in found] == [b"%d" % (m.offset() or 0) for m in found]
@@ -71,4 +71,4 @@ def test_records_of_a_transaction_that_was_aborted_do_not_come(
 def test_a_topic_that_is_not_there_is_an_error(kafka, topic_prefix: str) -> None:
     where = TopicPartition(f"{topic_prefix}none", 0, 0)
     with pytest.raises(KafkaError, match=rf"{topic_prefix}none\[0\]"):
-        list(reread(kafka.bootstrap_servers, where, 10, 3))
+        list(reread(kafka.connection, where, 10, 3))

@@ -64,7 +64,7 @@ def run_until_processed(system: System, count: int) -> WorkerProcess:
 
 def recreate_ticks(system: System) -> None:
     """Until the broker shows the new one: for a moment it may still show the old one, or none."""
-    admin = connect(system.bootstrap_servers)
+    admin = connect(system.connection)
     ticks = system.settings.topic("ticks")
     before = topic_states(admin, [ticks])[ticks].topic_id
     delete_topics(admin, [ticks])

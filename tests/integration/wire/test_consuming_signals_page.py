@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from algo_panda import SignalType, TradingSignal
 from algo_panda.kafka.admin_calls import create_topics
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import producer_config
 from algo_panda.wire.codecs import load_codecs
 from algo_panda.wire.dead_letter import HEADER_NAMES
 from algo_panda.wire.errors import UnencodableError, WireError
@@ -67,7 +67,7 @@ def test_each_snippet_prints_the_signals_on_the_topic(
     tmp_path: Path,
 ):
     create_topics(kafka_admin, [NewTopic(f"{topic_prefix}signals", 2, 1)])
-    producer = Producer(producer_config(kafka.bootstrap_servers))
+    producer = Producer(producer_config(kafka.connection))
     producer.produce(f"{topic_prefix}signals", load_codecs().signals.encode(SIGNAL), b"408065")
     assert producer.flush(30) == 0
     code = (

@@ -15,8 +15,8 @@ from algo_panda.consumer import UndecodableRecord, UndecodableSignalError
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.kafka.admin_calls import create_topics
+from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.groups import committed_offsets
-from algo_panda.kafka.partitioner import producer_config
 from algo_panda.wire.codecs import load_codecs
 from tests.unit.fakes import values
 
@@ -39,7 +39,7 @@ def topic(kafka_admin: AdminClient, topic_prefix: str) -> str:
 @pytest.fixture
 def send(kafka: Any, topic: str) -> Callable[..., None]:
     def produce(*values: TradingSignal | bytes | None) -> None:
-        producer = Producer(producer_config(kafka.bootstrap_servers))
+        producer = Producer(producer_config(kafka.connection))
         for value in values:
             encoded = CODEC.encode(value) if isinstance(value, TradingSignal) else value
             producer.produce(topic, encoded, b"408065")
@@ -66,7 +66,7 @@ def consume(kafka: Any, topic: str, topic_prefix: str) -> Callable[..., SignalCo
 @pytest.fixture
 def committed(kafka: Any, topic: str, topic_prefix: str) -> Callable[[], int | None]:
     def ask() -> int | None:
-        found = committed_offsets(kafka.bootstrap_servers, f"{topic_prefix}group", [topic])
+        found = committed_offsets(kafka.connection, f"{topic_prefix}group", [topic])
         return found.get((topic, 0))
 
     return ask
@@ -216,9 +216,7 @@ def test_bad_records_go_to_the_callback(send, consume, topic, committed):
 def test_aborted_transactions_are_not_read_and_their_markers_end_nothing(
     kafka, topic, consume, topic_prefix
 ):
-    producer = Producer(
-        producer_config(kafka.bootstrap_servers, transactional_id=f"{topic_prefix}tx")
-    )
+    producer = Producer(producer_config(kafka.connection, transactional_id=f"{topic_prefix}tx"))
     producer.init_transactions()
     for number, finish in enumerate([producer.commit_transaction, producer.abort_transaction] * 2):
         producer.begin_transaction()

@@ -22,7 +22,7 @@ from algo_panda.domain.market import MarketTick
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.kafka.admin import end_offsets, start_offsets
 from algo_panda.kafka.admin_calls import create_topics, delete_topics
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 from algo_panda.kafka.reading import Ends, records
 from algo_panda.kafka.replay_ledger import ReplayLedger
 from algo_panda.wire.codecs import load_codecs
@@ -55,11 +55,11 @@ def signal(offset: int, *, strategy_id: str = "abc-1", token: int = 1) -> Tradin
 class Broker:
     """Topics of one test, and what is on them."""
 
-    def __init__(self, servers: str, admin: AdminClient, prefix: str) -> None:
-        self.servers = servers
+    def __init__(self, connection: KafkaConnection, admin: AdminClient, prefix: str) -> None:
+        self.connection = connection
         self.admin = admin
         self.prefix = prefix
-        self._producer = Producer(producer_config(servers))
+        self._producer = Producer(producer_config(connection))
 
     def create(self, *names: str, partitions: int = 1) -> None:
         create_topics(self.admin, [NewTopic(self.prefix + n, partitions, 1) for n in names])
@@ -105,11 +105,11 @@ class Broker:
     def read(self, topic: str) -> list[tuple[bytes | None, bytes | None, list[Header]]]:
         name = self.prefix + topic
         ends = Ends(end_offsets(self.admin, [name]))
-        found = records(self.servers, start_offsets(self.admin, [name]), ends)
+        found = records(self.connection, start_offsets(self.admin, [name]), ends)
         return [(m.key(), m.value(), m.headers() or []) for m in found]
 
     def ledger(self) -> ReplayLedger:
-        return ReplayLedger(self.servers, f"{self.prefix}panda-dlq-replay")
+        return ReplayLedger(self.connection, f"{self.prefix}panda-dlq-replay")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def broker(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PANDA_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     monkeypatch.setenv("PANDA_TOPIC_PREFIX", topic_prefix)
-    return Broker(kafka.bootstrap_servers, kafka_admin, topic_prefix)
+    return Broker(kafka.connection, kafka_admin, topic_prefix)
 
 
 @pytest.fixture

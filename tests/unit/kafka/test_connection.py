@@ -3,6 +3,7 @@ from confluent_kafka import KafkaError as LibrdkafkaError
 from confluent_kafka import KafkaException
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import (
     KafkaAuthenticationError,
     KafkaUnreachableError,
@@ -53,13 +54,13 @@ def test_connecting_to_a_closed_port_ends_in_time() -> None:
     (port,) = free_ports(1)
 
     with pytest.raises(KafkaUnreachableError, match=rf"127\.0\.0\.1:{port} \(.*refused"):
-        connect(f"127.0.0.1:{port}", timeout_seconds=0.5)
-    assert not answers(f"127.0.0.1:{port}", timeout_seconds=0.1)
+        connect(KafkaConnection(f"127.0.0.1:{port}"), timeout_seconds=0.5)
+    assert not answers(KafkaConnection(f"127.0.0.1:{port}"), timeout_seconds=0.1)
 
 
 def test_settings_that_librdkafka_does_not_take_are_one_line() -> None:
     with pytest.raises(KafkaError, match=r"^cannot use these Kafka settings: .*no.such.setting"):
-        connect("127.0.0.1:1", client_config={"no.such.setting": "1"})
+        connect(KafkaConnection("127.0.0.1:1", client_config={"no.such.setting": "1"}))
 
 
 def test_a_request_that_failed_says_what_and_why() -> None:

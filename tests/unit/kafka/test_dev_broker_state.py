@@ -9,7 +9,7 @@ import pytest
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.dev_broker import (
     find_dev_broker,
-    resolve_bootstrap_servers,
+    kafka_connection,
     start_dev_broker,
     stop_dev_broker,
 )
@@ -39,18 +39,18 @@ def settings(data_dir: Path, servers: str | None = None) -> Settings:
 def test_the_kafka_that_is_set_comes_first(tmp_path: Path) -> None:
     write_state(tmp_path, ProcessIdentity.of(os.getpid()))
 
-    assert resolve_bootstrap_servers(settings(tmp_path, "a:1,b:2")) == "a:1,b:2"
+    assert kafka_connection(settings(tmp_path, "a:1,b:2")).bootstrap_servers == "a:1,b:2"
 
 
 def test_the_running_dev_broker_is_found(tmp_path: Path) -> None:
     write_state(tmp_path, ProcessIdentity.of(os.getpid()))
 
-    assert resolve_bootstrap_servers(settings(tmp_path)) == "127.0.0.1:19092"
+    assert kafka_connection(settings(tmp_path)).bootstrap_servers == "127.0.0.1:19092"
 
 
 def test_without_either_one_line_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(KafkaError) as caught:
-        resolve_bootstrap_servers(settings(tmp_path))
+        kafka_connection(settings(tmp_path))
 
     assert str(caught.value) == (
         "no Kafka: set PANDA_KAFKA_BOOTSTRAP_SERVERS or run 'panda dev up'"

@@ -1,7 +1,7 @@
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection, producer_config
 
 TWELVE_PARTITIONS = {
     256265: 3,
@@ -24,7 +24,7 @@ def test_the_default_of_aiokafka_puts_a_token_where_it_always_was(
 
 
 def test_a_producer_is_idempotent_and_hashes_as_java_does() -> None:
-    config = producer_config("host:1")
+    config = producer_config(KafkaConnection("host:1"))
 
     assert config["bootstrap.servers"] == "host:1"
     assert config["acks"] == "all"
@@ -33,7 +33,7 @@ def test_a_producer_is_idempotent_and_hashes_as_java_does() -> None:
 
 
 def test_other_settings_are_written_with_underscores() -> None:
-    config = producer_config("host:1", linger_ms=5, transactional_id="runner-0")
+    config = producer_config(KafkaConnection("host:1"), linger_ms=5, transactional_id="runner-0")
 
     assert config["linger.ms"] == 5
     assert config["transactional.id"] == "runner-0"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.streaming.changelog import CheckpointError, FencedError, Positions
 from algo_panda.streaming.engine import OrphanedError, StreamEngine
 from algo_panda.streaming.fetcher import Batch, OffsetLostError
@@ -28,7 +29,7 @@ from algo_panda.streaming.telemetry import SilentStreamTelemetry
 
 TOPIC = "ticks"
 IDS = {TOPIC: "the-topic-id"}
-MOCK_CLUSTER = {"test.mock.num.brokers": 1, "enable.idempotence": True}
+MOCK_CLUSTER = KafkaConnection("127.0.0.1:1", client_config={"test.mock.num.brokers": 1})
 
 
 class FakeMessage:
@@ -122,8 +123,7 @@ class Rig:
                 checkpoint_interval=1.0,
                 create=lambda *_: FakeOperator(self.durable),
             ),
-            connection=ConnectionSettings(bootstrap_servers="127.0.0.1:1", session_timeout=5.0),
-            producer_config=MOCK_CLUSTER,
+            connection=ConnectionSettings(kafka=MOCK_CLUSTER, session_timeout=5.0),
             read_topic_ids=lambda: self.ids,
             telemetry=SilentStreamTelemetry(),
             clock=lambda: self.now,

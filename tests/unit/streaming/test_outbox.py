@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from algo_panda.kafka.partitioner import producer_config
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.ports import LOOPBACK, free_ports
 from algo_panda.streaming.operator import Output
 from algo_panda.streaming.outbox import DeliveryError, Outbox
@@ -15,7 +15,7 @@ def outbox() -> Outbox:
     """No broker listens, and a minute passes whenever it looks at the clock."""
     (port,) = free_ports(1)
     minutes = count()
-    return Outbox(producer_config(f"{LOOPBACK}:{port}"), clock=lambda: 60.0 * next(minutes))
+    return Outbox(KafkaConnection(f"{LOOPBACK}:{port}"), clock=lambda: 60.0 * next(minutes))
 
 
 def test_more_than_the_client_holds_is_waited_for_and_given_up_in_the_end() -> None:
