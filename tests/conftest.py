@@ -7,7 +7,7 @@ import signal
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -21,6 +21,9 @@ from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.ports import free_ports
 from algo_panda.runner import partition
 from tests.support.scheduling import GroupsFirst
+
+if TYPE_CHECKING:
+    from tests.support.secured_broker import SecuredBroker
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell has it for what it starts in the background. Programs under test would inherit it.
@@ -92,6 +95,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaForTests]:
 def kafka_admin(kafka: KafkaForTests) -> AdminClient:
     """An admin client of that broker."""
     return connect(kafka.connection)
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator["SecuredBroker"]:
+    """A broker with TLS, SASL and ACLs, which one user for each role can log in to."""
+    from tests.support.secured_broker import secured_broker  # loads a library for certificates
+
+    with secured_broker(tmp_path_factory.mktemp("secured") / "broker") as broker:
+        yield broker
 
 
 @pytest.fixture

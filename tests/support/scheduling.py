@@ -6,6 +6,7 @@ IN_TURN = {
     "tests/chaos/": "faults",
     "tests/integration/streaming/test_liveness.py": "faults",
     "tests/docker/": "docker",
+    "tests/integration/security/": "secured",  # one secured broker for all of them
 }
 """Beginnings of test ids, and the group that they make: of a group, one test runs at a time."""
 

@@ -6,7 +6,7 @@ The jars come from ``algo_panda.kafka.jars``, the Java runtime from the package 
 import fcntl
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Self
 
@@ -48,6 +48,7 @@ class EmbeddedKafka:
         outlives_starter: bool = False,
         jar_cache: Path | None = None,
         on_download: Callable[[int, int], None] = lambda _ready, _total: None,
+        overrides: Mapping[str, str] | None = None,
     ) -> None:
         """Describe a broker; nothing happens yet.
 
@@ -58,6 +59,8 @@ class EmbeddedKafka:
             outlives_starter: Whether it goes on when the process that started it ends.
             jar_cache: Where the jars are kept, if not in the user's cache.
             on_download: Called with (jars ready, jars in all) while jars are downloaded.
+            overrides: Broker properties to add, or to use instead of the defaults. The listener
+                on ``port`` must stay PLAINTEXT: readiness is checked there.
         """
         self.data_dir = data_dir.absolute()
         self.port = port
@@ -65,6 +68,7 @@ class EmbeddedKafka:
         self._outlives_starter = outlives_starter
         self._jar_cache = jar_cache or default_jar_cache()
         self._on_download = on_download
+        self._overrides = overrides
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -184,7 +188,7 @@ class EmbeddedKafka:
     def _prepare_data_dir(self, java: list[str]) -> None:
         if self.log_file.exists():
             self.log_file.replace(self.data_dir / _PREVIOUS_LOG)
-        properties = server_properties(self.port, self.controller_port)
+        properties = server_properties(self.port, self.controller_port, self._overrides)
         (self.data_dir / PROPERTIES_FILE).write_text(properties)
         if not (self.data_dir / TOPICS_DIR / "meta.properties").exists():
             format_storage(java, self.data_dir)

@@ -1,11 +1,15 @@
 """The configuration of the embedded broker, as Kafka's ``server.properties``."""
 
+from collections.abc import Mapping
+
 from algo_panda.kafka.ports import LOOPBACK
 
 TOPICS_DIR = "topics"
 
 
-def server_properties(port: int, controller_port: int) -> str:
+def server_properties(
+    port: int, controller_port: int, overrides: Mapping[str, str] | None = None
+) -> str:
     """Write the configuration of one broker that is its own controller.
 
     It keeps topics and metadata in ``TOPICS_DIR``, relative to where it is started: a path of the
@@ -14,6 +18,7 @@ def server_properties(port: int, controller_port: int) -> str:
     Args:
         port: Where clients reach it, on the loopback interface only.
         controller_port: Where its KRaft controller listens, likewise.
+        overrides: Properties to add, or to use instead of the ones here.
     """
     settings: dict[str, str | int] = {
         "process.roles": "broker,controller",
@@ -45,5 +50,6 @@ def server_properties(port: int, controller_port: int) -> str:
         "offsets.retention.minutes": 60 * 24 * 365,
         # The default of 128 MB would be a quarter of the heap.
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+        **(overrides or {}),
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
