@@ -1,0 +1,25 @@
+"""A strategy that buys when the price is above all of the last ``lookback`` ticks."""
+
+from algo_panda import SignalResult
+
+
+class Breakout:
+    """Keeps nothing itself: the runner hands it the past ticks that it asks for."""
+
+    def __init__(self, lookback):
+        self.history_size = lookback  # how many past ticks process_tick receives
+        self.warmup_ticks = 0  # after a restart it needs none
+
+    def process_tick(self, tick, history):
+        """Return a signal, or None."""
+        if len(history) < self.history_size:
+            return None
+        highest = max(past.last_price for past in history)
+        if tick.last_price <= highest:
+            return None
+        return SignalResult("BUY", 0.6, 1, tick.last_price, f"above {highest}")
+
+
+def create_processor(parameters):
+    """Make one for an instrument."""
+    return Breakout(parameters.get("lookback", 20))

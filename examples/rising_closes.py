@@ -1,0 +1,34 @@
+"""A strategy on bars: buys after so many bars in a row that each closed higher."""
+
+from algo_panda import SignalResult
+
+
+class RisingCloses:
+    """Counts rises in ``on_bar``; acts on the tick that closed the bar."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.rises = 0
+        self.last_close = None
+        self.is_due = False
+
+    def on_bar(self, bar):
+        """Receive a closed bar, before ``process_tick`` of the tick that closed it."""
+        rose = self.last_close is not None and bar["close"] > self.last_close
+        self.rises = self.rises + 1 if rose else 0
+        self.last_close = bar["close"]
+        self.is_due = self.rises >= self.wanted
+
+    def process_tick(self, tick, history):
+        """Return a signal, or None."""
+        if not self.is_due:
+            return None
+        self.is_due = False
+        return SignalResult(
+            "BUY", confidence=80, quantity=1, price=tick.last_price, reasoning=f"{self.rises} rises"
+        )
+
+
+def create_processor(parameters):
+    """Make one for an instrument."""
+    return RisingCloses(parameters.get("rises", 3))
