@@ -139,19 +139,25 @@ def postgresql_url(postgresql_server: str) -> Generator[str]:
 @pytest.fixture(scope="session")
 def ibm_trades() -> Path:
     """24,293 real trades of one day."""
-    return _recorded("ibm-20131007-trades.csv.gz")
+    return _shared("data/ibm-20131007-trades.csv.gz")
 
 
 @pytest.fixture(scope="session")
 def spy_trades() -> Path:
     """250,601 real trades of one day."""
-    return _recorded("spy-20131007-trades.csv.gz")
+    return _shared("data/spy-20131007-trades.csv.gz")
 
 
-def _recorded(name: str) -> Path:
-    path = Path(__file__).parents[2] / "shared" / "data" / name
+@pytest.fixture(scope="session")
+def owners_modules() -> Path:
+    """The folder of strategies and a validator in the owner's form, which are run unchanged."""
+    return _shared("owner/rules_rsi.py").parent
+
+
+def _shared(name: str) -> Path:
+    path = Path(__file__).parents[2] / "shared" / name
     if not path.is_file():
-        missing = f"{path} is missing: recorded ticks that this test reads, beside the checkout"
+        missing = f"{path} is missing: this test reads it beside the checkout"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)

@@ -177,11 +177,10 @@ def parameters_setter(settings: Settings) -> SetParameters:
             try:
                 with_them = replace(config, parameters={**config.parameters, **parameters})
                 changed.append(accept(with_them))
-            except StrategyRefusedError as error:
-                if len(configs) == 1:
-                    raise
-                named = f"strategy {config.strategy_id[:8]} ({config.strategy_type})"
-                raise StrategyRefusedError(f"{named}: {error}") from error
+            except (StrategyRefusedError, ValueError) as error:
+                named = f"strategy {config.strategy_id[:8]} ({config.strategy_type}): "
+                whose = named if len(configs) > 1 else ""
+                raise StrategyRefusedError(f"{whose}{error}") from error
         return changed
 
     return set_parameters

@@ -83,14 +83,14 @@ def test_a_record_without_a_usable_configuration_tells_no_limit():
     broken = activation(2, configuration="{}")
     invalid = of("many", version=3)
     limits = StrategyLimits(Log(old, broken, invalid).read_new)
+    invalid_record = "its record on the topic activations is invalid"
     for strategy_id, version, reason in [
         (A, 1, "its record on the topic activations is of before schema version 2"),
-        (B, 1, "its record on the topic activations is invalid: 'active_brokers'"),
+        (B, 1, f"{invalid_record}: 'active_brokers'"),
         (
             A,
             3,
-            "its record on the topic activations is invalid: max_position_size is 'many', not a"  # noqa: ISC004
-            " whole number above 0",
+            f"{invalid_record}: max_position_size is 'many', not a whole number above 0",
         ),
     ]:
         assert limits.of(strategy_id, version) == UnknownLimit(reason)
