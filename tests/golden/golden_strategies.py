@@ -1,4 +1,4 @@
-"""Strategies of a user's own, for the golden fixtures. They never change: stored state is theirs."""
+"""Custom strategies of the golden fixtures. They never change: fixtures hold their state."""
 
 try:
     from algo_panda import SignalResult, SignalType

@@ -1,4 +1,4 @@
-"""Writes the golden fixture of a version: what an installation of it leaves on disk, and does next.
+"""Writes the golden fixture of a version: what an installation leaves on disk, and does next.
 
     python tests/golden/write.py --panda PATH/TO/bin/panda tests/golden/NAME
 
@@ -21,12 +21,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka.admin import AdminClient
+
+T = TypeVar("T")
 
 HERE = Path(__file__).parent
 INSTRUMENTS = "1001,1002,1003,1004,1005,1006"
@@ -165,20 +168,13 @@ class Installation:
                             stderr=log,
                         )
                     )
-            wait_until(self._is_settled)
+            wait_until(lambda: is_settled(self.servers))
         finally:
             for worker in workers:
                 worker.send_signal(signal.SIGTERM)
             codes = [worker.wait(60) for worker in workers]
         if any(codes):
             sys.exit(f"a worker ended with {codes}; see {self.folder}")
-
-    def _is_settled(self) -> bool:
-        return all(
-            committed(self.servers, f"panda-{program}", topic) == ends(self.servers, topic)
-            for program, topics in WORKERS.items()
-            for topic in topics
-        )
 
 
 def main() -> None:
@@ -202,7 +198,7 @@ def write(panda: Path, scratch: Path, folder: Path) -> None:
         installation.work()
         continued = list(records(installation.servers, CONTINUED, before))
         state = newest(records(installation.servers, CHANGELOGS, {}))
-        verified = json.loads(installation.panda("replay", "--verify-live", "--json"))
+        installation.panda("replay", "--verify-live")
     again = Installation(panda, scratch, scratch / "again" / "data")
     with tarfile.open(folder / "data.tar.xz") as packed:
         packed.extractall(scratch / "again", filter="data")
@@ -214,7 +210,6 @@ def write(panda: Path, scratch: Path, folder: Path) -> None:
             sys.exit("the same state and ticks gave another state: no fixture can hold that")
     write_lines(folder / "continuation.jsonl.xz", continued)
     write_lines(folder / "state.jsonl.xz", state)
-    write_json(folder / "verified.json", verified)
     replay(installation, folder)
     write_json(folder / "environment.json", {**ENVIRONMENT, "PANDA_PROCESSORS": PROCESSORS})
 
@@ -267,8 +262,7 @@ def update(database: Path) -> None:
     connection = sqlite3.connect(database)
     with connection:
         connection.execute(
-            "UPDATE strategy_configurations SET parameters = ?, version = version + 1"
-            " WHERE id = ?",
+            "UPDATE strategy_configurations SET parameters = ?, version = version + 1 WHERE id = ?",
             (json.dumps({"period": 6, "upper": 65}), UPDATED),
         )
     connection.close()
@@ -317,6 +311,15 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+def is_settled(servers: str) -> bool:
+    """Whether every program has processed all that there is."""
+    return all(
+        committed(servers, f"panda-{program}", topic) == ends(servers, topic)
+        for program, topics in WORKERS.items()
+        for topic in topics
+    )
+
+
 def consumer(servers: str, group: str = "unused") -> Consumer:
     return Consumer(
         {
@@ -337,13 +340,26 @@ def partitions(servers: str, topic: str) -> list[int]:
 
 def ends(servers: str, topic: str) -> dict[int, int]:
     reader = consumer(servers)
+
+    def end(number: int) -> int:
+        return reader.get_watermark_offsets(TopicPartition(topic, number), 20)[1]
+
     try:
-        return {
-            number: reader.get_watermark_offsets(TopicPartition(topic, number), 20)[1]
-            for number in partitions(servers, topic)
-        }
+        return {number: patiently(partial(end, number)) for number in partitions(servers, topic)}
     finally:
         reader.close()
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Ask again while a broker that has just started does not know its own partitions yet."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def committed(servers: str, group: str, topic: str) -> dict[int, int]:
@@ -351,7 +367,8 @@ def committed(servers: str, group: str, topic: str) -> dict[int, int]:
     reader = consumer(servers, group)
     try:
         wanted = [TopicPartition(topic, number) for number in partitions(servers, topic)]
-        return {tp.partition: max(0, tp.offset) for tp in reader.committed(wanted, 20)}
+        found = patiently(lambda: reader.committed(wanted, 20))
+        return {tp.partition: max(0, tp.offset) for tp in found}
     finally:
         reader.close()
 
@@ -387,7 +404,7 @@ def read(servers: str, where: TopicPartition) -> Iterator[dict[str, Any]]:
                 }
             elif error.code() == ClientError._PARTITION_EOF:
                 return
-            else:
+            elif not error.retriable():
                 sys.exit(f"{where.topic}[{where.partition}]: {error}")
     finally:
         reader.close()
