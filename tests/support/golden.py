@@ -55,9 +55,7 @@ class Golden:
         plain = {name: v for name, v in os.environ.items() if not name.startswith("PANDA_")}
         return {**plain, **self.settings, "PANDA_DATA_DIR": str(self.data), **more}
 
-    def start(
-        self, *arguments: str, env: Mapping[str, str], log: Path
-    ) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
         with log.open("wb") as out:
             return subprocess.Popen(
                 command(arguments),
@@ -69,7 +67,7 @@ class Golden:
                 start_new_session=True,
             )
 
-    def panda(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    def panda(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command(arguments),
             env=self.variables(**more),
