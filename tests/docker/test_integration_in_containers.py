@@ -30,8 +30,9 @@ WITH_SERVERS_OF_THEIR_OWN = (
             *(f"--ignore={path}" for path in WITH_SERVERS_OF_THEIR_OWN),
         ],
         ["tests/contracts", "-k", "postgresql"],
+        ["tests/golden", "-k", "postgresql"],
     ],
-    ids=["integration", "contracts of the database"],
+    ids=["integration", "contracts of the database", "databases of earlier versions"],
 )
 def test_what_passes_elsewhere_passes_on_servers_in_containers(
     selection: list[str],

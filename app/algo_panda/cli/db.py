@@ -62,7 +62,7 @@ def current(
 ) -> None:
     """Print the revision that the tables are at."""
     from algo_panda.store.database import Database
-    from algo_panda.store.revision import current_revision
+    from algo_panda.store.revision import advice, current_revision
     from algo_panda.store.tables import HEAD
 
     with Database(load_settings().effective_database_url) as database:
@@ -71,6 +71,8 @@ def current(
         if as_json:
             typer.echo(json.dumps({"revision": found, "head": HEAD, "database": str(database)}))
             return
-        if found != HEAD:
+        if found is None:
             _notices.print(f"{database}: the newest revision is {HEAD}; run 'panda db upgrade'")
+        elif found != HEAD:
+            _notices.print(advice(database, found))
         typer.echo(found or "base")

@@ -260,7 +260,11 @@ def load_callable(path: str) -> Callable[..., Any]:
     try:
         loaded = getattr(importlib.import_module(module_name), attribute)
     except Exception as error:  # a module may raise anything when it is imported
-        raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        renamed = isinstance(error, ImportError) and (error.name or "").split(".")[0] == "app"
+        hint = "; the package of algo-panda is now named algo_panda, not app" if renamed else ""
+        raise ValueError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}{hint}"
+        ) from error
     if not callable(loaded):
         raise ValueError(f"{path} is not callable")
     found: Callable[..., Any] = loaded

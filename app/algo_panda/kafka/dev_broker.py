@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,9 @@ def find_dev_broker(directory: Path) -> DevBroker | None:
     """
     try:
         state: dict[str, Any] = json.loads((directory / _STATE_FILE).read_text())
-        broker = DevBroker(**state)
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        # A later version may write more fields; its broker runs all the same.
+        broker = DevBroker(**{f.name: state[f.name] for f in fields(DevBroker)})
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None  # never started, or the state file was cut short by a full disk
     except OSError as error:
         raise _unusable(directory, error) from error

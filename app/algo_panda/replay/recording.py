@@ -99,7 +99,8 @@ class Manifest:
             raise RecordingError(f"{path} is not what 'panda record' writes: {error}") from error
         if found.format != FORMAT:
             raise RecordingError(
-                f"{path} is of format {found.format}, and this version reads format {FORMAT}"
+                f"{path} is of format {found.format}, and this version reads format {FORMAT}:"
+                " use the version of algo-panda that recorded it, or record the topic again"
             )
         return found
 

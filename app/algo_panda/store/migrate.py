@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 
 from algo_panda.domain.errors import ConfigurationError, DatabaseError
 from algo_panda.store.database import Database
-from algo_panda.store.revision import current_revision
+from algo_panda.store.revision import WrongRevisionError, advice, current_revision
 from algo_panda.store.tables import HEAD
 
 BASE = "base"
@@ -46,12 +46,14 @@ def upgrade(database: Database, revision: str = HEAD) -> Migrated:
 
     Raises:
         UnknownRevisionError: no such revision, or the database is past it.
+        WrongRevisionError: the database is at a revision that this version does not know.
         ForeignTableError: there is a table of that name that has not the columns of revision 1.
         DatabaseUnavailableError: for everything that the driver raises; nothing was changed.
     """
     database.make_file()
     with _locked(database) as connection:
         before = current_revision(connection)
+        _check_known(database, before)
         config = _config(connection)
         if before is None and inspect(connection).has_table(_TABLE):
             before = _adopt(connection, config)
@@ -70,6 +72,7 @@ def downgrade(database: Database, revision: str) -> Migrated:
     """
     with _locked(database) as connection:
         before = current_revision(connection)
+        _check_known(database, before)
         _check_below(before, revision)
         command.downgrade(_config(connection), revision)
         return Migrated(before=before, after=current_revision(connection))
@@ -84,6 +87,7 @@ def losses(database: Database, revision: str) -> tuple[str, ...]:
     """
     with database.transaction() as connection:
         before = current_revision(connection)
+        _check_known(database, before)
         _check_below(before, revision)
         scripts = ScriptDirectory.from_config(_config(connection))
         found: list[str] = []
@@ -142,6 +146,11 @@ def _position(revision: str | None) -> int:
         known = ", ".join([BASE, *(str(number) for number in range(1, int(HEAD) + 1))])
         raise UnknownRevisionError(f"there is no revision {revision!r}; known: {known}")
     return int(revision)
+
+
+def _check_known(database: Database, before: str | None) -> None:
+    if before is not None and not (before.isdecimal() and 0 < int(before) <= int(HEAD)):
+        raise WrongRevisionError(advice(database, before))
 
 
 def _check_below(before: str | None, revision: str) -> None:

@@ -37,12 +37,18 @@ def at_head(database: Database, *, writes: bool = False) -> Generator[Connection
         if found is None:
             raise WrongRevisionError(f"database {database} is empty: run 'panda db upgrade'")
         if found != HEAD:
-            raise WrongRevisionError(_advice(database, found))
+            raise WrongRevisionError(advice(database, found))
         yield connection
 
 
-def _advice(database: Database, found: str) -> str:
-    if found.isdecimal() and int(found) < int(HEAD):
+def advice(database: Database, found: str) -> str:
+    """Say what to do about a database at a revision that is not ours."""
+    if not found.isdecimal() or int(found) < 1:
+        return (
+            f"database is at revision {found!r}, which no version of algo-panda has:"
+            f" restore a backup, or name another database in PANDA_DATABASE_URL ({database})"
+        )
+    if int(found) < int(HEAD):
         return f"database is at revision {found}, run 'panda db upgrade' ({database})"
     return (
         f"database is at revision {found}, newer than the {HEAD} of this program:"

@@ -17,9 +17,18 @@ from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
-from algo_panda.streaming.operator import Output, Probe, StateRecord, latest, no_probe
+from algo_panda.streaming.operator import (
+    Output,
+    Probe,
+    StateFormatError,
+    StateRecord,
+    latest,
+    no_probe,
+)
 
 CHECKPOINT_KEY = b"\x00checkpoint"
+
+_POSITION_FIELDS = frozenset({"id", "next_offset", "horizon"})
 
 _FENCED = frozenset(
     {
@@ -44,6 +53,18 @@ class TopicRecreatedError(KafkaError):
 
 class CheckpointError(KafkaError):
     """A checkpoint could not be written or read."""
+
+
+class UnreadableStateError(KafkaError):
+    """A changelog holds state that this version cannot read; the message says what to do."""
+
+    def __init__(self, changelog: str, partition: int, reason: Exception) -> None:
+        super().__init__(
+            f"changelog {changelog}[{partition}]: {reason}. If a newer version of algo-panda wrote"
+            " this state, run that version. To discard the state of all partitions and process"
+            " the input topics from their beginning, stop the workers of this program, delete the"
+            f" topic {changelog} and run 'panda topics apply'"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +96,33 @@ class Positions:
 
     @classmethod
     def decode(cls, value: bytes) -> "Positions":
-        """Read what ``encode`` gave."""
-        topics = json.loads(value)["topics"]
-        return cls(
-            offsets={topic: entry["next_offset"] for topic, entry in topics.items()},
-            horizons={topic: entry["horizon"] for topic, entry in topics.items()},
-            topic_ids={topic: entry["id"] for topic, entry in topics.items()},
-        )
+        """Read what ``encode`` gave.
+
+        Raises:
+            StateFormatError: ``encode`` does not give that. An unknown field is refused, because
+                processing may depend on it.
+        """
+        try:
+            fields = json.loads(value)
+            topics = fields.pop("topics")
+            _refuse_unknown(set(fields).union(*topics.values()))
+            return cls(
+                offsets={topic: int(entry["next_offset"]) for topic, entry in topics.items()},
+                horizons={topic: int(entry["horizon"]) for topic, entry in topics.items()},
+                topic_ids={topic: str(entry["id"]) for topic, entry in topics.items()},
+            )
+        except StateFormatError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StateFormatError(
+                f"the checkpoint is invalid: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _refuse_unknown(fields: set[str]) -> None:
+    unknown = fields - _POSITION_FIELDS
+    if unknown:
+        raise StateFormatError(f"the checkpoint has an unknown field {min(unknown)!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +167,7 @@ class PartitionChangelog:
 
         Raises:
             CheckpointError: the broker did not answer in ``timeout`` seconds.
+            UnreadableStateError: the checkpoint has a form that this version does not know.
         """
         try:
             self._producer.init_transactions(timeout)
@@ -136,11 +178,11 @@ class PartitionChangelog:
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
         checkpoint = state.pop(CHECKPOINT_KEY, None)
-        return Restored(
-            state=state,
-            positions=None if checkpoint is None else Positions.decode(checkpoint),
-            records_read=next(read),
-        )
+        try:
+            positions = None if checkpoint is None else Positions.decode(checkpoint)
+        except StateFormatError as error:
+            raise UnreadableStateError(self._topic, self._partition, error) from error
+        return Restored(state=state, positions=positions, records_read=next(read))
 
     def commit(
         self,

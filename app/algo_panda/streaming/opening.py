@@ -8,18 +8,25 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
-from algo_panda.streaming.changelog import FencedError, PartitionChangelog, Positions
+from algo_panda.streaming.changelog import (
+    FencedError,
+    PartitionChangelog,
+    Positions,
+    UnreadableStateError,
+)
 from algo_panda.streaming.inputs import check_topic_ids
 from algo_panda.streaming.operator import (
     Delivery,
     Probe,
     Replay,
     Start,
+    StateFormatError,
     StreamSpec,
 )
 from algo_panda.streaming.owned import OwnedPartition
 from algo_panda.streaming.rereading import reread
 from algo_panda.streaming.telemetry import StreamTelemetry
+from algo_panda.wire.errors import WireError
 
 BROKER_TIMEOUT = 60.0
 """Seconds that a checkpoint, or reading one back, may take."""
@@ -52,6 +59,7 @@ class PartitionOpener:
 
         Raises:
             TopicRecreatedError: the state is of another topic of the same name.
+            UnreadableStateError: the state has a form that this version does not know.
             KafkaError: the broker did not answer in time, or refuses.
         """
         started = time.perf_counter()
@@ -68,9 +76,11 @@ class PartitionOpener:
         # Nothing but computing. Threads that take turns at it were seen to take twice as long.
         with self._restoring:
             operator = self._spec.create(number, self._topic_ids)
-            beginning = operator.restore(
-                restored.state, Start(offsets=positions.offsets, is_settled=positions.is_settled)
-            )
+            start = Start(offsets=positions.offsets, is_settled=positions.is_settled)
+            try:
+                beginning = operator.restore(restored.state, start)
+            except (WireError, StateFormatError) as error:
+                raise UnreadableStateError(self._spec.changelog, number, error) from error
         if beginning.replay is not None and not self._run(beginning.replay, number):
             operator.close()
             return None

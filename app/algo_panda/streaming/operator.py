@@ -68,6 +68,10 @@ class StateRecord(NamedTuple):
     value: bytes | None
 
 
+class StateFormatError(ValueError):
+    """State in a changelog has a form that this version does not know."""
+
+
 Probe = Callable[[str], None]
 """Hears by name which step of opening or of a checkpoint was just done; may be in any thread."""
 

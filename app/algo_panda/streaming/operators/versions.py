@@ -7,13 +7,13 @@ a later tick can have been sent; until then the recorded ones go on.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.config_json import config_fields, config_of
 from algo_panda.domain.trading import Activation
 from algo_panda.runner.partition import PartitionRunner
-from algo_panda.streaming.operator import Start
+from algo_panda.streaming.operator import Start, StateFormatError
 
 STRATEGIES_KEY = b"\x00strategies"
 """Under it, the changelog of a partition holds the versions that run there."""
@@ -108,8 +108,26 @@ def encode_configs(configs: Iterable[StrategyConfig]) -> bytes:
 
 
 def decode_configs(value: bytes) -> tuple[StrategyConfig, ...]:
-    """Read what ``encode_configs`` gave."""
-    return tuple(map(config_of, json.loads(value)))
+    """Read what ``encode_configs`` gave.
+
+    Raises:
+        StateFormatError: ``encode_configs`` does not give that. An unknown field is refused,
+            because signals may depend on it.
+    """
+    try:
+        return tuple(map(_known_config, json.loads(value)))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StateFormatError(
+            f"the recorded strategy versions are invalid: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _known_config(fields: dict[str, Any]) -> StrategyConfig:
+    config = config_of(fields)
+    unknown = fields.keys() - config_fields(config).keys()
+    if unknown:
+        raise ValueError(f"unknown field {min(unknown)!r}")
+    return config
 
 
 def _canonical(values: object) -> str:
