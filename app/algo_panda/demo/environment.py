@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from algo_panda.bootstrap import build_factory
 from algo_panda.demo.workers import DemoWorkers
+from algo_panda.extras import require
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import declared_topics
@@ -110,6 +111,7 @@ def _start_broker(
     if settings.kafka_bootstrap_servers is not None:
         report(f"using the Kafka broker at {settings.kafka_bootstrap_servers}")
         return settings.kafka_bootstrap_servers, None
+    require("dev-broker", "a demo without PANDA_KAFKA_BOOTSTRAP_SERVERS")
     port, controller_port = free_ports(2)
     ensure_jars(
         default_jar_cache(),
