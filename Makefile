@@ -79,6 +79,6 @@ lock: $(PACKAGES)  ## Resolve pyproject.toml anew into requirements/
 	$(LOCK) --group uv -c requirements/dev.txt -o requirements/uv.txt
 
 clean:  ## Remove what make made
-	find app -name '*.so' -delete
+	find . -name '*.so' -not -path './$(VENV)/*' -delete
 	rm -f app/algo_panda/_compiled.json
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
