@@ -34,7 +34,7 @@ demo: $(DEMO_PACKAGES)  ## See the whole system work, on a broker and a database
 # All tests: two at a time, for most of them wait more than they compute (which ones take turns:
 # tests/support/scheduling.py). With ARGS: one at a time, so that -s shows what they print.
 # The fast ones run twice: compiled code must do what its source does.
-FAST := tests/unit tests/contracts -m "not broker and not docker"
+FAST := tests/unit tests/contracts tests/golden -m "not broker and not docker"
 test: $(PACKAGES) lint types  ## Everything: lint, types, unit tests, tests on a real broker, containers
 ifndef ARGS
 	@$(BIN)/python tools/compile.py --remove

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -103,26 +104,24 @@ class Positions:
                 processing may depend on it.
         """
         try:
-            fields = json.loads(value)
-            topics = fields.pop("topics")
-            _refuse_unknown(set(fields).union(*topics.values()))
+            topics = _known_topics(json.loads(value))
             return cls(
                 offsets={topic: int(entry["next_offset"]) for topic, entry in topics.items()},
                 horizons={topic: int(entry["horizon"]) for topic, entry in topics.items()},
                 topic_ids={topic: str(entry["id"]) for topic, entry in topics.items()},
             )
-        except StateFormatError:
-            raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StateFormatError(
                 f"the checkpoint is invalid: {type(error).__name__}: {error}"
             ) from error
 
 
-def _refuse_unknown(fields: set[str]) -> None:
-    unknown = fields - _POSITION_FIELDS
+def _known_topics(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    topics: dict[str, dict[str, Any]] = fields.pop("topics")
+    unknown = set(fields).union(*topics.values()) - _POSITION_FIELDS
     if unknown:
-        raise StateFormatError(f"the checkpoint has an unknown field {min(unknown)!r}")
+        raise ValueError(f"unknown field {min(unknown)!r}")
+    return topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
