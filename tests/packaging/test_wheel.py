@@ -41,7 +41,7 @@ def call(folder: Path, *command: object, **variables: str) -> subprocess.Complet
 def build(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return call(
         CHECKOUT,
-        *(UV, "build", "--wheel", "--quiet", "--no-build-isolation"),
+        *(UV, "build", "--wheel", "--no-build-isolation"),
         *("--python", sys.executable, "--out-dir", folder),
         **variables,
     )

@@ -1,9 +1,14 @@
 """Every metric there is: name, meaning, labels. Instruments and signal ids are never labels."""
 
+from typing import TYPE_CHECKING, cast
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from algo_panda.observability.hot import HotCounter, HotHistogram
 from algo_panda.observability.replaced import ReplacedGauge
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
 
 _TICK_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _CHECKPOINT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -94,7 +99,7 @@ class Catalogue:
             self.executions,
             self.records_processed,
         ):
-            registry.register(collector)
+            registry.register(cast("Collector", collector))
         self.batch_seconds = Histogram(
             "panda_batch_seconds",
             "Time to process one batch of records.",
