@@ -51,5 +51,5 @@ def test_writing_a_strategy_loads_neither_kafka_nor_anything_else_from_outside()
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )
     loaded = set(json.loads(run.stdout))
-    outside = loaded - set(sys.stdlib_module_names) - {"app__mypyc"}  # where it is compiled
+    outside = loaded - set(sys.stdlib_module_names) - {"algo_panda__mypyc"}  # where it is compiled
     assert outside == {"algo_panda", "mypy_extensions"}
