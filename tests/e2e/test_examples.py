@@ -59,7 +59,7 @@ def test_the_examples_run_live_and_in_a_backtest(
         where = ("--instruments", "1001", "--signals-only")
         return panda("strategies", "add", strategy_type, *where, *options)
 
-    ceiling = ("--validator", "price_ceiling", "--param", "max_price=184.25")
+    ceiling = ("--validator", "price_ceiling", "--param", "max_price=182.68")
     above = add("breakout", "--param", "lookback=50")
     below = add("breakout", "--param", "lookback=50", *ceiling)
     bars = add("rising_closes", "--param", "rises=2", "--param", "bar_seconds=30", *ceiling[:2])
@@ -79,7 +79,7 @@ def test_the_examples_run_live_and_in_a_backtest(
         for strategy in (above, below, bars)
     }
     found = breakouts(ticks, 50)
-    low = [at for at in found if ticks[at].last_price <= Decimal("184.25")]
+    low = [at for at in found if ticks[at].last_price <= Decimal("182.68")]
     assert 0 < len(low) < len(found)
     expected = {above: found, below: low, bars: rising_closes(ticks, 30, 2)}
     assert len(expected[bars]) > 5

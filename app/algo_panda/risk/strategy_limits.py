@@ -38,10 +38,12 @@ class StrategyLimits:
     def of(self, strategy_id: str, version: int) -> StrategyLimit:
         """Return the limit of a version: units, or None if it has none, or why it is unknown."""
         key = strategy_id, version
-        if key not in self._limits:
+        try:
+            return self._limits[key]
+        except KeyError:
             self._read()
-            self._limits.setdefault(key, UnknownLimit("the topic activations has no record of it"))
-        return self._limits[key]
+            unknown = UnknownLimit("the topic activations has no record of it")
+            return self._limits.setdefault(key, unknown)
 
     def _read(self) -> None:
         for activation in self._read_new():

@@ -78,3 +78,9 @@ def test_a_worker_that_started_before_a_change_keeps_what_it_finds_recorded() ->
     assert chosen.configs == (config(1, 2, period=9), config(2))
     assert chosen.is_recorded
     assert chosen.activations == ()
+
+
+def test_a_recorded_version_whose_limit_is_invalid_by_now_can_still_be_read() -> None:
+    recorded = config(1, max_position_size="a tenth", risk_multiplier=0)
+    (read,) = decode_configs(encode_configs([recorded]))
+    assert (read, read.digest) == (recorded, recorded.digest)
