@@ -27,7 +27,7 @@ ALL_DOWN = LibrdkafkaError(LibrdkafkaError._ALL_BROKERS_DOWN, "1/1 brokers are d
 
 
 def test_an_unreachable_broker_is_one_line_with_address_reason_and_advice() -> None:
-    error = explain("h:1", [REFUSED, ALL_DOWN, REFUSED])
+    error = explain(KafkaConnection("127.0.0.1:1"), [REFUSED, ALL_DOWN, REFUSED])
 
     assert isinstance(error, KafkaUnreachableError)
     assert str(error) == (
@@ -37,7 +37,7 @@ def test_an_unreachable_broker_is_one_line_with_address_reason_and_advice() -> N
 
 
 def test_wrong_credentials_are_told_from_an_unreachable_broker() -> None:
-    error = explain("h:1", [REFUSED, ALL_DOWN, BAD_PASSWORD])
+    error = explain(KafkaConnection("127.0.0.1:1"), [REFUSED, ALL_DOWN, BAD_PASSWORD])
 
     assert isinstance(error, KafkaAuthenticationError)
     assert str(error) == (
@@ -47,7 +47,7 @@ def test_wrong_credentials_are_told_from_an_unreachable_broker() -> None:
 
 
 def test_without_any_reason_it_still_says_which_broker() -> None:
-    assert str(explain("h:1", [])).startswith("Kafka does not answer at h:1; start it")
+    assert str(explain(KafkaConnection("127.0.0.1:1"), [])).startswith("Kafka does not answer at h:1; start it")
 
 
 def test_connecting_to_a_closed_port_ends_in_time() -> None:
