@@ -117,11 +117,26 @@ def failure(
 ) -> KafkaError:
     """Say in one line what could not be done, where, and Kafka's reason."""
     cause: object = error.args[0] if error.args else error
-    reason = cause.str() if isinstance(cause, ClientError) else str(cause)
+    reason = cause.str().rstrip(".") if isinstance(cause, ClientError) else str(cause)
     at = "" if connection is None else f" at {connection.bootstrap_servers}"
-    if isinstance(cause, ClientError) and cause.code() in _NOT_AUTHORIZED:
-        reason = f"{reason}; {_user(connection)} has no ACL that allows it"
+    if is_denial(error):
+        reason += f"; {no_acl(connection)}"
     return KafkaError(f"cannot {doing}{at}: {reason}")
+
+
+def is_denial(error: BaseException | None) -> bool:
+    """Return whether ``error``, or one that caused it, is a refusal by the broker's ACLs."""
+    while error is not None:
+        cause = error.args[0] if error.args else None
+        if isinstance(cause, ClientError) and cause.code() in _NOT_AUTHORIZED:
+            return True
+        error = error.__cause__
+    return False
+
+
+def no_acl(connection: KafkaConnection | None) -> str:
+    """Say who lacks a right."""
+    return f"{_user(connection)} has no ACL that allows it"
 
 
 def admin_failure(doing: str, error: KafkaException, admin: AdminClient) -> KafkaError:

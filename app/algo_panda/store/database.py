@@ -147,7 +147,7 @@ def _parsed(text: str) -> URL:
         raise InvalidDatabaseUrlError(
             "PANDA_DATABASE_URL is not of the form postgresql://user:password@host:port/name"
             " or sqlite:////path/to/file"
-        ) from error
+        ) from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise InvalidDatabaseUrlError(

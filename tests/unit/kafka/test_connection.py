@@ -47,7 +47,9 @@ def test_wrong_credentials_are_told_from_an_unreachable_broker() -> None:
 
 
 def test_without_any_reason_it_still_says_which_broker() -> None:
-    assert str(explain(KafkaConnection("127.0.0.1:1"), [])).startswith("Kafka does not answer at h:1; start it")
+    assert str(explain(KafkaConnection("127.0.0.1:1"), [])).startswith(
+        "Kafka does not answer at h:1; start it"
+    )
 
 
 def test_connecting_to_a_closed_port_ends_in_time() -> None:
