@@ -96,7 +96,9 @@ class Settings(BaseSettings):
         default=None, description="Topic declarations to use instead of topics/topics.yaml."
     )
     schema_registry_url: str | None = Field(
-        default=None, repr=False, description="Confluent-compatible registry. Unset: ids come from schemas/."
+        default=None,
+        repr=False,
+        description="Confluent-compatible registry. Unset: ids come from schemas/.",
     )
     accounts: dict[str, str] = Field(
         default_factory=dict[str, str],
@@ -215,7 +217,9 @@ class Settings(BaseSettings):
         " Unset: a free one, named in the log.",
     )
     tracing_endpoint: str | None = Field(
-        default=None, repr=False, description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans."
+        default=None,
+        repr=False,
+        description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans.",
     )
     tracing_ratio: float = Field(
         default=0.01, ge=0, le=1, description="Share of ticks whose spans are recorded."
