@@ -104,6 +104,7 @@ def run(folder: Path, given: Mapping[str, str], *commands: tuple[str, ...]) -> l
     return said
 
 
+NOT_ACCEPTED = "error: cannot connect to Kafka at {{{}}}: its certificate is not accepted: {}"
 CASES = {
     "wrong password": (
         lambda b: {"PANDA_KAFKA_SASL_PASSWORD": "wrong"},
@@ -115,17 +116,11 @@ CASES = {
     ),
     "unknown authority": (
         lambda b: {"PANDA_KAFKA_SSL_CA": str(b.unknown_ca)},
-        (
-            "error: cannot connect to Kafka at {secured}: its certificate is not accepted: unable to"
-            " get local issuer certificate; set PANDA_KAFKA_SSL_CA"
-        ),
+        NOT_ACCEPTED.format("secured", "unable to get local issuer certificate; set PANDA_KAFKA_"),
     ),
     "expired certificate": (
         lambda b: {"PANDA_KAFKA_BOOTSTRAP_SERVERS": b.expired},
-        (
-            "error: cannot connect to Kafka at {expired}: its certificate is not accepted: certificate"
-            " has expired; the broker needs a new one"
-        ),
+        NOT_ACCEPTED.format("expired", "certificate has expired; the broker needs a new one"),
     ),
     "plain client, TLS listener": (
         lambda b: {_SECURITY: "PLAINTEXT", **dict.fromkeys(UNSET, "")},

@@ -151,15 +151,10 @@ def test_secrets_are_in_nothing_that_can_be_seen(
             "PANDA_TRACING_RATIO": "1",
         },
     )
-    ticks = tmp_path / "ticks.csv"
-    ticks.write_text(
-        "instrument_token,timestamp,last_price,last_quantity,volume\n"
-        + "".join(f"1,2024-01-01T00:00:{n:02}Z,{100 + n},1,{n}\n" for n in range(40))
-    )
     watched.run("topics", "apply")
     watched.run("db", "upgrade")
-    watched.run("strategies", "add", "--type", "rules_rsi", "--instruments", "1")
-    watched.run("publish", "csv", str(ticks), "--timestamps", "now")
+    watched.run("strategies", "add", "rules_rsi", "--instruments", "1001")
+    watched.run("publish", "--synthetic", "--ticks", "200", "--instruments", "1001")
     with watched.running("worker", "runner", "--workers", "2") as (process, log):
         assert eventually(lambda: bool(spans.bodies), 100), log.read_text()[-3_000:]
         process.terminate()
