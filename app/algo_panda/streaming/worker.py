@@ -10,11 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiokafka.errors import (  # type: ignore[import-untyped]
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
-from aiokafka.errors import KafkaError as GroupError
+from aiokafka import errors as group_errors  # type: ignore[import-untyped]
 from confluent_kafka import KafkaException
 
 from algo_panda.domain.errors import KafkaError
@@ -32,6 +28,10 @@ from algo_panda.streaming.watchdog import ReadEnds, StallPolicy, Watchdog
 
 logger = logging.getLogger(__name__)
 
+_NOT_AUTHORIZED = (
+    group_errors.GroupAuthorizationFailedError,
+    group_errors.TopicAuthorizationFailedError,
+)
 _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
 _TICKS_SHARE = 9
@@ -203,12 +203,12 @@ def _failure(engine: StreamEngine, group: str, kafka: KafkaConnection) -> BaseEx
     error = engine.failed_with()
     if isinstance(error, KafkaException):
         return client_failure("go on", error, kafka)
-    if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
+    if isinstance(error, _NOT_AUTHORIZED):
         return KafkaError(
             f"cannot join the consumer group {group} at {kafka.bootstrap_servers}:"
             f" {type(error).__name__}; {no_acl(kafka)}"
         )
-    if isinstance(error, GroupError):
+    if isinstance(error, group_errors.KafkaError):
         return KafkaError(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}")
     if isinstance(error, KafkaError):
         error.args = (_with_address(error, kafka),)
