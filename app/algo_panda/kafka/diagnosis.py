@@ -9,6 +9,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from algo_panda.kafka.clients import KafkaConnection
@@ -67,7 +68,12 @@ def split(address: str) -> tuple[str, int]:
 def _in_time(look: Callable[[], Problem | None]) -> Problem | None:
     """Give up after some seconds: resolving a name has no time-out of its own."""
     found: list[Problem | None] = []
-    thread = threading.Thread(target=lambda: found.append(look()), daemon=True)
+
+    def run() -> None:
+        with suppress(Exception):  # then librdkafka's own report has to do
+            found.append(look())
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(_PATIENCE_SECONDS)
     return found[0] if found else None
@@ -100,6 +106,8 @@ def _problem(address: str, security: KafkaSecurity | None) -> Problem | None:
         return _unresolved(address, error)
     except OSError as error:
         return Problem(address, _words(error), is_down=True)
+    except (ValueError, OverflowError):  # such as port 99999
+        return Problem(address, "this is no address", is_down=True)
     return None if cause is None else Problem(address, cause)
 
 

@@ -61,6 +61,11 @@ def test_a_name_that_does_not_resolve_is_named() -> None:
     assert "Kafka does not answer at no-such-host.invalid:9092 (the name does not res" in str(error)
 
 
+def test_what_is_no_address_is_told() -> None:
+    error = explain(KafkaConnection("127.0.0.1:99999"), [])
+    assert "Kafka does not answer at 127.0.0.1:99999 (this is no address)" in str(error)
+
+
 def test_a_listener_that_says_nothing_ends_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = explain(KafkaConnection(f"127.0.0.1:{silent.getsockname()[1]}", TLS), [])
