@@ -75,9 +75,11 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _choices(field: FieldInfo) -> str:
-    if get_origin(field.annotation) is not Literal:
-        return ""
-    return f" One of {', '.join(f'`{choice}`' for choice in get_args(field.annotation))}."
+    # Optional[Literal[...]] has the choices one level below.
+    for annotation in (field.annotation, *get_args(field.annotation)):
+        if get_origin(annotation) is Literal:
+            return f" One of {', '.join(f'`{choice}`' for choice in get_args(annotation))}."
+    return ""
 
 
 def main() -> int:

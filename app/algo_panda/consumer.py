@@ -114,6 +114,7 @@ class SignalConsumer:
         check_consumer_config(client_config or {})
         self._client_config = dict(client_config or {})
         self._codec: Codec[TradingSignal]
+        self._connection: KafkaConnection
         self._consumer: Consumer | None = None
         self._ends: Ends | None = None
         self._joined = False
@@ -131,7 +132,7 @@ class SignalConsumer:
         self._codec = load_codecs(
             registry_url=settings.schema_registry_url, topic_prefix=settings.topic_prefix
         ).signals
-        connection = self._connection(settings)
+        self._connection = connection = self._chosen(settings)
         admin = connect(connection)
         partition_counts(admin, [topic])
         if self._until_end:
@@ -168,7 +169,9 @@ class SignalConsumer:
         """
         consumer = self._opened()
         self._finish()
-        while (message := next_record(consumer, self._ends, self._partitions)) is not None:
+        while (
+            message := next_record(self._connection, consumer, self._ends, self._partitions)
+        ) is not None:
             self._in_hand = message
             signal = self._read(message)
             if signal is not None:
@@ -189,9 +192,11 @@ class SignalConsumer:
             consumer.commit(asynchronous=False)
         except KafkaException as error:
             if error.args[0].code() != _NO_OFFSET:
-                raise failure(f"commit for the group {self._group}", error) from error
+                raise failure(
+                    f"commit for the group {self._group}", error, self._connection
+                ) from error
 
-    def _connection(self, settings: Settings) -> KafkaConnection:
+    def _chosen(self, settings: Settings) -> KafkaConnection:
         if self._bootstrap_servers:
             servers = {"kafka_bootstrap_servers": self._bootstrap_servers}
             settings = settings.model_copy(update=servers)
@@ -229,7 +234,7 @@ class SignalConsumer:
         except KafkaException as error:
             # The group took the partition away: its new owner gets the signal again.
             if error.args[0].code() != _STATE:
-                raise failure("note how far was read", error) from error
+                raise failure("note how far was read", error, self._connection) from error
 
     def _opened(self) -> Consumer:
         if self._consumer is None:

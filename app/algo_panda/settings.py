@@ -99,7 +99,9 @@ class Settings(BaseSettings):
         default=None, description="ACL declarations to use instead of topics/acls.yaml."
     )
     schema_registry_url: str | None = Field(
-        default=None, description="Confluent-compatible registry. Unset: ids come from schemas/."
+        default=None,
+        repr=False,
+        description="Confluent-compatible registry. Unset: ids come from schemas/.",
     )
     accounts: dict[str, str] = Field(
         default_factory=dict[str, str],
@@ -223,7 +225,9 @@ class Settings(BaseSettings):
         " Unset: a free one, named in the log.",
     )
     tracing_endpoint: str | None = Field(
-        default=None, description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans."
+        default=None,
+        repr=False,
+        description="OTLP/HTTP traces URL for process_tick spans. Unset: no spans.",
     )
     tracing_ratio: float = Field(
         default=0.01, ge=0, le=1, description="Share of ticks whose spans are recorded."
@@ -257,7 +261,7 @@ class Settings(BaseSettings):
             return None
         url = urlsplit(endpoint)
         if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError(f"{endpoint!r} is no URL that begins with http:// or https://")
+            raise ValueError("the URL must begin with http:// or https:// and name a host")
         return endpoint
 
     @property
@@ -286,12 +290,13 @@ def load_settings() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
         message = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"{name}: {message}") from error
+        # Not from the error, here and below: it holds the value, which may be a secret.
+        raise ConfigurationError(f"{name}: {message}") from None
     except SettingsError as error:
         found = _UNREADABLE.search(str(error))
         name = "a PANDA_ setting" if found is None else f"PANDA_{found[1].upper()}"
         raise ConfigurationError(
             f"{name} is no JSON: {error.__cause__ or error}; docs/configuration.md shows its form"
-        ) from error
+        ) from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"a PANDA_ setting cannot be read: {error}") from error

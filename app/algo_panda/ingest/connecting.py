@@ -47,7 +47,7 @@ def open_producer(
     try:
         return Producer(config)
     except KafkaException as error:
-        raise failure("make a producer", error) from error
+        raise failure("make a producer", error, connection) from error
 
 
 def _refuse_own_clock(state: TopicState) -> None:

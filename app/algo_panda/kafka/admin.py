@@ -16,7 +16,7 @@ from algo_panda.kafka.admin_calls import (
     describe_topics,
     list_offsets,
 )
-from algo_panda.kafka.connection import connect, failure
+from algo_panda.kafka.connection import admin_failure, connect
 
 __all__ = [
     "Partition",
@@ -147,7 +147,7 @@ def topics_with_prefix(admin: AdminClient, prefix: str) -> list[str]:
     try:
         metadata = admin.list_topics(timeout=REQUEST_SECONDS)
     except KafkaException as error:
-        raise failure("list topics", error) from error
+        raise admin_failure("list topics", error, admin) from error
     return sorted(name for name in metadata.topics if name.startswith(prefix))
 
 

@@ -26,7 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 from confluent_kafka.cimpl import NewTopic
 
-from algo_panda.kafka.connection import failure
+from algo_panda.kafka.connection import admin_failure
 
 REQUEST_SECONDS = 15.0
 
@@ -67,7 +67,7 @@ def describe_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, To
     if not topics:
         return {}
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
-    answers = _answers("describe topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    answers = _answers(admin, "describe topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
     return {
         name: TopicDescription(
             # librdkafka writes the id in the other alphabet of base64.
@@ -87,7 +87,7 @@ def describe_configs(
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
     futures = admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
-    answers = _answers("read settings of", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    answers = _answers(admin, "read settings of", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
     own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
     return {
         resource.name: {
@@ -120,7 +120,7 @@ def list_offsets(
         if time.monotonic() > deadline or not any(map(_has_no_leader, futures.values())):
             break
         time.sleep(0.05)  # a topic, or a broker, that is there only just now
-    answers = _answers("read offsets of", futures)
+    answers = _answers(admin, "read offsets of", futures)
     return {(tp.topic, tp.partition): info.offset for tp, info in answers.items()}
 
 
@@ -129,7 +129,7 @@ def create_topics(admin: AdminClient, topics: Collection[NewTopic]) -> None:
     if not topics:
         return
     futures = admin.create_topics(list(topics), request_timeout=REQUEST_SECONDS)
-    _answers("create topic", futures)
+    _answers(admin, "create topic", futures)
     names = [topic.topic for topic in topics]
     deadline = time.monotonic() + REQUEST_SECONDS
     while len(describe_topics(admin, names)) < len(names) and time.monotonic() < deadline:
@@ -148,14 +148,14 @@ def alter_configs(admin: AdminClient, changes: Mapping[str, Mapping[str, str | N
     ]
     if resources:
         futures = admin.incremental_alter_configs(resources, request_timeout=REQUEST_SECONDS)
-        _answers("alter settings of", futures)
+        _answers(admin, "alter settings of", futures)
 
 
 def delete_topics(admin: AdminClient, topics: Collection[str]) -> None:
     """Delete those of ``topics`` that exist."""
     if topics:
         futures = admin.delete_topics(list(topics), request_timeout=REQUEST_SECONDS)
-        _answers("delete topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
+        _answers(admin, "delete topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 def _change(name: str, value: str | None) -> ConfigEntry:
@@ -170,7 +170,7 @@ def _has_no_leader(answer: Future[Any]) -> bool:
 
 
 def _answers(
-    doing: str, futures: Mapping[_K, Future[Any]], *, ignore: int | None = None
+    admin: AdminClient, doing: str, futures: Mapping[_K, Future[Any]], *, ignore: int | None = None
 ) -> dict[_K, Any]:
     """Wait for every answer; leave out those that failed with the code to ignore."""
     answers: dict[_K, Any] = {}
@@ -181,5 +181,5 @@ def _answers(
             cause: KafkaError = error.args[0]
             if cause.code() != ignore:
                 name = key.name if isinstance(key, ConfigResource) else key
-                raise failure(f"{doing} {name}", error) from error
+                raise admin_failure(f"{doing} {name}", error, admin) from error
     return answers

@@ -2,24 +2,29 @@
 
 import re
 import time
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import confluent_kafka
+from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, admin_config
+from algo_panda.kafka.diagnosis import diagnose, unreachable
 
-# The most telling reason first: a time-out is what every other failure ends in as well.
-_REASONS = (
+_LOGIN_FAILED = (
     confluent_kafka.KafkaError._AUTHENTICATION,  # noqa: SLF001 (a public code, named this way)
     confluent_kafka.KafkaError.SASL_AUTHENTICATION_FAILED,
-    confluent_kafka.KafkaError._SSL,  # noqa: SLF001
-    confluent_kafka.KafkaError._RESOLVE,  # noqa: SLF001
-    confluent_kafka.KafkaError._TRANSPORT,  # noqa: SLF001
 )
-_REFUSALS = frozenset(_REASONS[:3])
+_NOT_AUTHORIZED = (
+    confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    confluent_kafka.KafkaError.GROUP_AUTHORIZATION_FAILED,
+    confluent_kafka.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    confluent_kafka.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+)
+_NO_LOGIN_EXPECTED = "not valid in current SASL state"
 
 
 class KafkaUnreachableError(KafkaError):
@@ -27,33 +32,53 @@ class KafkaUnreachableError(KafkaError):
 
 
 class KafkaAuthenticationError(KafkaError):
-    """A broker answered, and refused our credentials or certificates."""
+    """A broker answered; it refuses our login, or one of us refuses the other's certificate."""
 
 
-def connect(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> AdminClient:
+class Admin(AdminClient):
+    """librdkafka's admin client, and where it is connected to."""
+
+    def __init__(
+        self, connection: KafkaConnection, on_error: Callable[[ClientError], None]
+    ) -> None:
+        settings = admin_config(
+            connection, socket_connection_setup_timeout_ms=5000, reconnect_backoff_max_ms=500
+        )
+        try:
+            super().__init__({**settings, "error_cb": cast("str", on_error)})
+        except KafkaException as error:
+            raise failure("use these Kafka settings", error) from error
+        self.connection = connection
+
+
+def connect(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> Admin:
     """Make an admin client and see that a broker answers it.
 
     Args:
         connection: The cluster.
-        timeout_seconds: How long to wait for an answer.
+        timeout_seconds: How long to wait for an answer. It may take some seconds more to find
+            out why there is none.
 
     Raises:
-        KafkaAuthenticationError: the broker refuses us.
-        KafkaUnreachableError: none answers in time.
+        KafkaAuthenticationError: The broker or its certificate is not accepted, or we are not.
+        KafkaUnreachableError: None answers in time, or not at the address that it advertises.
     """
-    errors: list[confluent_kafka.KafkaError] = []
-    admin = _admin_client(connection, errors)
+    errors: list[ClientError] = []
+    admin = Admin(connection, errors.append)
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            admin.list_topics(timeout=max(0.1, deadline - time.monotonic()))
+            brokers = admin.list_topics(timeout=max(0.1, deadline - time.monotonic())).brokers
         except KafkaException as error:
-            # A request fails at once where a broker hangs up, and then there is time left. Polling
+            # A request fails at once if a broker hangs up, and then there is time left. Polling
             # hands librdkafka's reports to the error callback.
             admin.poll(0.1)
             if time.monotonic() > deadline:
-                raise explain(connection.bootstrap_servers, [*errors, error.args[0]]) from error
+                raise explain(connection, [*errors, error.args[0]]) from error
         else:
+            _check_advertised(
+                connection, [f"{broker.host}:{broker.port}" for broker in brokers.values()]
+            )
             return admin
 
 
@@ -63,7 +88,7 @@ def answers(connection: KafkaConnection, *, timeout_seconds: float = 0.5) -> boo
     Its list of brokers must name it: a broker that is still fenced answers too but does not, and
     one that was killed may at first tell the address that it had before.
     """
-    admin = _admin_client(connection, [])
+    admin = Admin(connection, lambda _error: None)
     try:
         brokers = admin.list_topics(timeout=timeout_seconds).brokers.values()
     except KafkaException:
@@ -72,47 +97,97 @@ def answers(connection: KafkaConnection, *, timeout_seconds: float = 0.5) -> boo
     return not addresses.isdisjoint(connection.bootstrap_servers.split(","))
 
 
-def explain(bootstrap_servers: str, errors: list[confluent_kafka.KafkaError]) -> KafkaError:
-    """Choose the most telling of librdkafka's reports and put it in one line for the user."""
-    for code in _REASONS:
-        reason = next((error for error in errors if error.code() == code), None)
-        if reason is None:
-            continue
-        if code in _REFUSALS:
-            return KafkaAuthenticationError(
-                f"Kafka at {bootstrap_servers} refuses us: {_essence(reason)}"
-            )
-        return KafkaUnreachableError(_unreachable(bootstrap_servers, f" ({_essence(reason)})"))
-    return KafkaUnreachableError(_unreachable(bootstrap_servers, ""))
+def explain(connection: KafkaConnection, errors: Sequence[ClientError]) -> KafkaError:
+    """Say in one line why no broker answers: what librdkafka reports, or what we find out."""
+    refused = next((error for error in errors if error.code() in _LOGIN_FAILED), None)
+    if refused is not None:
+        return _login_failed(connection, refused)
+    problem = diagnose(connection)
+    if problem is None:
+        return KafkaUnreachableError(_unreachable(connection.bootstrap_servers))
+    if problem.is_down:
+        return KafkaUnreachableError(_unreachable(problem.address, f" ({problem.cause})"))
+    return KafkaAuthenticationError(
+        f"cannot connect to Kafka at {problem.address}: {problem.cause}"
+    )
 
 
-def failure(doing: str, error: KafkaException) -> KafkaError:
-    """Say in one line what could not be done, and Kafka's reason."""
+def failure(
+    doing: str, error: KafkaException, connection: KafkaConnection | None = None
+) -> KafkaError:
+    """Say in one line what could not be done, where, and Kafka's reason."""
     cause: object = error.args[0] if error.args else error
-    reason = cause.str() if isinstance(cause, confluent_kafka.KafkaError) else str(cause)
-    return KafkaError(f"cannot {doing}: {reason}")
+    reason = cause.str().rstrip(".") if isinstance(cause, ClientError) else str(cause)
+    at = "" if connection is None else f" at {connection.bootstrap_servers}"
+    if is_denial(error):
+        reason += f"; {no_acl(connection)}"
+    return KafkaError(f"cannot {doing}{at}: {reason}")
 
 
-def _unreachable(bootstrap_servers: str, reason: str) -> str:
+def is_denial(error: BaseException | None) -> bool:
+    """Return whether ``error``, or one that caused it, is a refusal by the broker's ACLs."""
+    while error is not None:
+        cause = error.args[0] if error.args else None
+        if isinstance(cause, ClientError) and cause.code() in _NOT_AUTHORIZED:
+            return True
+        error = error.__cause__
+    return False
+
+
+def no_acl(connection: KafkaConnection | None) -> str:
+    """Say who lacks a right."""
+    return f"{_user(connection)} has no ACL that allows it"
+
+
+def admin_failure(doing: str, error: KafkaException, admin: AdminClient) -> KafkaError:
+    """Say the same of a request of an admin client."""
+    return failure(doing, error, admin.connection if isinstance(admin, Admin) else None)
+
+
+def _check_advertised(connection: KafkaConnection, advertised: Sequence[str]) -> None:
+    """See that clients can follow the addresses that the brokers give them."""
+    given = {address.strip() for address in connection.bootstrap_servers.split(",")}
+    if given.issuperset(advertised):
+        return
+    problem = unreachable(advertised)
+    if problem is not None:
+        raise KafkaUnreachableError(
+            f"Kafka at {connection.bootstrap_servers} answers, but tells clients to use"
+            f" {problem.address}, which cannot be reached ({problem.cause}); correct"
+            " advertised.listeners of the broker, or make that address reachable"
+        )
+
+
+def _login_failed(connection: KafkaConnection, error: ClientError) -> KafkaAuthenticationError:
+    where = re.match(r"(?:\w+://)?([^/\s]+)/", error.str())
+    address = where[1] if where else connection.bootstrap_servers
+    if _NO_LOGIN_EXPECTED in error.str():
+        return KafkaAuthenticationError(
+            f"cannot connect to Kafka at {address}: the listener expects no login; set"
+            " PANDA_KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SSL"
+        )
+    return KafkaAuthenticationError(
+        f"Kafka at {address} refuses the login of {_user(connection)}: {_essence(error)}; check"
+        " PANDA_KAFKA_SASL_USERNAME, PANDA_KAFKA_SASL_MECHANISM and the password"
+    )
+
+
+def _user(connection: KafkaConnection | None) -> str:
+    security = None if connection is None else connection.security
+    if security is not None and security.username is not None:
+        return f"user {security.username}"
+    return "this client"
+
+
+def _unreachable(address: str, reason: str = "") -> str:
     return (
-        f"Kafka does not answer at {bootstrap_servers}{reason}; start it, or set "
+        f"Kafka does not answer at {address}{reason}; start it, or set "
         "PANDA_KAFKA_BOOTSTRAP_SERVERS, or unset that and run 'panda dev up'"
     )
 
 
-def _essence(error: confluent_kafka.KafkaError) -> str:
+def _essence(error: ClientError) -> str:
     """Cut "host:port/bootstrap: " and " (after 0ms in state CONNECT)" off librdkafka's text."""
     text = re.sub(r"\s*\(after [^)]*\)", "", error.str())
-    return re.sub(r"^\S+/\S+: ", "", text)
-
-
-def _admin_client(
-    connection: KafkaConnection, errors: list[confluent_kafka.KafkaError]
-) -> AdminClient:
-    config = admin_config(
-        connection, socket_connection_setup_timeout_ms=5000, reconnect_backoff_max_ms=500
-    )
-    try:
-        return AdminClient({**config, "error_cb": cast("str", errors.append)})
-    except KafkaException as error:
-        raise failure("use these Kafka settings", error) from error
+    text = re.sub(r"^\S+/\S+: ", "", text)
+    return text.removeprefix("SASL authentication error: ")

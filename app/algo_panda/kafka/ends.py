@@ -44,5 +44,5 @@ class EndReader:
             try:
                 ends[partition.topic, partition.partition] = answer.result().offset
             except KafkaException as error:
-                raise failure(f"read the end of {where}", error) from error
+                raise failure(f"read the end of {where}", error, self._connection) from error
         return ends

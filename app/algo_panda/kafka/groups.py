@@ -42,7 +42,7 @@ def committed_offsets(
         partitions = _partitions(consumer, topics)
         answers = _committed(consumer, partitions) if partitions else []
     except KafkaException as error:
-        raise failure(f"read the commits of {group}", error) from error
+        raise failure(f"read the commits of {group}", error, connection) from error
     finally:
         consumer.close()
     return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}

@@ -54,11 +54,15 @@ class Ends:
 
 
 def next_record(
-    consumer: Consumer, ends: Ends | None, assigned: Callable[[], Collection[Partition] | None]
+    connection: KafkaConnection,
+    consumer: Consumer,
+    ends: Ends | None,
+    assigned: Callable[[], Collection[Partition] | None],
 ) -> Message | None:
     """Wait for the next record.
 
     Args:
+        connection: The cluster, for messages.
         consumer: Made with ``consumer_config``.
         ends: Where to stop; None: nowhere.
         assigned: The partitions that are this consumer's; None while it has not been told.
@@ -77,25 +81,31 @@ def next_record(
         try:
             message = consumer.poll(_POLL_SECONDS)
         except KafkaException as error:
-            raise failure("read from Kafka", error) from error
+            raise failure("read from Kafka", error, connection) from error
         if message is None:
             continue
         problem = message.error()
-        partition = (str(message.topic()), int(message.partition() or 0))
+        partition = _partition(message)
         if problem is not None:
-            _heed(problem, ends, partition)
+            _heed(connection, problem, ends, partition)
         elif ends is None or ends.takes(partition, int(message.offset() or 0)):
             return message
 
 
-def _heed(error: confluent_kafka.KafkaError, ends: Ends | None, partition: Partition) -> None:
+def _heed(
+    connection: KafkaConnection,
+    error: confluent_kafka.KafkaError,
+    ends: Ends | None,
+    partition: Partition,
+) -> None:
     if error.code() == _AT_END:
         if ends is not None:
             ends.note_end(partition)
     elif error.code() == _TOO_SLOW or error.retriable():
         logger.warning("%s[%d]: %s", *partition, error.str())
     else:
-        raise failure(f"read {partition[0]}", KafkaException(error))
+        topic = partition[0]
+        raise failure(f"read {topic}" if topic else "read", KafkaException(error), connection)
 
 
 def records(
@@ -114,7 +124,7 @@ def records(
     consumer = Consumer(consumer_config(connection, auto_offset_reset="earliest"))
     try:
         consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
-        while (message := next_record(consumer, ends, lambda: starts)) is not None:
+        while (message := next_record(connection, consumer, ends, lambda: starts)) is not None:
             yield message
     finally:
         consumer.close()
@@ -146,11 +156,15 @@ def batches(
     chosen: dict[str, ConfigValue] = {"auto_offset_reset": "error", **(settings or {})}
     consumer = Consumer(consumer_config(connection, **chosen))
     consumer.assign([TopicPartition(*partition, at) for partition, at in starts.items()])
-    return _batches(consumer, starts, ends, most)
+    return _batches(connection, consumer, starts, ends, most)
 
 
 def _batches(
-    consumer: Consumer, starts: Mapping[Partition, int], ends: Ends | None, most: int
+    connection: KafkaConnection,
+    consumer: Consumer,
+    starts: Mapping[Partition, int],
+    ends: Ends | None,
+    most: int,
 ) -> Generator[list[Message]]:
     try:
         while ends is None or not ends.reached(starts):
@@ -160,8 +174,8 @@ def _batches(
             try:
                 messages = consumer.consume(most, _POLL_SECONDS)
             except KafkaException as error:
-                raise failure("read from Kafka", error) from error
-            yield _wanted(messages, ends, starts)
+                raise failure("read from Kafka", error, connection) from error
+            yield _wanted(connection, messages, ends, starts)
     finally:
         consumer.close()
 
@@ -170,7 +184,10 @@ _ERROR = methodcaller("error")
 
 
 def _wanted(
-    messages: list[Message], ends: Ends | None, partitions: Collection[Partition]
+    connection: KafkaConnection,
+    messages: list[Message],
+    ends: Ends | None,
+    partitions: Collection[Partition],
 ) -> list[Message]:
     """The records among ``messages`` that are to be read."""
     if not any(map(_ERROR, messages)):
@@ -178,14 +195,14 @@ def _wanted(
             return messages
         if len(partitions) == 1 and ends.takes(*_place(messages[-1])):
             return messages
-    return [message for message in messages if _is_wanted(message, ends)]
+    return [message for message in messages if _is_wanted(connection, message, ends)]
 
 
-def _is_wanted(message: Message, ends: Ends | None) -> bool:
+def _is_wanted(connection: KafkaConnection, message: Message, ends: Ends | None) -> bool:
     problem = message.error()
     if problem is None:
         return ends is None or ends.takes(*_place(message))
-    _heed(problem, ends, _partition(message))
+    _heed(connection, problem, ends, _partition(message))
     return False
 
 
@@ -194,4 +211,4 @@ def _place(message: Message) -> tuple[Partition, int]:
 
 
 def _partition(message: Message) -> Partition:
-    return str(message.topic()), int(message.partition() or 0)
+    return str(message.topic() or ""), int(message.partition() or 0)

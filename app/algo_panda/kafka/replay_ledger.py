@@ -100,6 +100,7 @@ class ReplayLedger:
     """The states of partitions, kept as the commits of a group that nobody joins."""
 
     def __init__(self, connection: KafkaConnection, group: str) -> None:
+        self._connection = connection
         self._group = group
         self._consumer = Consumer(consumer_config(connection, group))
 
@@ -119,7 +120,7 @@ class ReplayLedger:
                 lambda: self._consumer.committed(wanted, timeout=REQUEST_SECONDS)
             )
         except KafkaException as error:
-            raise failure(f"read the commits of {self._group}", error) from error
+            raise failure(f"read the commits of {self._group}", error, self._connection) from error
         return {
             (tp.topic, tp.partition): (
                 ReplayState.from_note(tp.offset, tp.metadata) if tp.offset >= 0 else ReplayState()
@@ -137,7 +138,7 @@ class ReplayLedger:
         try:
             _patiently(lambda: self._consumer.commit(offsets=[commit], asynchronous=False))
         except KafkaException as error:
-            raise failure(f"note the replay of {partition[0]}", error) from error
+            raise failure(f"note the replay of {partition[0]}", error, self._connection) from error
 
 
 def _patiently(ask: Any) -> Any:  # noqa: ANN401 - whatever the call gives

@@ -18,6 +18,14 @@ _QUIET = (
 )
 """Libraries that tell a failure with a traceback which we tell in one line."""
 
+_CREDENTIALS_LOG = "aiokafka.conn"
+
+
+def _has_no_credentials(record: logging.LogRecord) -> bool:
+    """Drop lines about logins: at level debug, aiokafka logs each request, passwords included."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not any("SaslAuthenticate" in type(argument).__name__ for argument in arguments)
+
 
 def configure_logging(level: str, style: Literal["console", "json"], **context: str) -> None:
     """Send everything that is logged, by us or by libraries, through structlog to stderr.
@@ -54,5 +62,6 @@ def configure_logging(level: str, style: Literal["console", "json"], **context: 
     if level != "debug":
         for name in _QUIET:
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger(_CREDENTIALS_LOG).addFilter(_has_no_credentials)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**context)

@@ -143,12 +143,12 @@ def _is_missing(file: Path) -> bool:
 def _parsed(text: str) -> URL:
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
         # Neither the URL nor the parser's words are repeated: a password may be in them.
         raise InvalidDatabaseUrlError(
             "PANDA_DATABASE_URL is not of the form postgresql://user:password@host:port/name"
             " or sqlite:////path/to/file"
-        ) from error
+        ) from None
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise InvalidDatabaseUrlError(

@@ -11,6 +11,7 @@ from confluent_kafka import Message as ClientMessage
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
+from algo_panda.kafka.connection import failure
 from algo_panda.wire.errors import WireError
 
 logger = logging.getLogger(__name__)
@@ -69,11 +70,14 @@ class ControlWatcher:
         decoder: ControlDecoder,
         states: TradingStates,
     ) -> None:
+        self._connection = connection
         self._topic = topic
         self._decoder = decoder
         self._states = states
         self._consumer = Consumer(consumer_config(connection, auto_offset_reset="earliest"))
         self._caught_up = threading.Event()
+        self._denial: KafkaError | None = None
+        """Why it could not be read when it was entered."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="control", daemon=True)
 
@@ -87,7 +91,13 @@ class ControlWatcher:
         self._thread.start()
         if not self._caught_up.wait(_START_TIMEOUT):
             self.__exit__()
-            raise KafkaError(f"topic {self._topic} could not be read in {_START_TIMEOUT:.0f} s")
+            raise KafkaError(
+                f"topic {self._topic} could not be read in {_START_TIMEOUT:.0f} s at"
+                f" {self._connection.bootstrap_servers}"
+            )
+        if self._denial is not None:
+            self.__exit__()
+            raise self._denial
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,6 +119,12 @@ class ControlWatcher:
         error = message.error()
         if error is not None:
             if error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                self._caught_up.set()
+            elif error.code() == ClientError.TOPIC_AUTHORIZATION_FAILED:
+                self._denial = failure(
+                    f"read topic {self._topic}", KafkaException(error), self._connection
+                )
+                logger.error("%s", self._denial)
                 self._caught_up.set()
             else:
                 logger.warning("topic %s: %s", self._topic, error.str())

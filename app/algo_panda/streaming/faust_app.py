@@ -53,6 +53,18 @@ class StreamApp(faust.App):
         """Whether ticks may be read: not in a rebalance."""
         return isinstance(self.consumer, TurnConsumer) and self.consumer.flow_active
 
+    @property
+    def group_error(self) -> GroupError | None:
+        """Why the worker can never be a member of its group; None if it is one, or may become one.
+
+        aiokafka keeps such an error until somebody reads records through it, and nobody does.
+        """
+        thread = self.consumer._thread if isinstance(self.consumer, TurnConsumer) else None  # noqa: SLF001
+        client = thread._consumer if thread is not None else None  # noqa: SLF001
+        coordinator = client._coordinator if client is not None else None  # noqa: SLF001
+        error = getattr(coordinator, "_pending_exception", None)
+        return None if error is None or error.retriable else error
+
     def _new_transport(self) -> Any:
         return TurnTransport(self.conf.broker_consumer, self)
 

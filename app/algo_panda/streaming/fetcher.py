@@ -197,4 +197,6 @@ def _raise(error: ClientError, message: ClientMessage) -> None:
             f"{where}: the next record to process is no longer retained ({error.str()});"
             " records were lost before they were processed"
         )
-    raise KafkaError(f"{where}: {error.str()}") from KafkaException(error)
+    # An error of the whole client is about no topic.
+    place = where if message.topic() else "records"
+    raise KafkaError(f"cannot read {place}: {error.str()}") from KafkaException(error)

@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiokafka.errors import KafkaError as GroupError  # type: ignore[import-untyped]
+from aiokafka import errors as group_errors  # type: ignore[import-untyped]
 from confluent_kafka import KafkaException
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.clients import KafkaConnection
+from algo_panda.kafka.connection import failure as client_failure
+from algo_panda.kafka.connection import is_denial, no_acl
 from algo_panda.observability.health import Health
 from algo_panda.runner.collector import collect_seldom
 from algo_panda.streaming.engine import StreamEngine
@@ -25,6 +28,10 @@ from algo_panda.streaming.watchdog import ReadEnds, StallPolicy, Watchdog
 
 logger = logging.getLogger(__name__)
 
+_NOT_AUTHORIZED = (
+    group_errors.GroupAuthorizationFailedError,
+    group_errors.TopicAuthorizationFailedError,
+)
 _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
 _TICKS_SHARE = 9
@@ -80,10 +87,17 @@ async def run_worker(
         )
         try:
             with watchdog:
-                await _run(app, engine, spec, stop, on_ready, deadline.settle)
+                await _run(
+                    app,
+                    engine,
+                    spec,
+                    stop,
+                    on_ready,
+                    lambda: deadline.settle(_failure(engine, spec.group, connection.kafka)),
+                )
         finally:
             engine.close()
-    failure = _failure(engine)
+    failure = _failure(engine, spec.group, connection.kafka)
     if failure is not None:
         raise failure
 
@@ -94,7 +108,7 @@ async def _run(
     spec: StreamSpec,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
-    settle: Callable[[BaseException | None], None],
+    settle: Callable[[], None],
 ) -> None:
     app.finalize()
     stopping = asyncio.ensure_future(stop.wait())
@@ -117,7 +131,7 @@ async def _run(
         logger.info("%s stops", spec.group)
     finally:
         await _hand_over(app, engine)
-        settle(_failure(engine))
+        settle()
         await _cancel(stopping, *helpers)
         await _leave_group(app)
         await _cancel(starting)
@@ -179,16 +193,33 @@ async def _watch(app: StreamApp, engine: StreamEngine) -> None:
     """Faust keeps the reason of a crash to itself."""
     while not engine.failure.done():
         await asyncio.sleep(_WATCH_INTERVAL)
-        reason = app.crash_reason
+        reason = app.crash_reason or app.group_error
         if reason is not None:
             engine.fail(reason)
 
 
-def _failure(engine: StreamEngine) -> BaseException | None:
-    """Why it could not go on; what a client library says of the broker as one line for people."""
+def _failure(engine: StreamEngine, group: str, kafka: KafkaConnection) -> BaseException | None:
+    """Return why it could not go on: one line with the cause and the address for Kafka's errors."""
     error = engine.failed_with()
     if isinstance(error, KafkaException):
-        return KafkaError(f"Kafka: {error.args[0].str()}")
-    if isinstance(error, GroupError):
-        return KafkaError(f"Kafka: {type(error).__name__}: {error}")
+        return client_failure("go on", error, kafka)
+    if isinstance(error, _NOT_AUTHORIZED):
+        return KafkaError(
+            f"cannot join the consumer group {group} at {kafka.bootstrap_servers}:"
+            f" {type(error).__name__}; {no_acl(kafka)}"
+        )
+    if isinstance(error, group_errors.KafkaError):
+        return KafkaError(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}")
+    if isinstance(error, KafkaError):
+        error.args = (_with_address(error, kafka),)
     return error
+
+
+def _with_address(error: KafkaError, kafka: KafkaConnection) -> str:
+    """Complete a message; do nothing if that was done."""
+    message = str(error).rstrip(".")
+    if is_denial(error) and no_acl(kafka) not in message:
+        message += f"; {no_acl(kafka)}"
+    if kafka.bootstrap_servers not in message:
+        message += f" (Kafka at {kafka.bootstrap_servers})"
+    return message

@@ -128,7 +128,7 @@ def test_a_setting_that_kafka_does_not_take_is_one_line(
 ) -> None:
     odd = replace(declared["ticks"], config={"cleanup.policy": "burn"})
 
-    with pytest.raises(KafkaError, match=rf"^cannot create topic {odd.on_broker}: .*burn"):
+    with pytest.raises(KafkaError, match=rf"^cannot create topic {odd.on_broker} at \S+: .*burn"):
         apply_differences(kafka_admin, find_differences(kafka_admin, [odd]))
 
 

@@ -1,6 +1,9 @@
+import socket
+
 import pytest
 from confluent_kafka import KafkaError as LibrdkafkaError
 from confluent_kafka import KafkaException
+from pydantic import SecretStr
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
@@ -12,7 +15,9 @@ from algo_panda.kafka.connection import (
     explain,
     failure,
 )
+from algo_panda.kafka.diagnosis import split
 from algo_panda.kafka.ports import free_ports
+from algo_panda.kafka.security import KafkaSecurity
 
 REFUSED = LibrdkafkaError(
     LibrdkafkaError._TRANSPORT,
@@ -23,31 +28,62 @@ BAD_PASSWORD = LibrdkafkaError(
     "sasl_plaintext://h:1/bootstrap: SASL authentication error: Authentication failed: "
     "Invalid username or password (after 12ms in state AUTH_REQ)",
 )
+ANN = KafkaSecurity(
+    protocol="SASL_PLAINTEXT", mechanism="PLAIN", username="ann", password=SecretStr("canary")
+)
+TLS = KafkaSecurity(protocol="SSL")
 ALL_DOWN = LibrdkafkaError(LibrdkafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
 
 
 def test_an_unreachable_broker_is_one_line_with_address_reason_and_advice() -> None:
-    error = explain("h:1", [REFUSED, ALL_DOWN, REFUSED])
+    (port,) = free_ports(1)
+    error = explain(KafkaConnection(f"127.0.0.1:{port}"), [ALL_DOWN])
 
     assert isinstance(error, KafkaUnreachableError)
     assert str(error) == (
-        "Kafka does not answer at h:1 (Connect to ipv4#h:1 failed: Connection refused); start it, "
-        "or set PANDA_KAFKA_BOOTSTRAP_SERVERS, or unset that and run 'panda dev up'"
+        f"Kafka does not answer at 127.0.0.1:{port} (Connection refused); start it, or set "
+        "PANDA_KAFKA_BOOTSTRAP_SERVERS, or unset that and run 'panda dev up'"
     )
 
 
-def test_wrong_credentials_are_told_from_an_unreachable_broker() -> None:
-    error = explain("h:1", [REFUSED, ALL_DOWN, BAD_PASSWORD])
+def test_a_refused_login_is_told_from_an_unreachable_broker() -> None:
+    error = explain(KafkaConnection("a:1,h:1", ANN), [REFUSED, ALL_DOWN, BAD_PASSWORD])
 
     assert isinstance(error, KafkaAuthenticationError)
     assert str(error) == (
-        "Kafka at h:1 refuses us: SASL authentication error: Authentication failed: Invalid "
-        "username or password"
+        "Kafka at h:1 refuses the login of user ann: Authentication failed: Invalid username or "
+        "password; check PANDA_KAFKA_SASL_USERNAME, PANDA_KAFKA_SASL_MECHANISM and the password"
     )
 
 
-def test_without_any_reason_it_still_says_which_broker() -> None:
-    assert str(explain("h:1", [])).startswith("Kafka does not answer at h:1; start it")
+def test_a_name_that_does_not_resolve_is_named() -> None:
+    error = explain(KafkaConnection("no-such-host.invalid:9092"), [])
+    assert "Kafka does not answer at no-such-host.invalid:9092 (the name does not res" in str(error)
+
+
+def test_what_is_no_address_is_told() -> None:
+    error = explain(KafkaConnection("a..b:1"), [])
+    assert "Kafka does not answer at a..b:1 (this is no address)" in str(error)
+
+
+def test_a_listener_that_says_nothing_ends_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = explain(KafkaConnection(f"127.0.0.1:{silent.getsockname()[1]}", TLS), [])
+    assert "no answer in time" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("h:1", ("h", 1)),
+        ("h", ("h", 9092)),
+        ("[::1]:1", ("::1", 1)),
+        ("::1:1", ("::1", 1)),
+        ("SASL_SSL://h:1", ("h", 1)),
+    ],
+)
+def test_addresses(address: str, parts: tuple[str, int]) -> None:
+    assert split(address) == parts
 
 
 def test_connecting_to_a_closed_port_ends_in_time() -> None:
@@ -63,7 +99,17 @@ def test_settings_that_librdkafka_does_not_take_are_one_line() -> None:
         connect(KafkaConnection("127.0.0.1:1", client_config={"no.such.setting": "1"}))
 
 
-def test_a_request_that_failed_says_what_and_why() -> None:
+def test_a_request_that_failed_says_what_where_and_why() -> None:
+    cause = KafkaException(LibrdkafkaError(LibrdkafkaError.UNKNOWN_TOPIC_OR_PART, "unknown"))
+    connection = KafkaConnection("h:1")
+
+    assert str(failure("read ticks", cause)) == "cannot read ticks: unknown"
+    assert str(failure("read ticks", cause, connection)) == "cannot read ticks at h:1: unknown"
+
+
+def test_a_right_that_is_missing_says_whose() -> None:
     cause = KafkaException(LibrdkafkaError(LibrdkafkaError.TOPIC_AUTHORIZATION_FAILED, "not you"))
 
-    assert str(failure("create topic ticks", cause)) == "cannot create topic ticks: not you"
+    assert str(failure("read ticks", cause, KafkaConnection("h:1", ANN))) == (
+        "cannot read ticks at h:1: not you; user ann has no ACL that allows it"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 import pytest
 import structlog
+from aiokafka.protocol.admin import SaslAuthenticateRequest_v1
 
 from algo_panda.observability.logs import configure_logging
 
@@ -85,3 +86,17 @@ def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str])
     err = capsys.readouterr().err
     assert "but this" in err
     assert "not this" not in err
+
+
+def test_a_login_is_not_logged_at_any_level(capsys: pytest.CaptureFixture[str]) -> None:
+    request = SaslAuthenticateRequest_v1(b"ann\0ann\0canary")
+    line = ("Request to %s:%d %d: %s", "h", 1, 3)
+    assert "canary" in repr(request), "what aiokafka logs at level debug"
+
+    configure_logging("debug", "console")
+    logging.getLogger("aiokafka.conn").debug(*line, request)
+    logging.getLogger("aiokafka.conn").debug(*line, "Metadata")
+
+    told = capsys.readouterr().err
+    assert "canary" not in told
+    assert "Metadata" in told
