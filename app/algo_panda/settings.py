@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     topics_file: Path | None = Field(
         default=None, description="Topic declarations to use instead of topics/topics.yaml."
     )
+    acls_file: Path | None = Field(
+        default=None, description="ACL declarations to use instead of topics/acls.yaml."
+    )
     schema_registry_url: str | None = Field(
         default=None,
         repr=False,

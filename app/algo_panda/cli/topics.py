@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -9,12 +10,22 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from algo_panda.cli.topic_acls import (
+    Principals,
+    Prune,
+    WithAcls,
+    acl_differences,
+    acl_rows,
+    principals_of,
+    print_acls,
+)
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.settings import load_settings
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
+    from algo_panda.kafka.acls import AclDifferences
     from algo_panda.kafka.admin import TopicState
     from algo_panda.kafka.declarations import TopicDeclaration
     from algo_panda.kafka.topic_diff import Difference
@@ -37,35 +48,67 @@ def plan(
         bool,
         typer.Option("--check", help=f"Exit with {DIFFERENCES_EXIST} where anything differs."),
     ] = False,
+    acls: WithAcls = False,
+    principal: Principals = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what differs between the declared topics and the broker's; change nothing."""
     from algo_panda.kafka.topic_diff import find_differences
 
+    principals = principals_of(principal, acls=acls)
     admin, declared = _open()
     differences = find_differences(admin, declared.values())
-    _print_differences(differences, as_json=as_json, key="differences", title="to change")
+    of_acls = acl_differences(admin, load_settings(), principals) if acls else None
+    _print_differences(differences, of_acls, as_json=as_json, key="differences", title="to change")
     if not differences:
         _notices.print(f"all {len(declared)} topics are as declared")
-    elif check:
+    if of_acls is not None and not of_acls:
+        _notices.print("all ACLs are as declared")
+    if check and (differences or of_acls):
         raise typer.Exit(DIFFERENCES_EXIST)
 
 
 @app.command()
-def apply(as_json: AsJson = False) -> None:
+def apply(
+    acls: WithAcls = False,
+    principal: Principals = None,
+    prune: Prune = False,
+    as_json: AsJson = False,
+) -> None:
     """Create missing topics and set the settings that differ.
 
     Partitions and replication of a topic that exists are never changed, and nothing is deleted:
     such a difference is refused with what to do, and then nothing else is changed either.
+
+    With --acls, also add the missing access control lists. Those that are not declared stay,
+    unless --prune-acls is given, and those of other principals stay in any case.
     """
+    from algo_panda.kafka.acl_apply import create_acls, delete_acls
     from algo_panda.kafka.topic_apply import apply_differences
     from algo_panda.kafka.topic_diff import find_differences
 
+    principals = principals_of(principal, acls=acls, prune=prune)
     admin, declared = _open()
     differences = find_differences(admin, declared.values())
+    of_acls = acl_differences(admin, load_settings(), principals) if acls else None
     apply_differences(admin, differences)
-    _print_differences(differences, as_json=as_json, key="changed", title="changed")
+    kept = 0
+    if of_acls is not None:
+        create_acls(admin, of_acls.missing)
+        if prune:
+            delete_acls(admin, of_acls.undeclared)
+        else:
+            kept = len(of_acls.undeclared)
+            of_acls = replace(of_acls, undeclared=())
+    _print_differences(differences, of_acls, as_json=as_json, key="changed", title="changed")
     _notices.print(f"all {len(declared)} topics are as declared")
+    if kept:
+        _notices.print(
+            f"all declared ACLs are there, and {kept} more that are not declared: "
+            "'panda topics plan --acls' shows them, --prune-acls removes them"
+        )
+    elif acls:
+        _notices.print("all ACLs are as declared")
 
 
 @app.command()
@@ -108,16 +151,25 @@ def _open() -> "tuple[AdminClient, dict[str, TopicDeclaration]]":
 
 
 def _print_differences(
-    differences: "Sequence[Difference]", *, as_json: bool, key: str, title: str
+    differences: "Sequence[Difference]",
+    of_acls: "AclDifferences | None",
+    *,
+    as_json: bool,
+    key: str,
+    title: str,
 ) -> None:
     rows = [_row(difference) for difference in differences]
+    acls = [] if of_acls is None else acl_rows(of_acls)
     if as_json:
-        typer.echo(json.dumps({key: rows}))
-    elif rows:
+        found: dict[str, Any] = {key: rows}
+        typer.echo(json.dumps(found if of_acls is None else {**found, "acls": acls}))
+        return
+    if rows:
         table = Table("topic", "what", "on the broker", "declared", title=title)
         for row in rows:
             table.add_row(*(_cell(value) for value in row.values()))
         _data.print(table)
+    print_acls(_data, acls, title)
 
 
 def _row(difference: "Difference") -> dict[str, str | None]:

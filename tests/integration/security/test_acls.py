@@ -1,0 +1,310 @@
+"""``panda topics apply --acls``, and what each role may do then, by the broker's own answer."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from tests.support.processes import eventually
+from tests.support.secured_broker import USERS, SecuredBroker
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+PREFIX = "matrix-"
+TOPICS = (
+    "ticks",
+    "signals",
+    "orders",
+    "paper-orders",
+    "rejections",
+    "executions",
+    "activations",
+    "control",
+    "runner-state-changelog",
+    "risk-state-changelog",
+    "router-state-changelog",
+    "paper-state-changelog",
+    "ticks.dlq",
+    "signals.dlq",
+    "orders.dlq",
+    "paper-orders.dlq",
+    "executions.dlq",
+    "control.dlq",
+)
+GROUPS = (
+    "panda-runner",
+    "panda-risk",
+    "panda-router",
+    "panda-paper",
+    "panda-dlq-replay",
+    "panda-consumer-1",
+)
+WORKERS = ("runner", "risk", "router", "paper")
+
+# Written by hand from what each program is for, not from topics/acls.yaml.
+MAY_WRITE = {
+    "publisher": {"ticks"},
+    "runner": {"signals", "rejections", "activations", "runner-state-changelog", "ticks.dlq"},
+    "risk": {"orders", "rejections", "risk-state-changelog", "signals.dlq", "executions.dlq"},
+    "router": {
+        "paper-orders",
+        "executions",
+        "rejections",
+        "control",
+        "router-state-changelog",
+        "orders.dlq",
+    },
+    "paper": {"executions", "paper-state-changelog", "paper-orders.dlq"},
+    "control": {"control"},
+    "consumer": set(),
+    "recorder": set(),
+    "replay": set(),
+    "dead-letters": {"ticks", "signals", "orders", "paper-orders", "executions"},
+    "topics": set(),
+}
+MAY_READ = {
+    "publisher": set(),
+    "runner": {"ticks", "runner-state-changelog"},
+    "risk": {"signals", "executions", "control", "risk-state-changelog"},
+    "router": {"orders", "control", "router-state-changelog"},
+    "paper": {"ticks", "paper-orders", "paper-state-changelog"},
+    "control": {"control"},
+    "consumer": {"signals", "orders", "executions", "rejections", "activations"},
+    "recorder": {"ticks"},
+    "replay": {"ticks", "signals", "activations"},
+    "dead-letters": {topic for topic in TOPICS if topic.endswith(".dlq")},
+    "topics": set(),
+}
+MAY_JOIN = {
+    **{role: {f"panda-{role}"} for role in WORKERS},
+    "consumer": {"panda-consumer-1"},
+    "dead-letters": {"panda-dlq-replay"},
+}
+ROLES = tuple(MAY_WRITE)
+
+_DENIED = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+)
+
+
+def panda(
+    broker: SecuredBroker,
+    folder: Path,
+    *args: str,
+    prefix: str = PREFIX,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as the super user."""
+    return subprocess.run(
+        [sys.executable, "-m", "algo_panda", *args],
+        env={
+            **os.environ,
+            "PANDA_KAFKA_BOOTSTRAP_SERVERS": broker.admin,
+            "PANDA_TOPIC_PREFIX": prefix,
+            **(env or {}),
+        },
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def granted(
+    secured_kafka: SecuredBroker, tmp_path_factory: pytest.TempPathFactory
+) -> SecuredBroker:
+    """The broker with the project's topics and ACLs behind ``PREFIX``."""
+    done = panda(secured_kafka, tmp_path_factory.mktemp("granted"), "topics", "apply", "--acls")
+    assert done.returncode == 0, done.stderr
+    return secured_kafka
+
+
+def as_role(broker: SecuredBroker, role: str, **settings: Any) -> dict[str, Any]:
+    config = broker.client_config(f"panda-{role}")
+    return {**config, **{key.replace("_", "."): value for key, value in settings.items()}}
+
+
+def test_every_role_of_the_table_can_log_in() -> None:
+    assert {f"panda-{role}" for role in ROLES} <= set(USERS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_writes_its_own_topics_and_no_other(granted: SecuredBroker, role: str) -> None:
+    producer = Producer(as_role(granted, role, message_timeout_ms=20_000))
+    results: dict[str, KafkaError | None] = {}
+    for topic in TOPICS:
+        producer.produce(
+            PREFIX + topic,
+            b"value",
+            b"key",
+            on_delivery=lambda error, _message, topic=topic: results.update({topic: error}),
+        )
+    assert producer.flush(30) == 0
+
+    assert {topic for topic, error in results.items() if error is None} == MAY_WRITE[role]
+    assert {error.code() for error in results.values() if error} <= set(_DENIED)
+    assert len(results) == len(TOPICS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_its_own_topics_and_no_other(granted: SecuredBroker, role: str) -> None:
+    consumer = Consumer(as_role(granted, role, group_id="unused", enable_partition_eof=True))
+    results: dict[str, bool] = {}
+
+    def all_known() -> bool:
+        message = consumer.poll(0.1)
+        if message is not None and message.topic() is not None:
+            error = message.error()
+            is_denied = error is not None and error.code() in _DENIED
+            assert error is None or is_denied or error.code() == KafkaError._PARTITION_EOF, error
+            results[message.topic().removeprefix(PREFIX)] = not is_denied
+        return len(results) == len(TOPICS)
+
+    try:
+        consumer.assign([TopicPartition(PREFIX + topic, 0, 0) for topic in TOPICS])
+        assert eventually(all_known, 30), set(TOPICS) - results.keys()
+    finally:
+        consumer.close()
+
+    assert {topic for topic, is_allowed in results.items() if is_allowed} == MAY_READ[role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_uses_its_own_group_and_transactions_and_no_other(
+    granted: SecuredBroker, role: str
+) -> None:
+    readable = next(iter(sorted(MAY_READ[role])), "ticks")
+    joined = {group for group in GROUPS if may_commit(granted, role, group, readable)}
+    transacted = {
+        worker for worker in WORKERS if may_transact(granted, role, f"{PREFIX}panda-{worker}-0")
+    }
+
+    assert joined == MAY_JOIN.get(role, set())
+    assert transacted == ({role} if role in WORKERS else set())
+
+
+def may_commit(broker: SecuredBroker, role: str, group: str, topic: str) -> bool:
+    consumer = Consumer(as_role(broker, role, group_id=PREFIX + group, enable_auto_commit=False))
+    try:
+        offset = TopicPartition(PREFIX + topic, 0, 0)
+        return allowed(lambda: consumer.commit(offsets=[offset], asynchronous=False))
+    finally:
+        consumer.close()
+
+
+def may_transact(broker: SecuredBroker, role: str, transactional_id: str) -> bool:
+    producer = Producer(as_role(broker, role, transactional_id=transactional_id))
+    return allowed(lambda: producer.init_transactions(20))
+
+
+def allowed(call: Any) -> bool:
+    outcome: list[bool] = []
+
+    def is_known() -> bool:
+        try:
+            call()
+        except KafkaException as error:
+            if error.args[0].code() in _DENIED:
+                outcome.append(False)
+            else:
+                # A coordinator that is still loading answers a moment later.
+                assert error.args[0].retriable() or "oordinator" in str(error), error
+        else:
+            outcome.append(True)
+        return bool(outcome)
+
+    assert eventually(is_known, 30)
+    return outcome[0]
+
+
+def test_applying_again_changes_nothing(granted: SecuredBroker, tmp_path: Path) -> None:
+    plan = panda(granted, tmp_path, "topics", "plan", "--acls", "--check", "--json")
+    again = panda(granted, tmp_path, "topics", "apply", "--acls", "--json")
+
+    assert (plan.returncode, json.loads(plan.stdout)) == (0, {"differences": [], "acls": []})
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"changed": [], "acls": []})
+
+
+def test_what_is_not_declared_stays_until_it_is_pruned_and_others_stay_then_too(
+    secured_kafka: SecuredBroker, tmp_path: Path
+) -> None:
+    prefix = "pruned-"
+    mine, foreign = "User:mine", "User:foreign"
+    file = tmp_path / "acls.yaml"
+    env = {"PANDA_ACLS_FILE": str(file)}
+    role = "principal: 'User:nobody'\nroles: {{r: {{purpose: x, topics: {{ticks: [{}]}}}}}}\n"
+
+    def run(*args: str, principal: str = mine) -> Any:
+        options = ("--acls", "--json", "--principal", f"r={principal}")
+        done = panda(secured_kafka, tmp_path, "topics", *args, *options, prefix=prefix, env=env)
+        assert done.returncode in (0, 10), done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    file.write_text(role.format("read, write"))
+    code, planned = run("plan", "--check")
+    assert code == 10
+    assert [row["what"] for row in planned["acls"]] == [
+        "describe group unused",
+        "read topic pruned-ticks",
+        "write topic pruned-ticks",
+    ]
+    assert {row["declared"] for row in planned["acls"]} == {"allowed"}
+    assert run("apply")[1]["acls"] == planned["acls"]
+    assert len(run("apply", principal=foreign)[1]["acls"]) == 3
+
+    file.write_text(role.format("read"))
+    extra = {
+        "principal": mine,
+        "what": "write topic pruned-ticks",
+        "actual": "allowed",
+        "declared": None,
+    }
+    assert run("plan", "--check") == (10, {"differences": [], "acls": [extra]})
+    assert run("apply") == (0, {"changed": [], "acls": []})
+    assert run("plan", "--check") == (10, {"differences": [], "acls": [extra]})
+    assert run("apply", "--prune-acls") == (0, {"changed": [], "acls": [extra]})
+    assert run("plan", "--check") == (0, {"differences": [], "acls": []})
+    assert run("plan", "--check", principal=foreign)[1]["acls"] == [{**extra, "principal": foreign}]
+
+
+def test_a_broker_without_an_authorizer_is_named_as_the_cause(
+    kafka: Any, secured_kafka: SecuredBroker, tmp_path: Path, topic_prefix: str
+) -> None:
+    env = {"PANDA_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+
+    done = panda(secured_kafka, tmp_path, "topics", "apply", "--acls", prefix=topic_prefix, env=env)
+
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "has no authorizer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--principal", "runner=User:x"], "--principal has no effect without --acls"),
+        (["--prune-acls"], "--prune-acls has no effect without --acls"),
+        (["--acls", "--principal", "runner"], "--principal runner: write ROLE=TYPE:NAME"),
+        (["--acls", "--principal", "runer=User:x"], "no such role; there are topics, publisher"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    secured_kafka: SecuredBroker, tmp_path: Path, options: list[str], problem: str
+) -> None:
+    done = panda(secured_kafka, tmp_path, "topics", "apply", *options)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert problem in done.stderr
