@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient
+from typer.testing import CliRunner
 
+from algo_panda.cli.main import app
 from tests.support.processes import eventually
 from tests.support.secured_broker import USERS, SecuredBroker
 
@@ -96,22 +98,23 @@ _DENIED = (
 )
 
 
-def panda(
-    broker: SecuredBroker,
-    folder: Path,
-    *args: str,
-    prefix: str = PREFIX,
-    env: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run a command as the super user."""
-    return subprocess.run(
-        [sys.executable, "-m", "algo_panda", *args],
-        env={
-            **os.environ,
-            "PANDA_KAFKA_BOOTSTRAP_SERVERS": broker.admin,
-            "PANDA_TOPIC_PREFIX": prefix,
-            **(env or {}),
-        },
+def variables(broker: SecuredBroker, prefix: str) -> dict[str, str]:
+    """What a command needs to connect as the super user."""
+    return {"PANDA_KAFKA_BOOTSTRAP_SERVERS": broker.admin, "PANDA_TOPIC_PREFIX": prefix}
+
+
+def topics(env: Mapping[str, str], *args: str) -> tuple[int, Any]:
+    """Run ``panda topics`` with ``--acls`` in this process; its exit code and its JSON."""
+    options = ("topics", *args, "--acls", "--json")
+    done = CliRunner().invoke(app, options, env=env, catch_exceptions=False)
+    return done.exit_code, json.loads(done.stdout)
+
+
+def refused(folder: Path, env: Mapping[str, str], *args: str) -> tuple[int, str]:
+    """Run ``panda topics apply``, which fails: its exit code and its only line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "algo_panda", "topics", "apply", *args],
+        env={**os.environ, **env},
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -119,15 +122,16 @@ def panda(
         timeout=60,
         check=False,
     )
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return done.returncode, line
 
 
 @pytest.fixture(scope="module")
-def granted(
-    secured_kafka: SecuredBroker, tmp_path_factory: pytest.TempPathFactory
-) -> SecuredBroker:
+def granted(secured_kafka: SecuredBroker) -> SecuredBroker:
     """The broker with the project's topics and ACLs behind ``PREFIX``."""
-    done = panda(secured_kafka, tmp_path_factory.mktemp("granted"), "topics", "apply", "--acls")
-    assert done.returncode == 0, done.stderr
+    code, _ = topics(variables(secured_kafka, PREFIX), "apply")
+    assert code == 0
     return secured_kafka
 
 
@@ -235,33 +239,28 @@ def may_transact(broker: SecuredBroker, role: str, worker: str) -> bool:
     return True
 
 
-def test_applying_again_changes_nothing(granted: SecuredBroker, tmp_path: Path) -> None:
-    plan = panda(granted, tmp_path, "topics", "plan", "--acls", "--check", "--json")
-    again = panda(granted, tmp_path, "topics", "apply", "--acls", "--json")
+def test_applying_again_changes_nothing(granted: SecuredBroker) -> None:
+    env = variables(granted, PREFIX)
 
-    assert (plan.returncode, json.loads(plan.stdout)) == (0, {"differences": [], "acls": []})
-    assert (again.returncode, json.loads(again.stdout)) == (0, {"changed": [], "acls": []})
+    assert topics(env, "plan", "--check") == (0, {"differences": [], "acls": []})
+    assert topics(env, "apply") == (0, {"changed": [], "acls": []})
 
 
 def test_what_is_not_declared_stays_until_it_is_pruned_and_others_stay_then_too(
     secured_kafka: SecuredBroker, tmp_path: Path
 ) -> None:
-    prefix = "pruned-"
     mine, foreign = "User:mine", "User:foreign"
     file = tmp_path / "acls.yaml"
-    env = {"PANDA_ACLS_FILE": str(file)}
+    env = {**variables(secured_kafka, "pruned-"), "PANDA_ACLS_FILE": str(file)}
     role = "principal: 'User:nobody'\nroles: {{r: {{purpose: x, topics: {{ticks: [{}]}}}}}}\n"
 
-    def run(*args: str, principal: str = mine) -> Any:
-        options = ("--acls", "--json", "--principal", f"r={principal}")
-        done = panda(secured_kafka, tmp_path, "topics", *args, *options, prefix=prefix, env=env)
-        assert done.returncode in (0, 10), done.stderr
-        return done.returncode, json.loads(done.stdout)
+    def run(*args: str, principal: str = mine) -> tuple[int, Any]:
+        return topics(env, *args, "--principal", f"r={principal}")
 
     file.write_text(role.format("read, write"))
     code, planned = run("plan", "--check")
-    assert code == 10
     topic = {"principal": mine, "what": "topic pruned-ticks", "actual": None}
+    assert code == 10
     assert planned["acls"] == [
         {"principal": mine, "what": "group unused", "actual": None, "declared": "describe"},
         {**topic, "declared": "read, write"},
@@ -280,16 +279,26 @@ def test_what_is_not_declared_stays_until_it_is_pruned_and_others_stay_then_too(
 
 
 def test_a_broker_without_an_authorizer_is_named_as_the_cause(
-    kafka: Any, secured_kafka: SecuredBroker, tmp_path: Path, topic_prefix: str
+    kafka: Any, tmp_path: Path, topic_prefix: str
 ) -> None:
-    env = {"PANDA_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    env = {
+        "PANDA_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "PANDA_TOPIC_PREFIX": topic_prefix,
+    }
 
-    done = panda(secured_kafka, tmp_path, "topics", "apply", "--acls", prefix=topic_prefix, env=env)
+    code, line = refused(tmp_path, env, "--acls")
 
-    assert done.returncode == 4
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert "has no authorizer" in done.stderr
+    assert code == 4
+    assert "has no authorizer" in line
+
+
+def test_only_an_administrator_may_apply_acls(granted: SecuredBroker, tmp_path: Path) -> None:
+    env = {**granted.variables("panda-topics"), "PANDA_TOPIC_PREFIX": PREFIX}
+
+    code, line = refused(tmp_path, env, "--acls")
+
+    assert code == 4
+    assert "only an administrator of the cluster may" in line
 
 
 @pytest.mark.parametrize(
@@ -304,8 +313,7 @@ def test_a_broker_without_an_authorizer_is_named_as_the_cause(
 def test_wrong_options_are_one_line(
     secured_kafka: SecuredBroker, tmp_path: Path, options: list[str], problem: str
 ) -> None:
-    done = panda(secured_kafka, tmp_path, "topics", "apply", *options)
+    code, line = refused(tmp_path, variables(secured_kafka, PREFIX), *options)
 
-    assert (done.returncode, done.stdout) == (3, "")
-    assert len(done.stderr.splitlines()) == 1
-    assert problem in done.stderr
+    assert code == 3
+    assert problem in line
