@@ -46,6 +46,7 @@ USERS = (
     "panda-consumer",
     "panda-recorder",
     "panda-replay",
+    "panda-dead-letters",
     "panda-topics",
     "nobody",
 )

@@ -71,10 +71,20 @@ def acl_differences(
 
 
 def acl_rows(differences: "AclDifferences") -> list[dict[str, str | None]]:
-    """Describe each difference, for JSON and for the table."""
+    """Describe the differences, for JSON and for the table: a row for each principal and resource.
+
+    A row lists only the operations that differ.
+    """
     return [
-        *(_row(acl, on_broker=False) for acl in differences.missing),
-        *(_row(acl, on_broker=True) for acl in differences.undeclared),
+        {
+            "principal": principal,
+            "what": target,
+            "actual": _operations(differences.undeclared, principal, target),
+            "declared": _operations(differences.missing, principal, target),
+        }
+        for principal, target in sorted(
+            {(acl.principal, acl.target) for acl in (*differences.missing, *differences.undeclared)}
+        )
     ]
 
 
@@ -87,12 +97,12 @@ def print_acls(console: Console, rows: Sequence[Mapping[str, str | None]], title
         console.print(table)
 
 
-def _row(acl: "Acl", *, on_broker: bool) -> dict[str, str | None]:
+def _operations(acls: "Sequence[Acl]", principal: str, target: str) -> str | None:
+    of_target = [acl for acl in acls if (acl.principal, acl.target) == (principal, target)]
+    return ", ".join(sorted(map(_permission, of_target))) or None
+
+
+def _permission(acl: "Acl") -> str:
+    denied = "not " if acl.is_denied else ""
     host = "" if acl.host == "*" else f" from {acl.host}"
-    granted = "denied" if acl.is_denied else "allowed"
-    return {
-        "principal": acl.principal,
-        "what": f"{acl.operation} {acl.target}{host}",
-        "actual": granted if on_broker else None,
-        "declared": None if on_broker else granted,
-    }
+    return f"{denied}{acl.operation}{host}"

@@ -13,12 +13,12 @@ from algo_panda.kafka.acl_file import (
     RoleEntry,
     read_acl_file,
 )
+from algo_panda.kafka.clients import NO_GROUP
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.resources import resource_dir
 from algo_panda.settings import Settings
 from algo_panda.yaml_source import YamlSource
 
-NO_GROUP = "unused"
 Resource = Literal["topic", "group", "transactional_id"]
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+from algo_panda.kafka.partitioner import producer_config
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from algo_panda.domain.trading import Activation
-from algo_panda.kafka.partitioner import producer_config
 from algo_panda.streaming.activation_log import ActivationLog
 from algo_panda.wire.codecs import load_codecs
 
