@@ -74,7 +74,7 @@ MAY_WRITE = {
 MAY_READ = {
     "publisher": set(),
     "runner": {"ticks", "runner-state-changelog"},
-    "risk": {"signals", "executions", "control", "risk-state-changelog"},
+    "risk": {"signals", "executions", "activations", "control", "risk-state-changelog"},
     "router": {"orders", "control", "router-state-changelog"},
     "paper": {"ticks", "paper-orders", "paper-state-changelog"},
     "control": {"control"},
