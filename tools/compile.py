@@ -57,7 +57,7 @@ def compile_in_place(checkout: Path) -> int:
     if missing is not None:
         _print(f"not compiled, because {missing} is missing: panda works, only more slowly")
         return 0
-    _print("compiling the modules that every tick passes through (half a minute)")
+    _print("compiling the modules that every tick passes through (about a minute)")
     try:
         build(checkout, checkout / SOURCE_ROOT)
     except CompilationError as error:

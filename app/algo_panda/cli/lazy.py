@@ -5,10 +5,10 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 
@@ -30,35 +30,38 @@ class LazyCommand:
             parent.add_typer(found, name=name)
         else:
             parent.command(name)(found)
-        return get_group(parent).commands[name]
+        return cast("Any", get_group(parent)).commands[name]
 
 
 class LazyGroup(TyperGroup):
     """A group whose subclass lists its commands in ``lazy``."""
 
     lazy: ClassVar[dict[str, LazyCommand]]
+    commands: Any  # click's classes have no public types
+    _lists_only = False
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002
         """Return the names, in the order in which they are listed."""
-        return [*self.commands, *(name for name in self.lazy if name not in self.commands)]
+        return list(self.lazy)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401
-        """Return a command, imported now if it was not yet."""
-        if cmd_name in self.lazy and cmd_name not in self.commands:
-            self.commands[cmd_name] = self.lazy[cmd_name].load(cmd_name)
-        return super().get_command(ctx, cmd_name)
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002
+        """Return a command, imported now if it was not yet; None if there is none."""
+        lazy = self.lazy.get(cmd_name)
+        if lazy is None:
+            return None
+        if self._lists_only:
+            return TyperCommand(cmd_name, help=lazy.help)
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = lazy.load(cmd_name)
+        return self.commands[cmd_name]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
         """List the commands by the help text given here, without importing them."""
-        listed = self.commands
-        self.commands = {
-            name: listed.get(name) or typer.core.TyperCommand(name, help=command.help)
-            for name, command in self.lazy.items()
-        }
+        self._lists_only = True
         try:
             super().format_help(ctx, formatter)
         finally:
-            self.commands = listed
+            self._lists_only = False
 
 
 def _nothing() -> None:
