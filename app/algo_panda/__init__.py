@@ -15,6 +15,8 @@ with TrustedImports():
 if TYPE_CHECKING:
     from algo_panda.consumer import SignalConsumer
     from algo_panda.domain.config import ExecutionContext, StrategyConfig
+    from algo_panda.domain.executor import StrategyExecutor
+    from algo_panda.domain.factory import StrategyFactory
     from algo_panda.domain.inference import InferenceRequest
     from algo_panda.domain.market import Bar, MarketTick
     from algo_panda.domain.protocols import StrategyProcessor, StrategyValidator
@@ -34,6 +36,8 @@ else:
         "SignalResult": "domain.signals",
         "SignalType": "domain.signals",
         "StrategyConfig": "domain.config",
+        "StrategyExecutor": "domain.executor",
+        "StrategyFactory": "domain.factory",
         "StrategyProcessor": "domain.protocols",
         "StrategyValidator": "domain.protocols",
         "TradingSignal": "domain.signals",
@@ -65,6 +69,8 @@ __all__ = [
     "SignalResult",
     "SignalType",
     "StrategyConfig",
+    "StrategyExecutor",
+    "StrategyFactory",
     "StrategyProcessor",
     "StrategyValidator",
     "TradingSignal",

@@ -23,7 +23,6 @@ ENVIRONMENT = {
     ),
     "PANDA_VALIDATORS": json.dumps({"price_ceiling": "price_ceiling.create_validator"}),
     "PANDA_STRATEGIES_PATH": str(EXAMPLES),
-    "PYTHONPATH": str(EXAMPLES),
 }
 
 

@@ -30,7 +30,6 @@ def environment(folder: Path) -> Mapping[str, str]:
         "PANDA_PROCESSORS": json.dumps(processors),
         "PANDA_VALIDATORS": json.dumps(validators),
         "PANDA_STRATEGIES_PATH": str(folder),
-        "PYTHONPATH": str(folder),
     }
 
 

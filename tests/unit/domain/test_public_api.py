@@ -20,6 +20,8 @@ EXPORTED = {
     "SignalResult",
     "SignalType",
     "StrategyConfig",
+    "StrategyExecutor",
+    "StrategyFactory",
     "StrategyProcessor",
     "StrategyValidator",
     "TradingSignal",
