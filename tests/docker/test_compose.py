@@ -23,6 +23,8 @@ def test_ticks_become_fills_in_containers_and_nothing_is_left_behind(
     with whole_project(images, run_docker) as kafka:
         for topic in ("signals", "executions"):
             assert first_record(kafka, topic, patience_seconds=120).value()
+        version = run_docker("run", "--rm", "algo-panda-test", "version")
+        assert version.strip().endswith("(compiled)")
         published = listed(run_docker, "container", "ls", "--format", "{{.Ports}}")
         assert "127.0.0.1:" in published
         assert "0.0.0.0:" not in published
