@@ -19,7 +19,7 @@ $(PACKAGES): requirements/build.txt requirements/dev.txt pyproject.toml
 	@tools/install-packages $(VENV) $(PYTHON) requirements/dev.txt
 	@touch $(PACKAGES) $(DEMO_PACKAGES)
 
-# A subset: no tests, no compiler, no reports. Whoever has all packages has these.
+# A subset: no tests, no compiler, no reports. requirements/dev.txt includes these.
 $(DEMO_PACKAGES): requirements/build.txt requirements/demo.txt pyproject.toml
 	@echo "installing the packages of requirements/demo.txt (half a minute the first time)"
 	@tools/install-packages $(VENV) $(PYTHON) requirements/demo.txt
@@ -31,7 +31,7 @@ compile: $(PACKAGES)  ## Compile the modules that every tick passes through, if 
 demo: $(DEMO_PACKAGES)  ## See the whole system work, on a broker and a database of its own
 	@$(BIN)/panda demo $(ARGS)
 
-# All tests: two at a time, for most of them wait more than they compute (which ones take turns:
+# All tests: two at a time, because most of them wait (which ones take turns:
 # tests/support/scheduling.py). With ARGS: one at a time, so that -s shows what they print.
 # The fast ones run twice: compiled code must do what its source does.
 FAST := tests/unit tests/contracts tests/golden -m "not broker and not docker"
@@ -49,7 +49,7 @@ unit: $(PACKAGES)  ## The fast tests alone
 chaos: $(PACKAGES) compile  ## Kill workers and brokers while ticks flow: ARGS="--seeds 1,2 --faults 50"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
-lint: $(PACKAGES)  ## Style, and which way imports point
+lint: $(PACKAGES)  ## Check style, and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
@@ -58,14 +58,14 @@ types: $(PACKAGES)  ## mypy --strict and pyright strict
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 
-format: $(PACKAGES)  ## Put the code in order
+format: $(PACKAGES)  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(PACKAGES)  ## Write the reference pages anew from the code
+docs: $(PACKAGES)  ## Generate the reference pages from the code
 	@$(BIN)/python tools/generate_docs.py
 
-bench: $(PACKAGES) compile  ## How fast it is, beside others (an hour; ARGS=--quick: minutes)
+bench: $(PACKAGES) compile  ## Measure speed, also of other programs (an hour; ARGS=--quick: minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
@@ -78,7 +78,7 @@ lock: $(PACKAGES)  ## Resolve pyproject.toml anew into requirements/
 	$(LOCK) --group compile -c requirements/dev.txt -o requirements/compile.txt
 	$(LOCK) --group uv -c requirements/dev.txt -o requirements/uv.txt
 
-clean:  ## Remove what make made
+clean:  ## Remove generated files
 	find . -name '*.so' -not -path './$(VENV)/*' -delete
 	rm -f app/algo_panda/_compiled.json
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -94,7 +94,9 @@ def build(checkout: Path, destination: Path) -> list[Path]:
                     group_name=PACKAGE,
                 )
                 if "warning:" in output.getvalue():
-                    sys.exit("compiled, a module would not do what its source does")
+                    sys.exit(
+                        "mypyc warns: a compiled module would behave differently from its source"
+                    )
                 command = build_ext(Distribution({"name": PACKAGE, "ext_modules": extensions}))
                 command.inplace = True
                 command.build_temp = command.build_lib = folder
@@ -158,7 +160,7 @@ def _dependencies(root: Path, files: Iterable[str]) -> set[str]:
     The compiler takes types and constants from these.
     """
     found: set[str] = set()
-    waiting = [*files, f"{PACKAGE}/__init__.py"]
+    waiting = [*files]
     while waiting:
         name = waiting.pop()
         if name not in found and (root / name).is_file():

@@ -23,7 +23,7 @@ from importlib.machinery import (
 from pathlib import Path
 from types import ModuleType
 
-from algo_panda._paths import TrustedImports, has_local_folders
+from algo_panda._paths import TrustedImports, has_local_folder_first
 
 MANIFEST = "_compiled.json"
 PACKAGE = "algo_panda"
@@ -155,7 +155,7 @@ class CompiledModuleFinder:
         is_compiled = spec is not None and isinstance(spec.loader, ExtensionFileLoader)
         if is_compiled and not self._may_run_compiled():
             spec = _source_spec(fullname, path)
-        if spec is not None and has_local_folders():
+        if spec is not None and has_local_folder_first():
             _make_trusted(spec)
         return spec
 

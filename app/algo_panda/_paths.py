@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-def has_local_folders() -> bool:
+def has_local_folder_first() -> bool:
     """Return whether ``sys.path`` lists a local folder before one that is not."""
     return sys.path != _demoted()
 

@@ -234,7 +234,7 @@ class SignalConsumer:
         except KafkaException as error:
             # The group took the partition away: its new owner gets the signal again.
             if error.args[0].code() != _STATE:
-                raise failure("note how far was read", error, self._connection) from error
+                raise failure("store the offset", error, self._connection) from error
 
     def _opened(self) -> Consumer:
         if self._consumer is None:

@@ -54,12 +54,13 @@ class Settings(BaseSettings):
         default=None, description="Password of the Kafka user."
     )
     kafka_sasl_password_file: Path | None = Field(
-        default=None, description="File with that password, instead of the variable."
+        default=None,
+        description="File that contains the password. Set this or PANDA_KAFKA_SASL_PASSWORD.",
     )
     kafka_ssl_ca: Path | None = Field(
         default=None,
-        description="PEM file of the authorities that sign Kafka's certificates. Unset: those of"
-        " the operating system.",
+        description="PEM file of the certificate authorities (CA) of Kafka's certificates."
+        " Unset: those of the operating system.",
     )
     kafka_ssl_cert: Path | None = Field(
         default=None, description="PEM file of the client's certificate, with its chain."
@@ -68,13 +69,13 @@ class Settings(BaseSettings):
         default=None, description="PEM file of the client's private key."
     )
     kafka_ssl_key_password: SecretStr | None = Field(
-        default=None, description="Password of that key."
+        default=None, description="Password of the client's private key."
     )
     kafka_client_config: dict[str, Any] = Field(
         default_factory=dict[str, Any],
         repr=False,
         description='More settings of librdkafka clients, as JSON: {"socket.keepalive.enable":'
-        " true}. Not of Faust's client, and none that delivery depends on.",
+        " true}. They do not apply to Faust's client. Those that delivery depends on are refused.",
     )
     dev_kafka_port: int = Field(
         default=19092, ge=1, le=65535, description="Port of the embedded broker."
@@ -90,7 +91,8 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(
         default="",
         pattern=r"^[a-zA-Z0-9._-]*$",
-        description="Put before every topic and consumer group name, to share one broker.",
+        description="Prefix of the names of topics, consumer groups and transactional ids, so that"
+        " installations can share a cluster.",
     )
     topics_file: Path | None = Field(
         default=None, description="Topic declarations to use instead of topics/topics.yaml."
@@ -117,8 +119,8 @@ class Settings(BaseSettings):
     )
     strategies_path: str | None = Field(
         default=None,
-        description="Folders of your modules, separated as in PATH; searched after installed"
-        " packages. Unset: the working directory.",
+        description="Folders of your modules, separated by ':'; searched after installed packages."
+        " Unset: the working directory.",
     )
     quarantine_after: int = Field(
         default=10,

@@ -53,11 +53,10 @@ class UserModules:
         if spec is None or (spec.origin is not None and _is_same(spec.origin, mine)):
             return None
         top = module.partition(".")[0]
-        owner = "the standard library" if top in sys.stdlib_module_names else "an installed package"
-        return (
-            f"{mine} is hidden by the module {module} of {owner}"
-            f" ({spec.origin}); rename your module, or uninstall the package"
-        )
+        owner, remedy = "an installed package", "rename your module, or uninstall the package"
+        if top in sys.stdlib_module_names:
+            owner, remedy = "the standard library", "rename your module"
+        return f"{mine} is hidden by the module {module} of {owner} ({spec.origin}); {remedy}"
 
 
 def _folders(strategies_path: str) -> list[Path]:

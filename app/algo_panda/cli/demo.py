@@ -24,18 +24,19 @@ SYNTHETIC_START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 SYNTHETIC_TICKS_PER_SECOND = 40.0
 """Of event time."""
 _TICKS_PER_SECOND = 10_000.0
-"""Of time of day."""
+"""Per second of real time."""
 
 
 def demo(
     ticks: Annotated[
-        Path | None, typer.Option("--ticks", help="Your own tick file, rather than made-up ticks.")
+        Path | None, typer.Option("--ticks", help="Publish this file instead of synthetic ticks.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many ticks to make up.")] = 50_000,
+    count: Annotated[int, typer.Option(min=1, help="Number of synthetic ticks.")] = 50_000,
     rate: Annotated[
         float | None,
         typer.Option(
-            min=1, help="Ticks a second. Default: 10000 synthetic ones; a file without a pace."
+            min=1,
+            help="Ticks per second. Default: 10000 synthetic ticks; a file as fast as possible.",
         ),
     ] = None,
     keep_running: Annotated[
@@ -45,11 +46,12 @@ def demo(
         bool, typer.Option("--json", help="Print the summary as one JSON object.")
     ] = False,
 ) -> None:
-    """Publish ticks, run all workers, show what passes, and sum it up.
+    """Run the whole system once, on a broker of its own.
 
-    Needs nothing but this package: broker and database are the demo's own, and go with it. The
-    database of PANDA_DATABASE_URL is never touched. Where PANDA_KAFKA_BOOTSTRAP_SERVERS is set,
-    that broker is used: the demo's topics get names of their own there, and stay.
+    Publishes ticks, runs all workers, shows the counts and ends with a summary. Starts a broker and
+    a database of its own, and removes them at the end; that requires the extra dev-broker. If
+    PANDA_KAFKA_BOOTSTRAP_SERVERS is set, the demo uses that broker, under its own topic prefix, and
+    its topics stay there. PANDA_DATABASE_URL is never used.
     """
     from algo_panda.demo.view import DemoView, summary_table
 

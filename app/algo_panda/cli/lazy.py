@@ -25,7 +25,7 @@ class LazyCommand:
         module, _, attribute = self.path.partition(":")
         found = getattr(import_module(f"algo_panda.cli.{module}"), attribute)
         parent = typer.Typer(rich_markup_mode=None)
-        parent.callback()(_nothing)
+        parent.callback()(_force_group)
         if isinstance(found, typer.Typer):
             parent.add_typer(found, name=name)
         else:
@@ -64,5 +64,5 @@ class LazyGroup(TyperGroup):
             self._lists_only = False
 
 
-def _nothing() -> None:
-    """Make a group of one command a group all the same."""
+def _force_group() -> None:
+    """Make typer build a group, also of one command."""

@@ -32,8 +32,10 @@ class PandaCommands(LazyGroup):
         "control": LazyCommand("control:app", "Set the trading state of accounts: kill switch."),
         "signals": LazyCommand("signals:app", "Show signals, orders and the other records."),
         "dlq": LazyCommand("dlq:app", "Show and replay dead letters."),
-        "topics": LazyCommand("topics:app", "Compare the declared topics with the broker's."),
-        "db": LazyCommand("db:app", "Make the tables of the database, and show their revision."),
+        "topics": LazyCommand(
+            "topics:app", "Compare topics and ACLs with their declarations, and apply them."
+        ),
+        "db": LazyCommand("db:app", "Create the tables of the database, and show their revision."),
         "strategies": LazyCommand("strategies:app", "Add, list and change strategies."),
         "replay": LazyCommand("replay:app", "Run a backtest on recorded ticks."),
     }

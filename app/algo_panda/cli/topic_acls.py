@@ -24,7 +24,8 @@ Principals = Annotated[
     typer.Option(
         "--principal",
         metavar="ROLE=PRINCIPAL",
-        help="With --acls: who has a role, instead of the file's: runner=User:alice. Repeatable.",
+        help="With --acls: the principal of a role, instead of the one in the file."
+        " Example: runner=User:alice. Repeatable.",
     ),
 ]
 Prune = Annotated[
@@ -49,7 +50,9 @@ def principals_of(
     for one in given or ():
         match = _PRINCIPAL.fullmatch(one)
         if match is None:
-            raise ConfigurationError(f"--principal {one}: write ROLE=TYPE:NAME, runner=User:alice")
+            raise ConfigurationError(
+                f"--principal {one}: write ROLE=TYPE:NAME, for example runner=User:alice"
+            )
         principals[match[1]] = match[2]
     return principals
 
@@ -60,8 +63,8 @@ def acl_differences(
     """Compare the declared ACLs with the broker's.
 
     Raises:
-        ConfigurationError: The file is wrong, or a role has no such name.
-        KafkaError: The broker does not answer, has no authorizer, or may not tell us.
+        ConfigurationError: The file is invalid, or ``principals`` names an unknown role.
+        KafkaError: The broker does not answer, has no authorizer, or denies the request.
     """
     from algo_panda.kafka.acl_apply import read_acls
     from algo_panda.kafka.acls import compare_acls, declared_acls

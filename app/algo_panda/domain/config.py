@@ -14,8 +14,8 @@ DEFAULT_BAR_SECONDS = 60
 
 _LARGEST: Final = sys.float_info.max
 
-RUNNER_PARAMETERS = frozenset({"bar_seconds", "validation", "max_position_size", "risk_multiplier"})
-"""Parameters of the runner, the validator and risk; not among ``processor_parameters``."""
+COMMON_PARAMETERS = frozenset({"bar_seconds", "validation", "max_position_size", "risk_multiplier"})
+"""Parameters that every strategy type has; not among ``processor_parameters``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class StrategyConfig:
     @property
     def processor_parameters(self) -> dict[str, Any]:
         """Parameters of the processor: all but those of runner, validator and risk."""
-        return {k: v for k, v in self.parameters.items() if k not in RUNNER_PARAMETERS}
+        return {k: v for k, v in self.parameters.items() if k not in COMMON_PARAMETERS}
 
     def _digest(self) -> str:
         decides = {

@@ -45,7 +45,7 @@ def read_acls(admin: AdminClient) -> frozenset[Acl]:
 
     Raises:
         NoAuthorizerError: The broker has no authorizer.
-        KafkaError: The broker does not answer, or may not tell us.
+        KafkaError: The broker does not answer, or denies the request.
     """
     everything = AclBindingFilter(
         ResourceType.ANY,
@@ -118,8 +118,8 @@ def _wait(admin: AdminClient, done: Callable[[frozenset[Acl]], bool]) -> None:
     while not done(read_acls(admin)):
         if time.monotonic() > deadline:
             raise KafkaError(
-                f"{_VISIBLE_SECONDS:.0f} s after the change, the broker still has other ACLs; look "
-                "at its log, then run 'panda topics apply --acls' again"
+                f"the broker's ACLs do not match {_VISIBLE_SECONDS:.0f} s after the change; check "
+                "its log, then run 'panda topics apply --acls' again"
             )
         time.sleep(0.05)
 
@@ -141,8 +141,7 @@ def _answer(doing: str, future: Future[Any]) -> Iterable[Any]:
             ) from error
         if code == ClientError.CLUSTER_AUTHORIZATION_FAILED:
             raise KafkaError(
-                f"cannot {doing}: only an administrator of the cluster may "
-                "(operations Describe and Alter on the cluster)"
+                f"cannot {doing}: this requires the operations Describe and Alter on the cluster"
             ) from error
         raise failure(doing, error) from error
     return found

@@ -73,7 +73,7 @@ def declared_acls(settings: Settings, principals: Mapping[str, str] | None = Non
         principals: Principals by role, to use instead of those in the file.
 
     Raises:
-        ConfigurationError: The file is wrong, or a role has no such name.
+        ConfigurationError: The file is invalid, or ``principals`` names an unknown role.
     """
     path = settings.acls_file or resource_dir("topics") / "acls.yaml"
     topics = declared_topics(settings)
@@ -92,7 +92,7 @@ def load_acls(
         principals: Principals by role, to use instead of those in the file.
 
     Raises:
-        ConfigurationError: The file is wrong, or a role has no such name.
+        ConfigurationError: The file is invalid, or ``principals`` names an unknown role.
     """
     source, file = read_acl_file(path)
     _check_topics(source, file, topics)

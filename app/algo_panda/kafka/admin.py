@@ -58,7 +58,7 @@ def topic_states(admin: AdminClient, topics: Collection[str]) -> dict[str, Topic
     """Describe those of ``topics`` that exist.
 
     Raises:
-        KafkaError: the broker does not answer, or may not tell us.
+        KafkaError: the broker does not answer, or denies the request.
     """
     found = describe_topics(admin, topics)
     configs = describe_configs(admin, found)

@@ -76,7 +76,7 @@ _REFUSED_PREFIXES: Mapping[str, str] = {
     "ssl_": _SECURITY,
     "https.": _SECURITY,
     "oauthbearer_": _SECURITY,
-    "test.": "it replaces the cluster by an imitation",
+    "test.": "it replaces the cluster with a mock",
 }
 
 _SIGNAL_CONSUMER: Mapping[str, str] = {

@@ -152,7 +152,7 @@ def _check_advertised(connection: KafkaConnection, advertised: Sequence[str]) ->
     problem = unreachable(advertised)
     if problem is not None:
         raise KafkaUnreachableError(
-            f"Kafka at {connection.bootstrap_servers} answers, but tells clients to use"
+            f"Kafka at {connection.bootstrap_servers} answers, but advertises"
             f" {problem.address}, which cannot be reached ({problem.cause}); correct"
             " advertised.listeners of the broker, or make that address reachable"
         )

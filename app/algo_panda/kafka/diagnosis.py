@@ -107,7 +107,7 @@ def _problem(address: str, security: KafkaSecurity | None) -> Problem | None:
     except OSError as error:
         return Problem(address, _words(error), is_down=True)
     except (ValueError, OverflowError):  # such as port 99999
-        return Problem(address, "this is no address", is_down=True)
+        return Problem(address, "invalid address; write host:port", is_down=True)
     return None if cause is None else Problem(address, cause)
 
 
@@ -118,7 +118,7 @@ def _unresolved(address: str, error: socket.gaierror) -> Problem:
 def _without_tls(address: str, *, has_sasl: bool) -> str | None:
     context = ssl.create_default_context()
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # nothing is sent: does it speak TLS?
+    context.verify_mode = ssl.CERT_NONE  # nothing is sent: does it use TLS?
     with _connect(address) as plain:
         try:
             context.wrap_socket(plain).close()
@@ -141,7 +141,7 @@ def _with_tls(address: str, security: KafkaSecurity) -> str | None:
             if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
                 return _alert(error)
             return (
-                "the listener does not speak TLS; check the port, or set"
+                "the listener does not use TLS; check the port, or set"
                 f" {_PROTOCOL} to SASL_PLAINTEXT or PLAINTEXT"
             )
         try:

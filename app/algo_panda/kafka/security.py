@@ -90,7 +90,7 @@ def kafka_security(settings: Settings) -> KafkaSecurity | None:
         key_password=settings.kafka_ssl_key_password,
     )
     if security.has_tls:
-        security.ssl_context()  # say now what is wrong with the files
+        security.ssl_context()  # fail now if a file is invalid
     return security
 
 
@@ -201,8 +201,8 @@ def _present(context: ssl.SSLContext, cert: Path, key: Path | None, password: st
         reason = getattr(error, "reason", None) or "no certificate and key in PEM form"
         raise ConfigurationError(
             f"{_PREFIX}SSL_CERT {cert} and {_PREFIX}SSL_KEY {key} cannot be used:"
-            f" {reason.replace('_', ' ').lower()}; are they a pair, in PEM form, and is"
-            f" {_PREFIX}SSL_KEY_PASSWORD the key's?"
+            f" {reason.replace('_', ' ').lower()}; check that both are PEM files"
+            f" and belong together, and that {_PREFIX}SSL_KEY_PASSWORD is the password of the key"
         ) from error
 
 

@@ -56,7 +56,9 @@ class StrategyLimits:
 
 def _limit(activation: Activation) -> StrategyLimit:
     if activation.configuration is None:
-        return UnknownLimit("its record on the topic activations is of before schema version 2")
+        return UnknownLimit(
+            "its record on the topic activations has schema version 1, without a configuration"
+        )
     try:
         return config_of(json.loads(activation.configuration)).max_position_size
     except (KeyError, TypeError, ValueError) as error:

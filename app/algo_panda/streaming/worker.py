@@ -202,7 +202,7 @@ def _failure(engine: StreamEngine, group: str, kafka: KafkaConnection) -> BaseEx
     """Return why it could not go on: one line with the cause and the address for Kafka's errors."""
     error = engine.failed_with()
     if isinstance(error, KafkaException):
-        return client_failure("go on", error, kafka)
+        return client_failure("continue", error, kafka)
     if isinstance(error, _NOT_AUTHORIZED):
         return KafkaError(
             f"cannot join the consumer group {group} at {kafka.bootstrap_servers}:"

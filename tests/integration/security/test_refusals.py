@@ -135,7 +135,7 @@ CASES = {
     ),
     "TLS client, plain listener": (
         lambda b: {"PANDA_KAFKA_BOOTSTRAP_SERVERS": b.admin},
-        "error: cannot connect to Kafka at {admin}: the listener does not speak TLS; check",
+        "error: cannot connect to Kafka at {admin}: the listener does not use TLS; check",
     ),
     "no login where one is expected": (
         lambda b: {_SECURITY: "SSL", **dict.fromkeys(UNSET[:-1], "")},
@@ -164,7 +164,7 @@ CASES = {
     ),
     "wrong advertised listener": (
         lambda b: {"PANDA_KAFKA_BOOTSTRAP_SERVERS": b.misplaced},
-        "error: Kafka at {misplaced} answers, but tells clients to use " + UNRESOLVABLE_HOST,
+        "error: Kafka at {misplaced} answers, but advertises " + UNRESOLVABLE_HOST,
     ),
 }
 UNSET = (

@@ -63,7 +63,7 @@ def test_a_name_that_does_not_resolve_is_named() -> None:
 
 def test_what_is_no_address_is_told() -> None:
     error = explain(KafkaConnection("a..b:1"), [])
-    assert "Kafka does not answer at a..b:1 (this is no address)" in str(error)
+    assert "Kafka does not answer at a..b:1 (invalid address; write host:port)" in str(error)
 
 
 def test_a_listener_that_says_nothing_ends_in_time() -> None:

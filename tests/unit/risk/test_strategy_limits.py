@@ -85,7 +85,7 @@ def test_a_record_without_a_usable_configuration_tells_no_limit():
     limits = StrategyLimits(Log(old, broken, invalid).read_new)
     invalid_record = "its record on the topic activations is invalid"
     for strategy_id, version, reason in [
-        (A, 1, "its record on the topic activations is of before schema version 2"),
+        (A, 1, "its record on the topic activations has schema version 1, without a configuration"),
         (B, 1, f"{invalid_record}: 'active_brokers'"),
         (
             A,
