@@ -21,7 +21,7 @@ $(PACKAGES): requirements/build.txt requirements/dev.txt pyproject.toml
 
 # A subset: no tests, no compiler, no reports. requirements/dev.txt includes these.
 $(DEMO_PACKAGES): requirements/build.txt requirements/demo.txt pyproject.toml
-	@echo "installing the packages of requirements/demo.txt (half a minute the first time)"
+	@echo "installing the packages of requirements/demo.txt (up to a minute the first time)"
 	@tools/install-packages $(VENV) $(PYTHON) requirements/demo.txt
 	@touch $@
 

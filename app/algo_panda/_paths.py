@@ -17,12 +17,14 @@ def has_local_folder_first() -> bool:
     return sys.path != _demoted()
 
 
-def demote_local_folders() -> None:
-    """Move the working directory to the end of ``sys.path``, for this whole process.
+def remove_local_folders() -> None:
+    """Remove the working directory from ``sys.path``, for this whole process.
 
-    For programs of ours. A user's own script keeps its path: see ``TrustedImports``.
+    For programs of ours, which search users' modules in ``PANDA_STRATEGIES_PATH``. A user's own
+    script keeps its path: see ``TrustedImports``.
     """
-    sys.path[:] = _demoted()
+    local = _local_folders()
+    sys.path[:] = [entry for entry in sys.path if not _is_local(entry, local)]
 
 
 def _demoted() -> list[str]:
@@ -31,8 +33,12 @@ def _demoted() -> list[str]:
     return [*path, *(entry for entry in sys.path if _is_local(entry, local))]
 
 
-def _is_local(entry: str, local: frozenset[str]) -> bool:
-    return entry in ("", ".") or entry.rstrip("/\\") in local
+def _is_local(entry: object, local: frozenset[str]) -> bool:
+    if not isinstance(entry, str):  # Python ignores such entries
+        return False
+    import os
+
+    return entry in ("", ".") or os.path.realpath(entry) in local
 
 
 def _local_folders() -> frozenset[str]:
@@ -41,15 +47,15 @@ def _local_folders() -> frozenset[str]:
 
     folders: set[str] = set()
     try:  # noqa: SIM105 - contextlib is not loaded before any program starts
-        folders.add(os.getcwd())  # noqa: PTH109 - a pathlib.py could be there
+        folders.add(os.path.realpath(os.getcwd()))  # noqa: PTH109 - a pathlib.py could be there
     except OSError:
         pass  # the working directory was removed
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script is not None and not sys.flags.safe_path:
-        folders.add(os.path.dirname(os.path.abspath(script)))  # noqa: PTH100, PTH120
+        folders.add(os.path.dirname(os.path.realpath(script)))  # noqa: PTH120
     # The standard library and the folder of this package are trusted, wherever one works.
-    trusted = {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}  # noqa: PTH100, PTH120
-    trusted.add(os.path.dirname(os.__file__))  # noqa: PTH120
+    trusted = {os.path.dirname(os.path.dirname(os.path.realpath(__file__)))}  # noqa: PTH120
+    trusted.add(os.path.dirname(os.path.realpath(os.__file__)))  # noqa: PTH120
     return frozenset(folders - trusted)
 
 
@@ -65,7 +71,7 @@ class TrustedImports:
 
     def __enter__(self) -> None:
         self._before = sys.path[:]
-        demote_local_folders()
+        sys.path[:] = _demoted()
         self._during = sys.path[:]
 
     def __exit__(

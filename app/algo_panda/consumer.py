@@ -137,15 +137,18 @@ class SignalConsumer:
         partition_counts(admin, [topic])
         if self._until_end:
             self._ends = Ends(end_offsets(admin, [topic]))
-        self._consumer = Consumer(
-            consumer_config(
-                connection,
-                self._group,
-                auto_offset_reset="earliest" if self._from_beginning else "latest",
-                enable_auto_commit=True,
-                enable_auto_offset_store=False,
+        try:
+            self._consumer = Consumer(
+                consumer_config(
+                    connection,
+                    self._group,
+                    auto_offset_reset="earliest" if self._from_beginning else "latest",
+                    enable_auto_commit=True,
+                    enable_auto_offset_store=False,
+                )
             )
-        )
+        except KafkaException as error:
+            raise failure("use client_config", error, connection) from error
         self._consumer.subscribe([topic], on_assign=self._note_joined)
         return self
 

@@ -22,6 +22,14 @@ def missing_modules(extra: str) -> list[str]:
     return [module for module in EXTRAS[extra] if not _is_installed(module)]
 
 
+def remedy(extra: str) -> str:
+    """Return what to do about an extra that is not installed."""
+    return (
+        f"install the extra '{extra}': in a checkout with 'make install', elsewhere by installing"
+        f" the wheel as 'algo_panda-....whl[{extra}]'"
+    )
+
+
 def require(extra: str, purpose: str) -> None:
     """Check that the packages of an extra are installed.
 
@@ -35,8 +43,8 @@ def require(extra: str, purpose: str) -> None:
     missing = missing_modules(extra)
     if missing:
         raise MissingExtraError(
-            f"{purpose} needs packages that are not installed ({', '.join(missing)}): "
-            f"run pip install 'algo-panda[{extra}]'"
+            f"{purpose} needs packages that are not installed ({', '.join(missing)}); "
+            f"{remedy(extra)}"
         )
 
 

@@ -62,6 +62,7 @@ def main() -> int:
 def storm(seed: int, given: argparse.Namespace) -> dict[str, object]:
     started = time.monotonic()
     os.environ["PANDA_PROCESSORS"] = json.dumps(PROCESSORS)
+    os.environ["PANDA_STRATEGIES_PATH"] = str(Path(__file__).parents[2])
     kinds = [*WORKER_FAULTS, *BROKER_FAULTS]
     if given.only:
         kinds = [kind for kind in kinds if kind.__name__ in given.only.split(",")]

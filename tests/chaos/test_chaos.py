@@ -21,6 +21,7 @@ MakeSystem = Callable[..., ChaosSystem]
 @pytest.fixture(autouse=True)
 def _processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PANDA_PROCESSORS", json.dumps(PROCESSORS))
+    monkeypatch.setenv("PANDA_STRATEGIES_PATH", str(Path(__file__).parents[2]))
 
 
 @pytest.fixture

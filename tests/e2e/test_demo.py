@@ -39,7 +39,13 @@ def test_it_publishes_runs_everything_and_sums_up(tmp_path: Path) -> None:
     assert summary["open_orders"] < 0.01 * summary["orders"]
     assert summary["rejections"] == summary["dead_letters"] == 0
     assert summary["seconds"] > 1
-    assert "ticks 6000 published" in ended.stderr
+    lines = ended.stderr.splitlines()
+    assert lines[0].split() == ["0.0", "s", "loading"]
+    header = next(line for line in lines if "published processed" in line)
+    *_, last = (line for line in lines if "stopping" not in line)
+    assert last.split()[2:5] == ["6,000", "6,000", f"{sum(signals.values()):,}"]
+    assert {len(line) for line in lines[lines.index(header) : -1]} == {len(header)}
+    assert max(map(len, lines)) <= 80
     assert list(tmp_path.glob("panda-demo-*")) == []
     running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
     assert [command for command in running if str(tmp_path) in " ".join(command)] == []
@@ -73,7 +79,7 @@ def test_nothing_is_left_running_however_it_ends(tmp_path: Path, number: int) ->
     )
     assert running.stderr is not None
     for line in running.stderr:
-        if "signals: " in line:
+        if "published processed" in line:
             break
     started = psutil.Process(running.pid).children(recursive=True)
     assert len(started) >= 4  # a broker and three workers

@@ -181,3 +181,64 @@ def test_the_demo_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ticks_processed"] == 2_000
+
+
+def test_a_module_in_a_folder_named_like_a_package_is_an_error_that_says_so(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "yaml").mkdir()
+    (tmp_path / "yaml" / "mine.py").write_text("def create_processor(parameters): ...\n")
+    done = run(
+        tmp_path,
+        [PANDA, "strategies", "add", "mine", "--instruments", "1001"],
+        PANDA_DATABASE_URL=f"sqlite:///{tmp_path / 'panda.db'}",
+        PANDA_PROCESSORS='{"mine": "yaml.mine.create_processor"}',
+    )
+    assert done.returncode == 3
+    assert f"{tmp_path / 'yaml' / 'mine.py'} is hidden by the module yaml.mine" in done.stderr
+
+
+def test_a_module_that_is_not_found_is_an_error_that_says_where_it_was_searched(
+    tmp_path: Path,
+) -> None:
+    done = run(
+        tmp_path,
+        [PANDA, "strategies", "add", "mine", "--instruments", "1001"],
+        PANDA_DATABASE_URL=f"sqlite:///{tmp_path / 'panda.db'}",
+        PANDA_PROCESSORS='{"mine": "nowhere.create_processor"}',
+    )
+    assert done.returncode == 3
+    assert f"modules of yours are searched in {tmp_path} (PANDA_STRATEGIES_PATH)" in done.stderr
+
+
+@pytest.mark.parametrize("command", [[PANDA], [sys.executable, "-m", "algo_panda"]])
+def test_the_strategies_path_comes_before_the_working_directory(
+    tmp_path: Path, command: list[str]
+) -> None:
+    for folder, text in (("here", "raise SystemExit('the wrong one')\n"), ("there", "")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(
+            f"{text}class Silent:\n    def process_tick(self, tick, history): ...\n\n\n"
+            "def create_processor(parameters): return Silent()\n"
+        )
+    settings = {
+        "PANDA_DATABASE_URL": f"sqlite:///{tmp_path / 'panda.db'}",
+        "PANDA_PROCESSORS": '{"mine": "mine.create_processor"}',
+        "PANDA_STRATEGIES_PATH": str(tmp_path / "there"),
+    }
+    assert run(tmp_path / "here", [*command, "db", "upgrade"], **settings).returncode == 0
+    added = run(
+        tmp_path / "here", [*command, "strategies", "add", "mine", "--instruments", "1"], **settings
+    )
+    assert added.returncode == 0, added.stderr
+
+
+def test_a_working_directory_that_was_removed_gives_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    done = run(
+        tmp_path,
+        ["sh", "-c", f"cd gone && rmdir ../gone && '{PANDA}' strategies list"],
+        PANDA_DATABASE_URL=f"sqlite:///{tmp_path / 'panda.db'}",
+        PANDA_PROCESSORS='{"mine": "mine.create_processor"}',
+    )
+    assert "Traceback" not in done.stderr

@@ -22,7 +22,7 @@ class UserModules:
     """
 
     def __init__(self, strategies_path: str | None) -> None:
-        self._folders = [Path.cwd()] if strategies_path is None else _folders(strategies_path)
+        self._folders = _working_directory() if not strategies_path else _folders(strategies_path)
 
     def add_to_path(self) -> None:
         """Append the folders to ``sys.path``."""
@@ -39,24 +39,40 @@ class UserModules:
         hidden = self._hidden(path.rpartition(".")[0])
         if hidden is not None:
             raise ValueError(f"{path} cannot be imported: {hidden}")
-        return load_callable(path)
+        try:
+            return load_callable(path)
+        except ValueError as error:
+            if isinstance(error.__cause__, ModuleNotFoundError):
+                folders = ", ".join(map(str, self._folders))
+                raise ValueError(
+                    f"{error}; modules of yours are searched in {folders} (PANDA_STRATEGIES_PATH)"
+                ) from error
+            raise
 
     def _hidden(self, module: str) -> str | None:
         """Return what hides the user's module of this name, or None."""
         mine = next(filter(None, (_file_in(folder, module) for folder in self._folders)), None)
         if mine is None:
             return None
+        top = module.partition(".")[0]
         try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError):  # a parent of it is another module, or has failed
-            spec = importlib.util.find_spec(module.partition(".")[0])
+            # None or an error for a submodule: another module has the name of its parent.
+            spec = importlib.util.find_spec(module) or importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            spec = importlib.util.find_spec(top)
         if spec is None or (spec.origin is not None and _is_same(spec.origin, mine)):
             return None
-        top = module.partition(".")[0]
         owner, remedy = "an installed package", "rename your module, or uninstall the package"
         if top in sys.stdlib_module_names:
             owner, remedy = "the standard library", "rename your module"
         return f"{mine} is hidden by the module {module} of {owner} ({spec.origin}); {remedy}"
+
+
+def _working_directory() -> list[Path]:
+    try:
+        return [Path.cwd()]
+    except FileNotFoundError:  # it was removed
+        return []
 
 
 def _folders(strategies_path: str) -> list[Path]:

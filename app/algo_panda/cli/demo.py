@@ -53,12 +53,12 @@ def demo(
     PANDA_KAFKA_BOOTSTRAP_SERVERS is set, the demo uses that broker, under its own topic prefix, and
     its topics stay there. PANDA_DATABASE_URL is never used.
     """
-    from algo_panda.demo.view import DemoView, summary_table
+    from algo_panda.demo.view import DemoView, summary_line, summary_table
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     with DemoView(_notices) as view:
-        view.step("reading the settings" if ticks is None else f"reading {ticks}")
+        view.step("loading" if ticks is None else f"reading {ticks}")
         from algo_panda.demo.environment import demo_environment
         from algo_panda.demo.run import run_demo
         from algo_panda.ingest.pace import FixedRate
@@ -86,6 +86,7 @@ def demo(
         f"{tally.ticks_published:,} ticks published, {tally.ticks_processed:,} processed"
         f" in {result.seconds:.1f} s; nothing is left over"
     )
+    console.print(summary_line(tally))
     console.print(summary_table(tally))
     if tally.open_orders:
         console.print(

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from algo_panda._paths import demote_local_folders
+from algo_panda._paths import remove_local_folders
 from algo_panda.cli.lazy import LazyCommand, LazyGroup
 from algo_panda.domain.errors import PandaError
 
@@ -77,7 +77,7 @@ def before_any_command(
 
 def main() -> None:
     """Run ``panda``. Exit codes are documented in ``docs/cli.md``."""
-    demote_local_folders()
+    remove_local_folders()
     try:
         app()
     except PandaError as error:
@@ -85,7 +85,7 @@ def main() -> None:
         from rich.markup import escape
 
         message = f"[bold red]error:[/] {escape(str(error))}"
-        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
+        Console(stderr=True, emoji=False).print(message, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.errors import ConfigurationError
-from algo_panda.extras import missing_modules, require
+from algo_panda.extras import missing_modules, remedy, require
 from algo_panda.replay.prices import Prices
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Pages:
         if folder is not None and (missing := missing_modules("report")):
             _notices.print(
                 f"{_IN_OUTPUT} is not written, because packages are not installed"
-                f" ({', '.join(missing)}): run pip install 'algo-panda[report]'"
+                f" ({', '.join(missing)}); {remedy('report')}"
             )
         elif folder is not None:
             paths.append(folder / _IN_OUTPUT)

@@ -11,7 +11,6 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from algo_panda.demo.tally import Tally
-from algo_panda.domain.money import plain
 
 _LINE_EVERY_SECONDS = 1.0
 _COLUMNS = ("published", "processed", "signals", "orders", "fills", "profit (paper)")
@@ -77,7 +76,7 @@ class DemoView:
             self._print(_row(_values(tally)))
 
     def _counts(self, tally: Tally) -> RenderableType:
-        return Group(self._progress, summary_table(tally))
+        return Group(self._progress, summary_line(tally), summary_table(tally))
 
     def _print(self, text: str) -> None:
         seconds = time.monotonic() - self._started
@@ -85,11 +84,8 @@ class DemoView:
 
 
 def summary_table(tally: Tally) -> Table:
-    """Build the table of signals and profit by strategy, with the counts above it."""
-    table = Table(
-        title=f"orders {tally.orders:,}   fills {tally.fills:,}   rejections "
-        f"{tally.rejections:,}   dead letters {tally.dead_letters:,}"
-    )
+    """Build the table of signals and profit by strategy."""
+    table = Table()
     table.add_column("strategy")
     table.add_column("signals", justify="right")
     table.add_column("profit (paper)", justify="right")
@@ -97,9 +93,17 @@ def summary_table(tally: Tally) -> Table:
     for name in sorted({*tally.signals, *profit}):
         value = profit.get(name)
         table.add_row(
-            name, f"{tally.signals.get(name, 0):,}", "-" if value is None else plain(value)
+            name, f"{tally.signals.get(name, 0):,}", "-" if value is None else f"{value:,.2f}"
         )
     return table
+
+
+def summary_line(tally: Tally) -> str:
+    """Return the counts that are not by strategy."""
+    return (
+        f"orders {tally.orders:,}   fills {tally.fills:,}   rejections {tally.rejections:,}"
+        f"   dead letters {tally.dead_letters:,}"
+    )
 
 
 def _values(tally: Tally) -> tuple[str, ...]:
@@ -113,7 +117,7 @@ def _values(tally: Tally) -> tuple[str, ...]:
     profit = tally.profit()
     return (
         *(f"{count:,}" for count in counts),
-        plain(sum(profit.values(), Decimal(0))) if profit else "-",
+        f"{sum(profit.values(), Decimal(0)):,.2f}" if profit else "-",
     )
 
 

@@ -3,11 +3,12 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 from uuid import UUID, uuid5
 
 from algo_panda.domain.capabilities import Capabilities
-from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.config import COMMON_PARAMETERS, ExecutionContext, StrategyConfig
 from algo_panda.domain.executor import MultiInstrumentExecutor, StrategyExecutor
 from algo_panda.domain.factory_forms import FactoryForm, processor_form, validator_form
 from algo_panda.domain.outcome import as_bool
@@ -32,6 +33,9 @@ _NAMESPACE = UUID("c7c5b1f4-62a1-5f0e-8a52-0d4f3f9b7e61")
 Load = Callable[[str], Callable[..., Any]]
 """Imports what a dotted path names; ``ValueError`` if it cannot."""
 
+_NEARLY = 0.9
+"""``max_position`` is another parameter than ``max_position_size``; ``max_postion_size`` is not."""
+
 T = TypeVar("T")
 
 
@@ -55,9 +59,14 @@ class _Types(Generic[T]):
     """Factories by type name; dotted paths are imported when their type is first used."""
 
     def __init__(
-        self, kind: str, form: Callable[[Callable[..., Any], str], FactoryForm], load: Load
+        self,
+        kind: str,
+        setting: str,
+        form: Callable[[Callable[..., Any], str], FactoryForm],
+        load: Load,
     ) -> None:
         self._kind = kind
+        self._setting = setting
         self._form = form
         self._load = load
         self._registered: dict[str, str | Callable[..., T]] = {}
@@ -81,7 +90,10 @@ class _Types(Generic[T]):
         if found is None:
             create = self._registered.get(name)
             if create is None:
-                raise ValueError(f"unknown {self._kind} {name!r}; known: {_listed(self.names)}")
+                raise ValueError(
+                    f"unknown {self._kind} {name!r}; known: {_listed(self.names)}"
+                    f" (your own types are those of {self._setting})"
+                )
             if isinstance(create, str):
                 path, create = create, self._load(create)
             else:
@@ -106,8 +118,12 @@ class StrategyFactory:
             load: imports what a dotted path names; by default ``load_callable``.
         """
         load = load or load_callable
-        self._processors = _Types[StrategyProcessor]("strategy type", processor_form, load)
-        self._validators = _Types[StrategyValidator]("validator type", validator_form, load)
+        self._processors = _Types[StrategyProcessor](
+            "strategy type", "PANDA_PROCESSORS", processor_form, load
+        )
+        self._validators = _Types[StrategyValidator](
+            "validator type", "PANDA_VALIDATORS", validator_form, load
+        )
         self._made: dict[object, tuple[StrategyConfig, StrategyValidator]] = {}
         """By strategy id."""
 
@@ -154,6 +170,7 @@ class StrategyFactory:
             ValueError: an unknown strategy or validator type (the message lists the known ones), no
                 instruments, or invalid parameters.
         """
+        _check_arguments(strategy_id, parameters, brokers, instrument_tokens)
         given_id = _uuid(strategy_id)
         config = StrategyConfig(
             id=given_id or uuid5(_NAMESPACE, str(strategy_id)),
@@ -180,7 +197,8 @@ class StrategyFactory:
         """
         if instrument_token not in config.instruments:
             raise ValueError(f"instrument {instrument_token} is not one of strategy {config.id}")
-        _ = config.risk_multiplier  # whoever reads it later may count on it
+        _ = config.risk_multiplier  # raise now if it is invalid
+        _refuse_misspelled(config.parameters)
         create = self._processors.resolve(config.strategy_type)
         context = ExecutionContext.of(config, instrument_token)
         processor = create(config, context)
@@ -211,9 +229,46 @@ class StrategyFactory:
         return validator
 
 
+def _refuse_misspelled(parameters: Iterable[str]) -> None:
+    """Refuse a parameter that is nearly one of those that every strategy type has.
+
+    A strategy of the user's own may have any parameter, so a misspelled position limit would
+    otherwise be no limit.
+    """
+    for name in set(parameters) - COMMON_PARAMETERS:
+        near = get_close_matches(name, COMMON_PARAMETERS, n=1, cutoff=_NEARLY)
+        if near:
+            raise ValueError(f'unknown parameter "{name}" (did you mean "{near[0]}"?)')
+
+
 def _parameters(config: StrategyConfig) -> dict[str, Any]:
     """Return the whole parameters of a row, for code that may change them."""
     return deepcopy(dict(config.parameters))
+
+
+def _check_arguments(
+    strategy_id: object, parameters: object, brokers: object, instrument_tokens: object
+) -> None:
+    """Check what a caller without type checks may get wrong.
+
+    Raises:
+        ValueError: the message names the argument.
+    """
+    if not isinstance(strategy_id, UUID) and not (isinstance(strategy_id, str) and strategy_id):
+        raise ValueError(f"strategy_id is {strategy_id!r}, neither a UUID nor a text")
+    if not isinstance(parameters, Mapping) or not all(
+        isinstance(name, str) for name in cast("Mapping[object, object]", parameters)
+    ):
+        raise ValueError("parameters is not a mapping from names to values")
+    for argument, given, kind in (
+        ("brokers", brokers, str),
+        ("instrument_tokens", instrument_tokens, int),
+    ):
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ValueError(f"{argument} is {given!r}, not a list")
+        for one in cast("Iterable[object]", given):
+            if type(one) is not kind:
+                raise ValueError(f"{argument} contains {one!r}, which is not {kind.__name__}")
 
 
 def _uuid(strategy_id: UUID | str) -> UUID | None:
@@ -257,9 +312,11 @@ def load_callable(path: str) -> Callable[..., Any]:
         ValueError: it cannot be imported, or is not callable.
     """
     module_name, _, attribute = path.rpartition(".")
+    if not module_name or ":" in path:
+        raise ValueError(f"{path} is not the path of a function: write module.function")
     try:
         loaded = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # a module may raise anything when it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
         renamed = isinstance(error, ImportError) and (error.name or "").split(".")[0] == "app"
         hint = "; the package of algo-panda is now named algo_panda, not app" if renamed else ""
         raise ValueError(

@@ -5,6 +5,7 @@ Which one a factory has is decided once, from its signature, when its type is fi
 
 import inspect
 import re
+import types
 import typing
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -16,6 +17,7 @@ from algo_panda.domain.config import ExecutionContext, StrategyConfig
 PROCESSOR_FORMS = "create_processor(parameters) or create_processor(config, context)"
 VALIDATOR_FORMS = "create_validator(parameters) or create_validator(config: StrategyConfig)"
 
+_CONTEXT_NAMES = frozenset({"context", "ctx", "execution_context"})
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -39,6 +41,7 @@ def processor_form(create: Callable[..., Any], name: str) -> FactoryForm:
         ValueError: it can be called in neither form.
     """
     arguments = _Arguments(create, name, PROCESSOR_FORMS)
+    arguments.refuse_contradictions()
     if arguments.takes(2) and (not arguments.takes(1) or arguments.wants_context):
         return FactoryForm.CONFIG_AND_CONTEXT
     return arguments.form_of_one()
@@ -76,9 +79,29 @@ class _Arguments:
     def wants_context(self) -> bool:
         """Whether a second argument that it can do without is the context."""
         if len(self._positional) > 1:
-            second = self._positional[1]
-            return second.name.lstrip("_") == "context" or _names(second, ExecutionContext)
+            first, second = self._positional[:2]
+            return (
+                second.name.lstrip("_") in _CONTEXT_NAMES
+                or first.name.lstrip("_") == "config"
+                or _names(second, ExecutionContext)
+                or _names(first, StrategyConfig)
+            )
         return not self._positional  # (*args) takes all there is
+
+    def refuse_contradictions(self) -> None:
+        """Refuse annotations that neither form fits.
+
+        Raises:
+            ValueError: the first argument is annotated as the context, or a second argument that
+                must be given is annotated as something else.
+        """
+        if self._positional and _names(self._positional[0], ExecutionContext):
+            raise ValueError(self._problem)
+        if len(self._positional) > 1 and not self.takes(1):
+            annotation = self._positional[1].annotation
+            is_open = annotation in (Parameter.empty, Any, object)
+            if not (is_open or _names(self._positional[1], ExecutionContext)):
+                raise ValueError(self._problem)
 
     def form_of_one(self) -> FactoryForm:
         """Return the form of a factory that is called with one argument.
@@ -108,6 +131,6 @@ def _names(parameter: Parameter, wanted: type) -> bool:
 def _is_or_holds(annotation: object, wanted: type) -> bool:
     if isinstance(annotation, str):
         return re.search(rf"\b{wanted.__name__}\b", annotation) is not None
-    return annotation is wanted or any(
-        _is_or_holds(part, wanted) for part in typing.get_args(annotation)
-    )
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return any(_is_or_holds(part, wanted) for part in typing.get_args(annotation))
+    return annotation is wanted

@@ -110,7 +110,7 @@ class Bar(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - fields have different types
         if name in _BAR_FIELDS:
             return getattr(self, name)
-        raise KeyError(name)
+        raise KeyError(f"{name} (a bar has {', '.join(_BAR_FIELDS)})")
 
     def __iter__(self) -> Iterator[str]:
         return iter(_BAR_FIELDS)

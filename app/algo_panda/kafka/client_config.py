@@ -3,10 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from algo_panda.domain.errors import ConfigurationError
-from algo_panda.kafka.clients import LIBRDKAFKA_LOG
+from algo_panda.kafka.clients import (
+    KafkaConnection,
+    admin_config,
+    consumer_config,
+    producer_config,
+)
+
+_SHORTEST_TIMEOUT_MS = 10_000
+"""Of a producer of ours: that of ``panda control``."""
 
 _DELIVERY = "records would be lost, duplicated or reordered"
 _GROUP = "group membership is the worker's; see PANDA_KAFKA_SESSION_TIMEOUT_SECONDS"
@@ -111,10 +120,17 @@ def check_client_config(variable: str, config: Mapping[str, Any]) -> None:
         if not isinstance(value, str | int | float):
             raise ConfigurationError(f"{variable}: {name} must be text, a number, true or false")
     if config:
-        try:
-            Producer({**config, "logger": LIBRDKAFKA_LOG})
-        except KafkaException as error:
-            raise ConfigurationError(f"{variable}: {error.args[0].str().strip()}") from error
+        _try_clients(variable, KafkaConnection("127.0.0.1:1", client_config=config))
+
+
+def _try_clients(variable: str, connection: KafkaConnection) -> None:
+    """Create a client of each kind, which connects to nothing: some values fit one kind only."""
+    try:
+        Producer(producer_config(connection, message_timeout_ms=_SHORTEST_TIMEOUT_MS))
+        Consumer(consumer_config(connection)).close()
+        AdminClient(admin_config(connection))
+    except KafkaException as error:
+        raise ConfigurationError(f"{variable}: {error.args[0].str().strip()}") from error
 
 
 def check_consumer_config(config: Mapping[str, object]) -> None:

@@ -61,7 +61,7 @@ def _limit(activation: Activation) -> StrategyLimit:
         )
     try:
         return config_of(json.loads(activation.configuration)).max_position_size
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         return UnknownLimit(f"its record on the topic activations is invalid: {error}")
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from algo_panda.kafka.partitioner import producer_config
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from algo_panda.domain.trading import Activation
+from algo_panda.kafka.clients import producer_config
 from algo_panda.streaming.activation_log import ActivationLog
 from algo_panda.wire.codecs import load_codecs
 
@@ -41,12 +41,12 @@ def topic(kafka_admin: AdminClient, topic_prefix: str) -> str:
 
 @pytest.fixture
 def log(kafka, topic: str) -> ActivationLog:
-    return ActivationLog(kafka.bootstrap_servers, topic, CODEC.decode)
+    return ActivationLog(kafka.connection, topic, CODEC.decode)
 
 
 @pytest.fixture
 def send(kafka, topic: str) -> Callable[..., None]:
-    plain = Producer(producer_config(kafka.bootstrap_servers))
+    plain = Producer(producer_config(kafka.connection))
 
     def produce(value: bytes, producer: Producer = plain) -> None:
         producer.produce(topic, value)
@@ -81,7 +81,7 @@ def test_a_record_that_is_none_is_logged_and_skipped(
 def test_nobody_waits_for_the_transaction_of_another_worker(
     log: ActivationLog, send, kafka, topic: str
 ) -> None:
-    config = producer_config(kafka.bootstrap_servers) | {"transactional.id": f"{topic}-other"}
+    config = producer_config(kafka.connection) | {"transactional.id": f"{topic}-other"}
     other = Producer(config)
     other.init_transactions(30)
     other.begin_transaction()

@@ -57,17 +57,17 @@ def test_factories_do_not_share_types():
 
 
 def test_an_unknown_strategy_type_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown strategy type 'nope'; known: other, talker$"):
+    with pytest.raises(ValueError, match=r"unknown strategy type 'nope'; known: other, talker \("):
         factory(other=lambda *_: Talker()).create_executor(config("nope"), TOKEN)
 
 
 def test_an_unknown_validator_type_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown validator type 'nope'; known: standard$"):
+    with pytest.raises(ValueError, match=r"unknown validator type 'nope'; known: standard \("):
         factory().create_executor(config(validator_type="nope"), TOKEN)
 
 
 def test_a_factory_that_knows_nothing_says_so():
-    with pytest.raises(ValueError, match=r"unknown strategy type 'talker'; known: none$"):
+    with pytest.raises(ValueError, match=r"unknown strategy type 'talker'; known: none \("):
         StrategyFactory().create_executor(config(), TOKEN)
 
 
@@ -102,7 +102,8 @@ def test_a_dotted_path_is_imported_when_it_is_first_asked_for(tmp_path, monkeypa
     [
         ("no_such_module.create", "cannot be imported: ModuleNotFoundError"),
         ("algo_panda.domain.money.no_such_name", "cannot be imported: AttributeError"),
-        ("undotted", "cannot be imported: ValueError"),
+        ("undotted", "write module.function"),
+        ("module:create", "write module.function"),
         (".relative.create", "cannot be imported: TypeError"),
         ("algo_panda.domain.money.PRICE_SCALE", "is not callable"),
     ],
@@ -280,3 +281,45 @@ def test_brokers_may_be_none_at_all():
     executor, _ = strategy(brokers=())
     assert executor.context.broker is None
     assert executor.config.brokers == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"brokers": "paper"}, "brokers is 'paper', not a list"),
+        ({"brokers": None}, "brokers is None, not a list"),
+        ({"brokers": ["paper", 5]}, "brokers contains 5"),
+        ({"instrument_tokens": "256265"}, "instrument_tokens is '256265', not a list"),
+        ({"instrument_tokens": ["1"]}, "instrument_tokens contains '1'"),
+        ({"instrument_tokens": [True]}, "instrument_tokens contains True"),
+        ({"parameters": None}, "parameters is not a mapping"),
+        ({"parameters": {1: 2}}, "parameters is not a mapping from names"),
+        ({"strategy_id": ""}, "strategy_id is ''"),
+        ({"strategy_id": None}, "strategy_id is None"),
+        (
+            {"parameters": {"max_postion_size": 2}},
+            'unknown parameter "max_postion_size" .did you mean "max_position_size"',
+        ),
+    ],
+)
+def test_wrong_arguments_of_create_strategy_are_named(change, complaint):
+    given = {
+        "strategy_id": "mine",
+        "strategy_type": "talker",
+        "parameters": {},
+        "brokers": ["paper"],
+        "instrument_tokens": [TOKEN],
+    }
+    with pytest.raises(ValueError, match=complaint):
+        factory(talker=lambda parameters: Talker()).create_strategy(**{**given, **change})
+
+
+def test_a_parameter_that_only_begins_like_a_common_one_is_the_strategys_own():
+    made = factory(talker=lambda parameters: Talker()).create_strategy(
+        strategy_id="mine",
+        strategy_type="talker",
+        parameters={"max_position": 2, "bars": 3},
+        brokers=[],
+        instrument_tokens=[TOKEN],
+    )
+    assert made.config.max_position_size is None

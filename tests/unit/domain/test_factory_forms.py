@@ -7,6 +7,7 @@ import pytest
 
 from algo_panda.domain.config import ExecutionContext, StrategyConfig
 from algo_panda.domain.factory import StrategyFactory
+from algo_panda.domain.factory_forms import FactoryForm, processor_form
 from tests.unit.fakes.processors import Talker
 from tests.unit.fakes.validators import Answers
 from tests.unit.fakes.values import TOKEN, config
@@ -253,3 +254,41 @@ def test_a_validator_of_another_form_is_refused_with_both_forms(create):
     assert "create_validator(parameters) or create_validator(config: StrategyConfig)" in str(
         caught.value
     )
+
+
+def context_first(context: ExecutionContext):
+    """Would receive a dictionary."""
+
+
+def swapped(context: ExecutionContext, config: StrategyConfig):
+    """Would receive both the wrong way round."""
+
+
+def with_a_number(config: StrategyConfig, n: int):
+    """Would receive a context as the number."""
+
+
+@pytest.mark.parametrize("create", [context_first, swapped, with_a_number])
+def test_annotations_that_contradict_both_forms_are_refused(create):
+    with pytest.raises(ValueError, match="is not a known form of factory"):
+        processor_form(create, "mine.create")
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda config, ctx=None: None,
+        lambda config, execution_context=None: None,
+        lambda config, anything=None: None,
+    ],
+)
+def test_a_second_argument_of_a_configuration_is_the_context(create):
+    assert processor_form(create, "mine.create") is FactoryForm.CONFIG_AND_CONTEXT
+
+
+def of_many(parameters: dict[str, StrategyConfig]):
+    """Not a configuration."""
+
+
+def test_a_container_of_configurations_is_no_configuration():
+    assert processor_form(of_many, "mine.create") is FactoryForm.PARAMETERS

@@ -168,3 +168,17 @@ def test_a_signal_consumer_takes_credentials_and_group_tuning() -> None:
         group="g",
         client_config={"security.protocol": "SASL_SSL", "group.instance.id": "a"},
     )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param({"fetch.max.bytes": 10}, id="refused by consumers only"),
+        pytest.param({"linger.ms": 20_000}, id="refused by producers with a short time-out only"),
+        pytest.param({"linger.ms": 400_000}, id="refused by every producer"),
+    ],
+)
+def test_a_value_that_any_kind_of_client_refuses_is_refused(config):
+    with pytest.raises(ConfigurationError, match="PANDA_KAFKA_CLIENT_CONFIG: ") as caught:
+        check_client_config("PANDA_KAFKA_CLIENT_CONFIG", config)
+    assert "\n" not in str(caught.value)

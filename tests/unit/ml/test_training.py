@@ -120,6 +120,7 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch, missing):
     with pytest.raises(MissingExtraError) as caught:
         train([], PLAN)
     assert str(caught.value) == (
-        f"training a model needs packages that are not installed ({missing}): "
-        "run pip install 'algo-panda[train]'"
+        f"training a model needs packages that are not installed ({missing}); install the extra"
+        " 'train': in a checkout with 'make install', elsewhere by installing the wheel as"
+        " 'algo_panda-....whl[train]'"
     )
