@@ -30,7 +30,7 @@ from algo_panda.store.migrate import upgrade
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.templates import TEMPLATES
 
-_CHECKPOINT_SECONDS = 0.5
+_CHECKPOINT_SECONDS = 1.0
 """Often, so that progress can be seen."""
 _REPORT_SECONDS = 2.0
 
