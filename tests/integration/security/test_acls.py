@@ -298,7 +298,7 @@ def test_only_an_administrator_may_apply_acls(granted: SecuredBroker, tmp_path: 
     code, line = refused(tmp_path, env, "--acls")
 
     assert code == 4
-    assert "only an administrator of the cluster may" in line
+    assert "this requires the operations Describe and Alter on the cluster" in line
 
 
 @pytest.mark.parametrize(
