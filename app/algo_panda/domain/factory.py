@@ -61,12 +61,10 @@ class _Types(Generic[T]):
     def __init__(
         self,
         kind: str,
-        setting: str,
         form: Callable[[Callable[..., Any], str], FactoryForm],
         load: Load,
     ) -> None:
         self._kind = kind
-        self._setting = setting
         self._form = form
         self._load = load
         self._registered: dict[str, str | Callable[..., T]] = {}
@@ -90,10 +88,7 @@ class _Types(Generic[T]):
         if found is None:
             create = self._registered.get(name)
             if create is None:
-                raise ValueError(
-                    f"unknown {self._kind} {name!r}; known: {_listed(self.names)}"
-                    f" (your own types are those of {self._setting})"
-                )
+                raise ValueError(f"unknown {self._kind} {name!r}; known: {_listed(self.names)}")
             if isinstance(create, str):
                 path, create = create, self._load(create)
             else:
@@ -118,12 +113,8 @@ class StrategyFactory:
             load: imports what a dotted path names; by default ``load_callable``.
         """
         load = load or load_callable
-        self._processors = _Types[StrategyProcessor](
-            "strategy type", "PANDA_PROCESSORS", processor_form, load
-        )
-        self._validators = _Types[StrategyValidator](
-            "validator type", "PANDA_VALIDATORS", validator_form, load
-        )
+        self._processors = _Types[StrategyProcessor]("strategy type", processor_form, load)
+        self._validators = _Types[StrategyValidator]("validator type", validator_form, load)
         self._made: dict[object, tuple[StrategyConfig, StrategyValidator]] = {}
         """By strategy id."""
 

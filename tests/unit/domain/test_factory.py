@@ -57,17 +57,17 @@ def test_factories_do_not_share_types():
 
 
 def test_an_unknown_strategy_type_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown strategy type 'nope'; known: other, talker \("):
+    with pytest.raises(ValueError, match=r"unknown strategy type 'nope'; known: other, talker$"):
         factory(other=lambda *_: Talker()).create_executor(config("nope"), TOKEN)
 
 
 def test_an_unknown_validator_type_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown validator type 'nope'; known: standard \("):
+    with pytest.raises(ValueError, match=r"unknown validator type 'nope'; known: standard$"):
         factory().create_executor(config(validator_type="nope"), TOKEN)
 
 
 def test_a_factory_that_knows_nothing_says_so():
-    with pytest.raises(ValueError, match=r"unknown strategy type 'talker'; known: none \("):
+    with pytest.raises(ValueError, match=r"unknown strategy type 'talker'; known: none$"):
         StrategyFactory().create_executor(config(), TOKEN)
 
 
