@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.trading import ALL_ACCOUNTS, KNOWN_BROKERS
 
 _UNREADABLE = re.compile(r'field "(\w+)"')
 """In what is said of a value that was to be JSON."""
@@ -248,12 +249,24 @@ class Settings(BaseSettings):
 
     @field_validator("accounts")
     @classmethod
-    def _brokers_share_no_account(cls, accounts: dict[str, str]) -> dict[str, str]:
+    def _each_broker_has_its_own_account(cls, accounts: dict[str, str]) -> dict[str, str]:
         # An order's id is made of signal and account: on one account the second is a repetition.
-        named = list(accounts.values())
-        for account in named:
-            if named.count(account) > 1:
-                raise ValueError(f"account {account!r} is given to more than one broker")
+        owners: dict[str, str] = {}
+        for broker in accounts:
+            if broker not in KNOWN_BROKERS:
+                known = ", ".join(KNOWN_BROKERS)
+                raise ValueError(f"unknown broker {broker!r}; known brokers: {known}")
+        for broker in KNOWN_BROKERS:
+            account = accounts.get(broker, broker)
+            if not account.strip() or account == ALL_ACCOUNTS:
+                raise ValueError(f"{account!r} cannot be the account of broker {broker!r}")
+            if account in owners:
+                default = "" if broker in accounts else f", whose default is {broker!r},"
+                raise ValueError(
+                    f"brokers {owners[account]!r} and {broker!r}{default} would share the account"
+                    f" {account!r}; give each broker an account of its own"
+                )
+            owners[account] = broker
         return accounts
 
     @field_validator("tracing_endpoint")

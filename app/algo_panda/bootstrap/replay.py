@@ -24,7 +24,7 @@ from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.trading import TradingState
+from algo_panda.domain.trading import KNOWN_BROKERS, TradingState
 from algo_panda.execution.router import OrderRouter
 from algo_panda.ingest.merging import in_event_order
 from algo_panda.ingest.source import BadRow, TickSource
@@ -42,7 +42,7 @@ from algo_panda.replay.trading import Trading
 from algo_panda.risk.engine import RiskEngine
 from algo_panda.risk.strategy_limits import StrategyLimits
 from algo_panda.settings import Settings
-from algo_panda.store.acceptance import KNOWN_BROKERS, Acceptance, factory_check
+from algo_panda.store.acceptance import Acceptance, factory_check
 from algo_panda.store.database import Database
 from algo_panda.store.repository import StrategyRefusedError
 from algo_panda.store.sql import SqlStrategyRepository

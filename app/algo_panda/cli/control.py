@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from algo_panda.domain.errors import ConfigurationError
-from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from algo_panda.domain.trading import ALL_ACCOUNTS, KNOWN_BROKERS, ControlEvent, TradingState
 from algo_panda.settings import Settings, load_settings
 
 app = typer.Typer(help="The trading state of accounts: the kill switch.", no_args_is_help=True)
@@ -86,8 +86,6 @@ def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None
 
 def _refuse_unknown(settings: Settings, account: str, *, force: bool) -> None:
     """A slip of the pen must not look like a kill switch that was thrown."""
-    from algo_panda.store.acceptance import KNOWN_BROKERS
-
     if not account.strip():
         raise ConfigurationError("--account is empty; name an account, or * for every account")
     known = {settings.account_for(broker) for broker in KNOWN_BROKERS}

@@ -15,6 +15,9 @@ from algo_panda.domain.timestamps import from_micros, to_micros
 ALL_ACCOUNTS = "*"
 """A control event for this account is for every account."""
 
+KNOWN_BROKERS = ("paper", "zerodha")
+"""Names of brokers that a strategy can send orders to."""
+
 
 class Side(StrEnum):
     """Which way an order goes."""

@@ -6,13 +6,12 @@ from typing import Any
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.factory import StrategyFactory
+from algo_panda.domain.trading import KNOWN_BROKERS
 from algo_panda.store.documents import canonical
 from algo_panda.store.repository import Check, StrategyRefusedError
 
 TOKEN_LIMIT = 2**32
 """Kite's instrument tokens are below it."""
-
-KNOWN_BROKERS = ("paper", "zerodha")
 
 
 def factory_check(factory: StrategyFactory) -> Check:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.status import StrategyStatus
-from algo_panda.store.acceptance import KNOWN_BROKERS, Acceptance, accepted_parameters
+from algo_panda.domain.trading import KNOWN_BROKERS
+from algo_panda.store.acceptance import Acceptance, accepted_parameters
 from algo_panda.store.repository import (
     FORGOTTEN_AFTER,
     Check,

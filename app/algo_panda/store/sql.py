@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import NullType
 
 from algo_panda.domain.config import StrategyConfig
-from algo_panda.store.acceptance import KNOWN_BROKERS, Acceptance, accepted_parameters
+from algo_panda.domain.trading import KNOWN_BROKERS
+from algo_panda.store.acceptance import Acceptance, accepted_parameters
 from algo_panda.store.database import Database
 from algo_panda.store.repository import (
     Check,

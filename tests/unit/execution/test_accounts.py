@@ -13,8 +13,29 @@ def test_a_broker_without_an_account_is_booked_under_its_own_name(monkeypatch):
     assert settings.account_for("paper") == "paper"
 
 
-def test_an_account_that_two_brokers_share_is_refused(monkeypatch):
-    monkeypatch.setenv("PANDA_ACCOUNTS", '{"paper": "A1", "zerodha": "A1"}')
+@pytest.mark.parametrize(
+    ("accounts", "problem"),
+    [
+        ('{"paper": "A1", "zerodha": "A1"}', "brokers 'paper' and 'zerodha' would share"),
+        (
+            '{"paper": "zerodha"}',
+            "brokers 'paper' and 'zerodha', whose default is 'zerodha', would share",
+        ),
+        ('{"zerodha": "paper"}', "brokers 'paper' and 'zerodha' would share"),
+        ('{"zerohda": "AB1234"}', "unknown broker 'zerohda'; known brokers: paper, zerodha"),
+        ('{"zerodha": "*"}', "'*' cannot be the account of broker 'zerodha'"),
+        ('{"paper": " "}', "' ' cannot be the account of broker 'paper'"),
+    ],
+)
+def test_accounts_that_would_mix_orders_of_two_brokers_are_rejected(monkeypatch, accounts, problem):
+    monkeypatch.setenv("PANDA_ACCOUNTS", accounts)
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
-    assert str(caught.value) == "PANDA_ACCOUNTS: account 'A1' is given to more than one broker"
+    assert str(caught.value).startswith(f"PANDA_ACCOUNTS: {problem}")
+
+
+def test_brokers_that_exchange_their_default_names_keep_two_accounts(monkeypatch):
+    monkeypatch.setenv("PANDA_ACCOUNTS", '{"paper": "zerodha", "zerodha": "paper"}')
+    settings = load_settings()
+    assert settings.account_for("paper") == "zerodha"
+    assert settings.account_for("zerodha") == "paper"
