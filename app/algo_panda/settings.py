@@ -166,6 +166,15 @@ class Settings(BaseSettings):
         default=False,
         description="Whether a worker that stalls ends, with exit code 7, to be started again.",
     )
+    signal_ttl_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=1_000_000_000,
+        allow_inf_nan=False,
+        description="How old a signal or an order may be when risk and router process it: by the"
+        " event time of its tick, and by the time it was written. An older one is rejected with"
+        " code EXPIRED.",
+    )
     risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
     risk_max_notional: Decimal = Field(
         default=Decimal(1_000_000_000), gt=0, description="Per order: quantity times price."
@@ -174,6 +183,11 @@ class Settings(BaseSettings):
         default=1_000_000,
         ge=1,
         description="Largest absolute position per strategy, instrument and account.",
+    )
+    paper_accepts_past_ticks: bool = Field(
+        default=False,
+        description="Whether orders for the paper broker may come from past ticks, such as a"
+        " recorded day that is published again. Their event time is then not checked.",
     )
     paper_spread: str = Field(
         default="0",

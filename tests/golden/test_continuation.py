@@ -49,7 +49,11 @@ class Workers:
 
     def __init__(self, golden: Golden, servers: str) -> None:
         self.logs = {program: golden.folder / f"{program}.log" for program in WORKERS}
-        variables = golden.variables(PANDA_KAFKA_BOOTSTRAP_SERVERS=servers)
+        variables = golden.variables(
+            PANDA_KAFKA_BOOTSTRAP_SERVERS=servers,
+            PANDA_PAPER_ACCEPTS_PAST_TICKS="true",
+            PANDA_SIGNAL_TTL_SECONDS="1e9",  # what waits in the fixture is older every day
+        )
         self.processes = {
             program: golden.start("worker", program, env=variables, log=log)
             for program, log in self.logs.items()

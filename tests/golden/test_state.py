@@ -19,7 +19,7 @@ from algo_panda.streaming.state_codec import (
     InstrumentRecordCodec,
     PaperStateCodec,
     RiskStateCodec,
-    RouteRecordCodec,
+    RouterStateCodec,
 )
 from algo_panda.wire.catalogue import load_catalogue
 from algo_panda.wire.codecs import load_codecs
@@ -117,12 +117,13 @@ def test_positions_and_working_orders(golden: Golden) -> None:
 
 
 def test_routes(golden: Golden) -> None:
-    codec = RouteRecordCodec(CATALOGUE)
+    codec = RouterStateCodec(CATALOGUE)
     records = list(values(golden, "router"))
     for key, value in records:
         record, expected = codec.decode(value), plain(value)
         assert fields_of(record, expected) == expected
-        assert key == codec.key(record)
+        assert isinstance(record, RouteRecord)
+        assert key == codec.route_key(record)
     assert records
 
 
@@ -132,10 +133,12 @@ def test_open_orders_and_routes_at_the_venue(golden: Golden) -> None:
     kinds: set[type] = set()
     for key, value in values(golden, "paper"):
         record, expected = codec.decode(value), plain(value)
-        assert key == codec.key(record)
         if isinstance(record, RouteRecord):
+            assert key == codec.route_key(record)
             assert fields_of(record, expected["route"]) == expected["route"]
         else:
+            assert isinstance(record, OpenOrder)
+            assert key == codec.order_key(record.order.client_order_id)
             fields = expected["open"]
             assert str(record.notional_raw) == fields["notional_raw"]
             assert (record.filled, record.events) == (fields["filled"], fields["events"])

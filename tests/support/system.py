@@ -104,6 +104,8 @@ class System:
             database_url=url,
             topic_prefix=prefix,
             checkpoint_interval_seconds=0.5,
+            paper_accepts_past_ticks=True,  # most tests publish ticks of a fixed day
+            signal_ttl_seconds=86_400,  # nothing expires because the machine is slow
         )
         self.connection = kafka_connection(self.settings)
         self.environment = DemoEnvironment(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from confluent_kafka import TopicPartition
 
-from algo_panda.bootstrap.wiring import Program, Wiring
+from algo_panda.bootstrap.wiring import Program, Wiring, now_us
 from algo_panda.brokers.paper.fees import Charge, FeeSchedule, read_fees
 from algo_panda.brokers.paper.fills import FillModel, Markup
 from algo_panda.brokers.paper.venue import PaperVenue
@@ -43,6 +43,7 @@ def _wire(wiring: Wiring, _stack: contextlib.ExitStack) -> StreamSpec:
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
             reread=_reread(wiring.connection, ticks, partition),
+            now_us=now_us,
         )
 
     # Ticks of before its first start are read again for the orders that they are to fill.

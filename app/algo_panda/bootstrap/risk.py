@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import Mapping
 
-from algo_panda.bootstrap.wiring import Program, Wiring
+from algo_panda.bootstrap.wiring import Program, Wiring, now_us, time_to_live
+from algo_panda.domain.time_to_live import TimeToLive
 from algo_panda.risk.checks import RiskLimits
 from algo_panda.risk.engine import RiskEngine
 from algo_panda.risk.strategy_limits import StrategyLimits
@@ -18,7 +19,7 @@ from algo_panda.wire.catalogue import load_catalogue
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     settings = wiring.settings
     trading_state = wiring.trading_states(stack)
-    limits = risk_limits(settings)
+    limits = risk_limits(settings, time_to_live(settings))
     activations = ActivationLog(
         wiring.connection, wiring.on_broker("activations"), wiring.codecs.activations.decode
     )
@@ -44,17 +45,24 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             rejections_topic=wiring.on_broker("rejections"),
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
+            now_us=now_us,
         )
 
     return wiring.spec("risk", ("signals", "executions"), RISK_CHANGELOG, create)
 
 
-def risk_limits(settings: Settings) -> RiskLimits:
-    """The limits as they are set."""
+def risk_limits(settings: Settings, time_to_live: TimeToLive | None = None) -> RiskLimits:
+    """The limits as they are set.
+
+    Args:
+        settings: of this process.
+        time_to_live: oldest signals that become orders; None: any.
+    """
     return RiskLimits(
         max_quantity=settings.risk_max_quantity,
         max_notional=settings.risk_max_notional,
         max_position=settings.risk_max_position,
+        time_to_live=time_to_live,
     )
 
 

@@ -3,24 +3,28 @@
 import contextlib
 from collections.abc import Mapping
 
-from algo_panda.bootstrap.wiring import Program, Wiring
+from algo_panda.bootstrap.wiring import Program, Wiring, now_us, time_to_live
 from algo_panda.brokers.paper.broker import PaperBroker
 from algo_panda.execution.router import OrderRouter
 from algo_panda.streaming.operator import PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.router import RouterOperator
-from algo_panda.streaming.state_codec import ROUTER_CHANGELOG, RouteRecordCodec
+from algo_panda.streaming.state_codec import ROUTER_CHANGELOG, RouterStateCodec
 from algo_panda.wire.catalogue import load_catalogue
 
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     trading_state = wiring.trading_states(stack)
     brokers = {"paper": PaperBroker()}
-    states = RouteRecordCodec(load_catalogue())
+    states = RouterStateCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
 
     def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
         return RouterOperator(
-            router=OrderRouter(brokers=brokers, trading_state=trading_state),
+            router=OrderRouter(
+                brokers=brokers,
+                trading_state=trading_state,
+                time_to_live=time_to_live(wiring.settings),
+            ),
             orders=wiring.codecs.orders,
             paper_orders=wiring.codecs.paper_orders,
             executions=wiring.codecs.executions,
@@ -31,6 +35,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             rejections_topic=wiring.on_broker("rejections"),
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
+            now_us=now_us,
         )
 
     return wiring.spec("router", ("orders",), ROUTER_CHANGELOG, create)

@@ -1,11 +1,13 @@
 """What the worker programs share when they are put together."""
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from algo_panda.bootstrap.codecs import codecs_of
+from algo_panda.domain.time_to_live import TimeToLive
 from algo_panda.domain.trading import TradingState
 from algo_panda.kafka.admin import topic_ids
 from algo_panda.kafka.clients import KafkaConnection
@@ -20,6 +22,9 @@ from algo_panda.streaming.operator import Delivery, OperatorFactory, StreamSpec
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
 from algo_panda.wire.codecs import Codecs
 from algo_panda.wire.dead_letter import SUFFIX
+
+PAST_BROKERS = ("paper",)
+"""Brokers that may trade on past ticks, if the settings say so."""
 
 _STAGE_CHECKPOINT_SECONDS = 0.05
 """The stages behind the runner send with their checkpoint, so theirs come often."""
@@ -88,6 +93,19 @@ class Wiring:
             create=create,
             from_the_end=tuple(map(self.on_broker, from_the_end)),
         )
+
+
+def now_us() -> int:
+    """Return the present time, microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def time_to_live(settings: Settings) -> TimeToLive:
+    """Return the limit on the age of signals and orders."""
+    return TimeToLive(
+        seconds=settings.signal_ttl_seconds,
+        past_brokers=PAST_BROKERS if settings.paper_accepts_past_ticks else (),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ from algo_panda.store.templates import TEMPLATES
 _CHECKPOINT_SECONDS = 1.0
 """Often, so that progress can be seen."""
 _REPORT_SECONDS = 2.0
+_SIGNAL_TTL_SECONDS = 86_400.0
+"""On a slow machine orders wait for minutes, because all ticks are published at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,8 @@ class DemoEnvironment:
             "PANDA_DATABASE_URL": self.settings.effective_database_url,
             "PANDA_TOPIC_PREFIX": self.settings.topic_prefix,
             "PANDA_CHECKPOINT_INTERVAL_SECONDS": str(self.settings.checkpoint_interval_seconds),
+            "PANDA_PAPER_ACCEPTS_PAST_TICKS": str(self.settings.paper_accepts_past_ticks),
+            "PANDA_SIGNAL_TTL_SECONDS": str(self.settings.signal_ttl_seconds),
         }
 
 
@@ -86,6 +90,8 @@ def demo_environment(
                 "topic_prefix": f"demo-{uuid4().hex[:8]}-" if broker is None else "",
                 "checkpoint_interval_seconds": _CHECKPOINT_SECONDS,
                 "metrics_port": None,
+                "paper_accepts_past_ticks": True,
+                "signal_ttl_seconds": _SIGNAL_TTL_SECONDS,
             }
         )
         environment = DemoEnvironment(settings=own, folder=folder, connection=kafka_connection(own))

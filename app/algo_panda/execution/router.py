@@ -1,10 +1,12 @@
-"""Approved orders in; executions out. The last place that can refuse an order."""
+"""Sends approved orders to brokers. The last place that can reject an order."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.reports import report_of
-from algo_panda.domain.routes import RouteRecord, Routes
+from algo_panda.domain.routes import RestoredRoutes, RouteRecord
+from algo_panda.domain.time_to_live import TimeToLive, id_memory_us
 from algo_panda.domain.trading import (
     ExecutionReport,
     Order,
@@ -20,6 +22,15 @@ from algo_panda.execution.ports import Broker
 _HALTED: Final = TradingState.HALTED
 
 
+class RouterChanges(NamedTuple):
+    """What changed between two checkpoints."""
+
+    seen: SegmentChanges
+    """Ids of orders."""
+    ended: tuple[RouteRecord, ...]
+    """Routes of version 1 that hold no longer."""
+
+
 class OrderRouter:
     """Sends the orders of its accounts to their brokers, each at most once.
 
@@ -31,21 +42,40 @@ class OrderRouter:
         *,
         brokers: Mapping[str, Broker],
         trading_state: Callable[[str], TradingState],
+        time_to_live: TimeToLive | None = None,
     ) -> None:
+        """Start without orders.
+
+        Args:
+            brokers: by name.
+            trading_state: of an account, asked for every order.
+            time_to_live: oldest orders that are sent; None: any, as in a backtest.
+        """
         self._brokers = brokers
         self._trading_state = trading_state
-        self._routes = Routes()
+        self._time_to_live = time_to_live
+        self._seen = RecentIds(id_memory_us(time_to_live))
+        self._routes = RestoredRoutes()
 
-    def on_order(self, order: Order) -> Sequence[ExecutionReport | Order | Rejection]:
-        """What became of ``order``: nothing where it is a redelivery.
+    def on_order(
+        self, order: Order, now_us: int | None = None, appended_us: int = 0
+    ) -> Sequence[ExecutionReport | Order | Rejection]:
+        """Send ``order`` and return the events known at once; none if it is a redelivery.
 
         The order itself comes back where it goes on to a venue of our own, on a topic of its own.
         An order that is refused here gives a rejection for people to read, and an execution
         report that ends it, so that risk gives back what it had reserved.
+
+        Args:
+            order: the order.
+            now_us: the present time, microseconds since the epoch; None: the order's event time,
+                as in a backtest.
+            appended_us: when the order was appended to its topic; 0 if unknown.
         """
-        if not self._routes.is_new(order):
+        now = order.event_time_us if now_us is None else now_us
+        if not self._seen.add(order.client_order_id, now) or self._routes.cover(order):
             return ()
-        violation = self._gate(order)
+        violation = self._gate(order, now, appended_us)
         if violation is not None:
             return (
                 Rejection.of_order(order, Stage.ROUTER, violation),
@@ -59,15 +89,27 @@ class OrderRouter:
             )
         return self._brokers[order.broker].submit(order)
 
-    def changed_records(self) -> Sequence[RouteRecord]:
-        """Every route that moved since the last call."""
-        return self._routes.changed_records()
+    def changes(self) -> RouterChanges:
+        """Return what changed since the last call."""
+        return RouterChanges(self._seen.changes(), self._routes.ended())
 
-    def restore(self, records: Iterable[RouteRecord]) -> None:
-        """Go on from ``records``."""
-        self._routes.restore(records)
+    def restore(self, seen: Iterable[IdSegment], routes: Iterable[RouteRecord] = ()) -> None:
+        """Continue from the state of all earlier checkpoints; call before the first order."""
+        self._seen.restore(seen)
+        self._routes.restore(routes)
 
-    def _gate(self, order: Order) -> Violation | None:
+    def _gate(self, order: Order, now_us: int, appended_us: int) -> Violation | None:
+        if self._time_to_live is not None:
+            problem = self._time_to_live.problem(
+                broker=order.broker,
+                event_us=order.event_time_us,
+                appended_us=appended_us,
+                now_us=now_us,
+            )
+            if problem is not None:
+                return Violation(
+                    code=RejectionCode.EXPIRED, reason=f"the order has expired: {problem}"
+                )
         state = self._trading_state(order.account)
         if state is _HALTED:
             return Violation(

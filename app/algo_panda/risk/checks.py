@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from algo_panda.domain.money import PRICE_SCALE, from_raw, plain
 from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.time_to_live import TimeToLive
 from algo_panda.domain.trading import RejectionCode, TradingState, Violation
 
 _BUY: Final = SignalType.BUY
@@ -26,12 +27,21 @@ class RiskLimits:
         max_quantity: units per order.
         max_notional: quantity times price, per order.
         max_position: absolute units per strategy, instrument and account, working orders included.
+        time_to_live: oldest signals that become orders; None: any, as in a backtest.
     """
 
-    def __init__(self, *, max_quantity: int, max_notional: Decimal, max_position: int) -> None:
+    def __init__(
+        self,
+        *,
+        max_quantity: int,
+        max_notional: Decimal,
+        max_position: int,
+        time_to_live: TimeToLive | None = None,
+    ) -> None:
         self.max_quantity = max_quantity
         self.max_notional = max_notional
         self.max_position = max_position
+        self.time_to_live = time_to_live
         amount, whole = max_notional.as_integer_ratio()
         self.max_notional_raw = amount * 10**PRICE_SCALE // whole
         """The largest whole number of ``10**-8`` that is not above ``max_notional``."""
@@ -67,29 +77,38 @@ class RiskInput:
 
     Args:
         signal: may become an order.
-        account: on this one.
+        broker: the order is for this one.
+        account: the order is booked on this one.
         exposure: as it is before.
         limits: not to be exceeded.
         strategy_limit: not to be exceeded either.
         trading_state: of the account.
+        now_us: the present time, microseconds since the epoch.
+        appended_us: when the signal was appended to its topic; 0 if unknown.
     """
 
     def __init__(
         self,
         *,
         signal: TradingSignal,
+        broker: str,
         account: str,
         exposure: Exposure,
         limits: RiskLimits,
         strategy_limit: StrategyLimit,
         trading_state: TradingState,
+        now_us: int,
+        appended_us: int,
     ) -> None:
         self.signal = signal
+        self.broker = broker
         self.account = account
         self.exposure = exposure
         self.limits = limits
         self.strategy_limit = strategy_limit
         self.trading_state = trading_state
+        self.now_us = now_us
+        self.appended_us = appended_us
         quantity: Any = cast("Any", signal).quantity
         self.quantity: int = quantity if type(quantity) is int else index(quantity)
         """Of the order: a strategy of the user's own may have said it as a number of NumPy."""
@@ -110,6 +129,22 @@ class RiskInput:
 
 
 RiskCheck = Callable[[RiskInput], Violation | None]
+
+
+def signal_has_not_expired(given: RiskInput, /) -> Violation | None:
+    """``now - event time <= time to live``, and the same from the time it was appended."""
+    time_to_live = given.limits.time_to_live
+    if time_to_live is None:
+        return None
+    problem = time_to_live.problem(
+        broker=given.broker,
+        event_us=given.signal.event_time_us,
+        appended_us=given.appended_us,
+        now_us=given.now_us,
+    )
+    if problem is None:
+        return None
+    return Violation(code=RejectionCode.EXPIRED, reason=f"the signal has expired: {problem}")
 
 
 def trading_is_not_halted(given: RiskInput, /) -> Violation | None:
@@ -184,6 +219,7 @@ def position_stays_within_limit(given: RiskInput, /) -> Violation | None:
 
 
 CHECKS: tuple[RiskCheck, ...] = (
+    signal_has_not_expired,
     trading_is_not_halted,
     quantity_is_positive_and_within_limit,
     notional_is_positive_and_within_limit,

@@ -1,10 +1,14 @@
-"""Signals in; approved orders and refusals out; positions kept from executions."""
+"""Turns signals into approved orders or rejections; keeps positions from executions."""
 
+import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from algo_panda.domain.ids import client_order_id
+from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.time_to_live import id_memory_us
 from algo_panda.domain.trading import (
     ExecutionReport,
     Order,
@@ -17,6 +21,10 @@ from algo_panda.domain.trading import (
 from algo_panda.risk.checks import CHECKS, RiskCheck, RiskInput, RiskLimits, StrategyLimit
 from algo_panda.risk.ledger import Ledger, LedgerRecord, WorkingOrder
 
+logger = logging.getLogger(__name__)
+
+_ACKNOWLEDGE_US: Final = 15 * 60 * 1_000_000
+"""Time that an order which was sent before it expired has to show an execution report."""
 _ORDER: Final = Order
 _SIDES: Final = {SignalType.BUY: Side.BUY, SignalType.SELL: Side.SELL}
 
@@ -28,6 +36,10 @@ class RiskChanges(NamedTuple):
     working: tuple[WorkingOrder, ...]
     ended: tuple[str, ...]
     """Client order ids of orders that are working no more."""
+    decided: SegmentChanges = SegmentChanges((), ())
+    """Ids of signals and orders."""
+    booked: SegmentChanges = SegmentChanges((), ())
+    """Ids of executions."""
 
 
 Verdict = Order | Rejection
@@ -67,22 +79,57 @@ class RiskEngine:
         self._checks = checks
         self._ledgers: dict[tuple[str, int], Ledger] = {}
         self._changed: list[Ledger] = []
+        memory_us = id_memory_us(limits.time_to_live)
+        self._decided = RecentIds(memory_us)
+        """Ids of the signals that were decided, and of all known orders."""
+        self._booked = RecentIds(memory_us)
+        self._unacknowledged: deque[tuple[int, str, tuple[str, int]]] = deque()
+        """When the reservation of an order without a report ends, its id, and its ledger."""
 
-    def on_signal(self, signal: TradingSignal) -> Sequence[Verdict]:
-        """A verdict per broker of the signal; none for HOLD and for a redelivered signal."""
-        ledger = self._ledger(signal.strategy_id, signal.instrument_token)
-        topic_id, offset = signal.tick_topic_id, signal.tick_offset
-        if ledger.is_redelivery(topic_id, offset):
-            return ()
-        ledger.saw(topic_id, offset)
+    def on_signal(
+        self, signal: TradingSignal, now_us: int | None = None, appended_us: int = 0
+    ) -> Sequence[Verdict]:
+        """Return a verdict per broker of the signal; none for HOLD and for a redelivered signal.
+
+        Args:
+            signal: the signal.
+            now_us: the present time, microseconds since the epoch; None: its event time, as in a
+                backtest.
+            appended_us: when it was appended to its topic; 0 if unknown.
+        """
         side = _SIDES.get(signal.signal_type)
-        if side is None:
+        if side is None or not signal.brokers:
             return ()
-        return [self._judge(signal, side, broker, ledger) for broker in signal.brokers]
+        now = signal.event_time_us if now_us is None else now_us
+        self._release_unacknowledged(now)
+        if not self._decided.add(signal.signal_id, now):
+            return ()
+        ledger = self._ledger(signal.strategy_id, signal.instrument_token)
+        if ledger.was_seen_by_version_1(signal.tick_topic_id, signal.tick_offset):
+            return ()
+        verdicts: list[Verdict] = []
+        for broker in signal.brokers:
+            verdict = self._judge(signal, side, broker, ledger, now, appended_us)
+            if verdict is not None:
+                verdicts.append(verdict)
+        return verdicts
 
-    def on_execution(self, report: ExecutionReport) -> None:
-        """Book what happened to an order."""
-        self._ledger(report.strategy_id, report.instrument_token).book(report)
+    def on_execution(self, report: ExecutionReport, now_us: int | None = None) -> None:
+        """Book what happened to an order; do nothing if this execution was booked before.
+
+        A report of an order that risk has no record of, because its state was lost, makes the
+        order known: a signal that would become the same order is a redelivery.
+
+        Args:
+            report: the execution.
+            now_us: as in ``on_signal``.
+        """
+        now = report.event_time_us if now_us is None else now_us
+        if not self._booked.add(report.execution_id, now):
+            return
+        ledger = self._ledger(report.strategy_id, report.instrument_token)
+        if not ledger.book(report) and self._decided.add(report.client_order_id, now):
+            ledger.adopt(report)
 
     def changes(self) -> RiskChanges:
         """What changed since the last call."""
@@ -95,13 +142,26 @@ class RiskEngine:
             tuple([ledger.record() for ledger in changed]),
             tuple([order for some in orders for order in some.working]),
             tuple([name for some in orders for name in some.ended]),
+            self._decided.changes(),
+            self._booked.changes(),
         )
 
-    def restore(self, ledgers: Iterable[LedgerRecord], working: Iterable[WorkingOrder]) -> None:
-        """Go on from there; call before the first signal."""
+    def restore(
+        self,
+        ledgers: Iterable[LedgerRecord],
+        working: Iterable[WorkingOrder],
+        decided: Iterable[IdSegment] = (),
+        booked: Iterable[IdSegment] = (),
+    ) -> None:
+        """Continue from the state of all earlier checkpoints; call before the first signal."""
+        self._decided.restore(decided)
+        self._booked.restore(booked)
         orders: dict[tuple[str, int], list[WorkingOrder]] = {}
-        for order in working:
-            orders.setdefault((order.strategy_id, order.instrument_token), []).append(order)
+        for order in sorted(working, key=_approval):
+            key = (order.strategy_id, order.instrument_token)
+            orders.setdefault(key, []).append(order)
+            if not order.is_acknowledged:
+                self._await_report(order.client_order_id, key, order.approved_us)
         for record in ledgers:
             key = (record.strategy_id, record.instrument_token)
             self._ledgers[key] = Ledger.of(record, orders.get(key, ()))
@@ -116,17 +176,32 @@ class RiskEngine:
             self._changed.append(ledger)
         return ledger
 
-    def _judge(self, signal: TradingSignal, side: Side, broker: str, ledger: Ledger) -> Verdict:
+    def _judge(
+        self,
+        signal: TradingSignal,
+        side: Side,
+        broker: str,
+        ledger: Ledger,
+        now_us: int,
+        appended_us: int,
+    ) -> Verdict | None:
+        """Return the verdict; None if the order exists already."""
         account = self._accounts.get(broker)
         if account is None:
             account = self._accounts[broker] = self._account_for(broker)
+        name = client_order_id(signal.signal_id, account)
+        if name in self._decided:
+            return None
         given = RiskInput(
             signal=signal,
+            broker=broker,
             account=account,
             exposure=ledger.exposure(account),
             limits=self._limits,
             strategy_limit=self._strategy_limit(signal.strategy_id, signal.strategy_version),
             trading_state=self._trading_state(account),
+            now_us=now_us,
+            appended_us=appended_us,
         )
         for check in self._checks:
             violation = check(given)
@@ -134,18 +209,54 @@ class RiskEngine:
                 return Rejection.of_signal(
                     signal, Stage.RISK, violation, account=account, broker=broker
                 )
-        order = _order(signal, side, given.quantity, broker, account)
-        ledger.reserve(order)
+        order = _order(signal, side, given.quantity, broker, account, name)
+        self._decided.add(name, now_us)
+        ledger.reserve(order, now_us)
+        self._await_report(name, ledger.key, now_us)
         return order
 
+    def _await_report(self, name: str, key: tuple[str, int], approved_us: int) -> None:
+        time_to_live = self._limits.time_to_live
+        if time_to_live is not None:
+            until_us = approved_us + time_to_live.limit_us + _ACKNOWLEDGE_US
+            self._unacknowledged.append((until_us, name, key))
 
-def _order(signal: TradingSignal, side: Side, quantity: int, broker: str, account: str) -> Order:
+    def _release_unacknowledged(self, now_us: int) -> None:
+        """Release the reservations of orders that will never be reported.
+
+        The router sends no order that is older than its time to live. An order without a report
+        long after that was dead-lettered or lost.
+        """
+        while self._unacknowledged and self._unacknowledged[0][0] < now_us:
+            _, name, key = self._unacknowledged.popleft()
+            known = self._ledgers.get(key)
+            units = 0 if known is None else known.release(name)
+            if units:
+                self._ledger(key[0], key[1])  # the next checkpoint writes it
+                logger.warning(
+                    "order %s of strategy %s on instrument %d has no execution report and has"
+                    " expired: its reservation of %d units is released; look for it in orders.dlq"
+                    " and paper-orders.dlq",
+                    name,
+                    key[0],
+                    key[1],
+                    units,
+                )
+
+
+def _approval(order: WorkingOrder) -> tuple[int, str]:
+    return order.approved_us, order.client_order_id
+
+
+def _order(
+    signal: TradingSignal, side: Side, quantity: int, broker: str, account: str, name: str
+) -> Order:
     (
         strategy_id, strategy_type, _, _, token, _, topic_id, partition, offset, signal_id, _,
         _, _, price_raw, _, time_us, tick_price_raw,
     ) = cast("tuple[Any, ...]", signal)  # fmt: skip
     fields: tuple[object, ...] = (
-        client_order_id(signal_id, account),
+        name,
         signal_id,
         account,
         broker,

@@ -20,17 +20,21 @@ class WorkingOrder(NamedTuple):
     account: str
     remaining: int
     """Units not filled yet, signed: negative when selling."""
+    approved_us: int = 0
+    """When it was approved, microseconds since the epoch; 0 if unknown."""
+    is_acknowledged: bool = True
+    """Whether an execution report of it was booked."""
 
 
 class LedgerRecord(NamedTuple):
-    """A ledger as a value, but for its working orders, which are records of their own."""
+    """Value of a ledger without its working orders, which are records of their own."""
 
     strategy_id: str
     instrument_token: int
-    tick_topic_id: str
-    """Kafka's id of the ``ticks`` topic that ``tick_offset`` counts in; empty before the first."""
-    tick_offset: int
-    """Source tick of the newest signal seen; an older one is a redelivery."""
+    tick_topic_id: str = ""
+    """Kafka's id of the ``ticks`` topic that ``tick_offset`` counts in. Only version 1 wrote it."""
+    tick_offset: int = -1
+    """Source tick of the newest signal that version 1 had seen: older ones are redeliveries."""
     positions: Mapping[str, int] = MappingProxyType({})
     """Filled units by account."""
 
@@ -47,10 +51,19 @@ class ChangedOrders(NamedTuple):
 class _Working:
     """A working order as it moves."""
 
-    def __init__(self, account: str, exposure: Exposure, remaining: int) -> None:
+    def __init__(
+        self,
+        account: str,
+        exposure: Exposure,
+        remaining: int,
+        approved_us: int,
+        is_acknowledged: bool,
+    ) -> None:
         self.account = account
         self.exposure = exposure
         self.remaining = remaining
+        self.approved_us = approved_us
+        self.is_acknowledged = is_acknowledged
         self.is_told = False
         """Whether a checkpoint knows of it."""
 
@@ -89,17 +102,18 @@ class Ledger:
         """Strategy and instrument."""
         return self._strategy_id, self._token
 
-    def is_redelivery(self, topic_id: str, offset: int) -> bool:
-        """Whether a signal of this tick or a later one has been seen.
+    def was_seen_by_version_1(self, topic_id: str, offset: int) -> bool:
+        """Return whether restored state of version 1 covers the signal.
 
-        The tick offset of one strategy's signals on one instrument only rises, so what does not
-        rise was seen before. Another topic id means that offsets began anew.
+        Version 1 kept no ids, only the tick offset of the newest signal. That holds until the
+        first signal behind it.
         """
-        return topic_id == self._topic_id and offset <= self._offset
-
-    def saw(self, topic_id: str, offset: int) -> None:
-        """Remember the newest signal."""
-        self._topic_id, self._offset = topic_id, offset
+        if not self._topic_id:
+            return False
+        if topic_id == self._topic_id and offset <= self._offset:
+            return True
+        self._topic_id, self._offset = "", -1
+        return False
 
     def exposure(self, account: str) -> Exposure:
         """What is held, and what working orders may add, on ``account``; always as it is now."""
@@ -108,14 +122,34 @@ class Ledger:
             exposure = self._exposures[account] = Exposure()
         return exposure
 
-    def reserve(self, order: Order) -> None:
+    def reserve(self, order: Order, now_us: int) -> None:
         """Count an approved order as working."""
         units = order.quantity if order.side is _BUY else -order.quantity
         name, account = order.client_order_id, order.account
-        self._moved[name] = self._put(name, account, units)
+        self._moved[name] = self._put(name, account, units, now_us, is_acknowledged=False)
 
-    def book(self, report: ExecutionReport) -> None:
-        """Move what was filled from working to held; forget an order that has ended."""
+    def adopt(self, report: ExecutionReport) -> None:
+        """Count the order of ``report`` as working: risk has no record of approving it."""
+        left = report.quantity - report.cumulative_quantity
+        if left > 0 and report.status not in _ENDS:
+            units = left if report.side is _BUY else -left
+            name, account = report.client_order_id, report.account
+            self._moved[name] = self._put(name, account, units, 0, is_acknowledged=True)
+
+    def release(self, client_order_id: str) -> int:
+        """Stop counting an order that has no execution report yet; return its units, or 0."""
+        order = self._working.get(client_order_id)
+        if order is None or order.is_acknowledged:
+            return 0
+        self._end(client_order_id, order)
+        return abs(order.remaining)
+
+    def book(self, report: ExecutionReport) -> bool:
+        """Move what was filled from working to held; forget an order that has ended.
+
+        Returns:
+            Whether the order was working.
+        """
         (
             _, name, _, _, account, _, _, _, _, side, status, _, filled, _, _, _, _, _,
         ) = report  # fmt: skip
@@ -127,17 +161,16 @@ class Ledger:
             self._held[account] = exposure
         order = self._working.get(name)
         if order is None:
-            return
-        order.count(-1)
+            return False
         if status in _ENDS:
-            del self._working[name]
-            self._moved.pop(name, None)
-            if order.is_told:
-                self._ended.append(name)
+            self._end(name, order)
         else:
+            order.count(-1)
             order.remaining -= filled
             order.count(1)
+            order.is_acknowledged = True
             self._moved[name] = order
+        return True
 
     def record(self) -> LedgerRecord:
         """The ledger as a value, without working orders."""
@@ -163,19 +196,44 @@ class Ledger:
     def of(cls, record: LedgerRecord, working: Iterable[WorkingOrder] = ()) -> "Ledger":
         """The ledger that gave ``record`` while these orders were working."""
         ledger = cls(record.strategy_id, record.instrument_token)
-        ledger.saw(record.tick_topic_id, record.tick_offset)
+        ledger._topic_id, ledger._offset = record.tick_topic_id, record.tick_offset
         for account, position in record.positions.items():
             exposure = ledger._held[account] = ledger.exposure(account)
             exposure.position = position
         for order in working:
-            put = ledger._put(order.client_order_id, order.account, order.remaining)
+            put = ledger._put(
+                order.client_order_id,
+                order.account,
+                order.remaining,
+                order.approved_us,
+                is_acknowledged=order.is_acknowledged,
+            )
             put.is_told = True
         return ledger
 
-    def _put(self, name: str, account: str, units: int) -> _Working:
-        order = self._working[name] = _Working(account, self.exposure(account), units)
+    def _end(self, name: str, order: _Working) -> None:
+        order.count(-1)
+        del self._working[name]
+        self._moved.pop(name, None)
+        if order.is_told:
+            self._ended.append(name)
+
+    def _put(
+        self, name: str, account: str, units: int, approved_us: int, *, is_acknowledged: bool
+    ) -> _Working:
+        order = self._working[name] = _Working(
+            account, self.exposure(account), units, approved_us, is_acknowledged
+        )
         order.count(1)
         return order
 
     def _record_of(self, name: str, order: _Working) -> WorkingOrder:
-        return WorkingOrder(name, self._strategy_id, self._token, order.account, order.remaining)
+        return WorkingOrder(
+            name,
+            self._strategy_id,
+            self._token,
+            order.account,
+            order.remaining,
+            order.approved_us,
+            order.is_acknowledged,
+        )

@@ -46,6 +46,11 @@ class Message(Protocol):
         ...
 
 
+def appended_us(message: Message) -> int:
+    """Return when a record was appended, microseconds since the epoch; 0 if unknown."""
+    return max(message.timestamp()[1], 0) * 1000
+
+
 class Output(NamedTuple):
     """A record to be sent. The key decides its partition, by murmur2."""
 

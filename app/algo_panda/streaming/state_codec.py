@@ -1,16 +1,19 @@
 """The records of checkpoints: states of the worker programs, to framed Avro and back."""
 
+from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from algo_panda.brokers.paper.venue import OpenOrder
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.market import MarketTick
+from algo_panda.domain.recent_ids import IdSegment, SegmentChanges
 from algo_panda.domain.routes import RouteRecord
 from algo_panda.domain.trading import Order
 from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
 from algo_panda.runner.state import InstrumentRecord, Mark, StrategyRecord
 from algo_panda.streaming.instrument_bytes import InstrumentWriter
+from algo_panda.streaming.operator import StateRecord
 from algo_panda.wire.catalogue import Catalogue
 from algo_panda.wire.codecs import Codec
 from algo_panda.wire.edge import compiled, write_record
@@ -22,6 +25,37 @@ RUNNER_CHANGELOG = "runner-state-changelog"
 RISK_CHANGELOG = "risk-state-changelog"
 ROUTER_CHANGELOG = "router-state-changelog"
 PAPER_CHANGELOG = "paper-state-changelog"
+
+
+class SeenIds(NamedTuple):
+    """Ids of processed records, as one record of a checkpoint."""
+
+    kind: str
+    """What they are ids of."""
+    segment: IdSegment
+
+
+def seen_records(
+    kind: str, changes: SegmentChanges, encode: Callable[[SeenIds], bytes]
+) -> list[StateRecord]:
+    """Build the state records of changed segments of ids.
+
+    Args:
+        kind: what they are ids of.
+        changes: since the last checkpoint.
+        encode: of the changelog's codec.
+    """
+    return [
+        *(
+            StateRecord(_seen_key(kind, s.number), encode(SeenIds(kind, s)))
+            for s in changes.written
+        ),
+        *(StateRecord(_seen_key(kind, number), None) for number in changes.expired),
+    ]
+
+
+def _seen_key(kind: str, number: int) -> bytes:
+    return f"seen|{kind}|{number}".encode()
 
 
 class _FieldsCodec:
@@ -79,7 +113,7 @@ class InstrumentRecordCodec:
 
 
 class RiskStateCodec:
-    """Ledgers, keyed by strategy and instrument, and working orders, keyed by their id."""
+    """Ledgers, working orders and ids of processed records."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._codec = _FieldsCodec(catalogue, RISK_CHANGELOG)
@@ -92,84 +126,91 @@ class RiskStateCodec:
         """The order's id."""
         return f"order|{client_order_id}".encode()
 
-    def encode(self, record: LedgerRecord | WorkingOrder) -> bytes:
+    def encode(self, record: LedgerRecord | WorkingOrder | SeenIds) -> bytes:
         """The record's value."""
-        is_ledger = isinstance(record, LedgerRecord)
-        fields = record._asdict()
-        return self._codec.write(
-            {"ledger": fields if is_ledger else None, "order": None if is_ledger else fields}
-        )
+        fields: dict[str, Any] = {"ledger": None, "order": None, "seen": None}
+        if isinstance(record, SeenIds):
+            fields["seen"] = _seen_fields(record)
+        elif isinstance(record, LedgerRecord):
+            fields["ledger"] = record._asdict()
+        else:
+            fields["order"] = record._asdict()
+        return self._codec.write(fields)
 
-    def decode(self, value: bytes) -> LedgerRecord | WorkingOrder:
+    def decode(self, value: bytes) -> LedgerRecord | WorkingOrder | SeenIds:
+        """The record in ``value``.
+
+        Raises:
+            WireError: it is none of them.
+        """
+        fields = self._codec.read(value)
+        if fields["seen"] is not None:
+            return _seen(fields["seen"])
+        ledger = fields["ledger"]
+        return WorkingOrder(**fields["order"]) if ledger is None else LedgerRecord(**ledger)
+
+
+class RouterStateCodec:
+    """Ids of routed orders, and the routes that version 1 wrote."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._codec = _FieldsCodec(catalogue, ROUTER_CHANGELOG)
+
+    def route_key(self, record: RouteRecord) -> bytes:
+        """Account, strategy id and token."""
+        return _route_key(record).encode()
+
+    def encode(self, record: SeenIds) -> bytes:
+        """The record's value."""
+        return self._codec.write({**_NO_ROUTE, "seen": _seen_fields(record)})
+
+    def decode(self, value: bytes) -> RouteRecord | SeenIds:
         """The record in ``value``.
 
         Raises:
             WireError: it is neither.
         """
         fields = self._codec.read(value)
-        ledger = fields["ledger"]
-        return WorkingOrder(**fields["order"]) if ledger is None else LedgerRecord(**ledger)
-
-
-class RouteRecordCodec:
-    """``RouteRecord``, keyed by account, strategy and instrument."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._codec = _FieldsCodec(catalogue, ROUTER_CHANGELOG)
-
-    def key(self, record: RouteRecord) -> bytes:
-        """Account, strategy id and token."""
-        return _route_key(record).encode()
-
-    def encode(self, record: RouteRecord) -> bytes:
-        """The record's value."""
-        return self._codec.write(record._asdict())
-
-    def decode(self, value: bytes) -> RouteRecord:
-        """The record in ``value``.
-
-        Raises:
-            WireError: it is not one.
-        """
-        return RouteRecord(**self._codec.read(value))
+        seen = fields.pop("seen")
+        return RouteRecord(**fields) if seen is None else _seen(seen)
 
 
 class PaperStateCodec:
-    """Open orders, keyed by their id, and routes, keyed by account, strategy and instrument."""
+    """Open orders, ids of processed orders, and the routes that version 1 wrote."""
 
     def __init__(self, catalogue: Catalogue, orders: Codec[Order]) -> None:
         self._codec = _FieldsCodec(catalogue, PAPER_CHANGELOG)
         self._orders = orders
 
-    def key(self, record: OpenOrder | RouteRecord) -> bytes:
-        """What kind it is, and which."""
-        if isinstance(record, OpenOrder):
-            return self.order_key(record.order.client_order_id)
+    def route_key(self, record: RouteRecord) -> bytes:
+        """Account, strategy id and token."""
         return f"route|{_route_key(record)}".encode()
 
     def order_key(self, client_order_id: str) -> bytes:
         """The order's id."""
         return f"order|{client_order_id}".encode()
 
-    def encode(self, record: OpenOrder | RouteRecord) -> bytes:
+    def encode(self, record: OpenOrder | SeenIds) -> bytes:
         """The record's value."""
-        if isinstance(record, RouteRecord):
-            return self._codec.write({"open": None, "route": record._asdict()})
+        if isinstance(record, SeenIds):
+            return self._codec.write({"open": None, "route": None, "seen": _seen_fields(record)})
         fields = {
             "order": self._orders.encode(record.order),
             "filled": record.filled,
             "events": record.events,
             "notional_raw": str(record.notional_raw),
         }
-        return self._codec.write({"open": fields, "route": None})
+        return self._codec.write({"open": fields, "route": None, "seen": None})
 
-    def decode(self, value: bytes) -> OpenOrder | RouteRecord:
+    def decode(self, value: bytes) -> OpenOrder | RouteRecord | SeenIds:
         """The record in ``value``.
 
         Raises:
-            WireError: it is neither.
+            WireError: it is none of them.
         """
         fields = self._codec.read(value)
+        if fields["seen"] is not None:
+            return _seen(fields["seen"])
         opened = fields["open"]
         if opened is None:
             return RouteRecord(**fields["route"])
@@ -179,6 +220,18 @@ class PaperStateCodec:
             events=opened["events"],
             notional_raw=int(opened["notional_raw"]),
         )
+
+
+_NO_ROUTE = RouteRecord("", "", 0, "", -1)._asdict()
+
+
+def _seen_fields(record: SeenIds) -> dict[str, Any]:
+    return {"kind": record.kind, **record.segment._asdict()}
+
+
+def _seen(fields: dict[str, Any]) -> SeenIds:
+    segment = IdSegment(fields["number"], fields["expires_us"], tuple(fields["ids"]))
+    return SeenIds(fields["kind"], segment)
 
 
 def _route_key(record: RouteRecord) -> str:

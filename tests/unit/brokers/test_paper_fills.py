@@ -211,7 +211,7 @@ def test_only_orders_that_a_checkpoint_knows_of_are_told_to_have_ended():
     paper.on_tick(AT + 1, tick(101, seconds=1))
     changes = paper.changes()
     assert (changes.open, changes.ended) == ((), ())
-    assert [route.tick_offset for route in changes.routes] == [AT]
+    assert [one.ids for one in changes.seen.written] == [(order().client_order_id,)]
     later = order(client_order_id="LATER", tick_offset=AT + 1)
     paper.on_order(later)
     opened = paper.changes().open
@@ -281,7 +281,7 @@ def test_what_becomes_of_an_order_does_not_depend_on_when_it_came_nor_on_a_resta
             if number == restart:
                 changes = paper.changes()
                 paper = PaperVenue(topic_id=TOPIC, model=model)
-                paper.restore(changes.open, changes.routes)
+                paper.restore(changes.open, changes.seen.written)
             for one, arrival in zip(given, arrivals, strict=True):
                 if arrival == number:
                     missed = [t for t in ticks[:number] if t[0] > one.tick_offset]

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from algo_panda.domain.recent_ids import SegmentChanges
+from algo_panda.domain.routes import RouteRecord
+from algo_panda.domain.time_to_live import TimeToLive
 from algo_panda.domain.trading import (
     ExecutionReport,
     Order,
@@ -15,7 +18,7 @@ from algo_panda.domain.trading import (
     Stage,
     TradingState,
 )
-from algo_panda.execution.router import OrderRouter
+from algo_panda.execution.router import OrderRouter, RouterChanges
 from tests.unit.fakes.values import ORDER, OTHER_TOKEN, order, report
 
 
@@ -36,12 +39,14 @@ class Setup:
     def __init__(self) -> None:
         self.venue = Venue()
         self.states: dict[str, TradingState] = {}
+        self.time_to_live: TimeToLive | None = None
         self.router = self.started()
 
     def started(self) -> OrderRouter:
         return OrderRouter(
             brokers={"paper": self.venue, "alpaca": Venue()},
             trading_state=lambda account: self.states.get(account, TradingState.ACTIVE),
+            time_to_live=self.time_to_live,
         )
 
 
@@ -127,10 +132,9 @@ def test_another_accounts_halt_is_not_this_ones(setup):
     assert setup.venue.sent == [order()]
 
 
-@pytest.mark.parametrize("offset", [7, 6, 0])
-def test_an_order_that_comes_again_is_not_sent_again(setup, offset):
+def test_an_order_that_comes_again_is_not_sent_again(setup):
     setup.router.on_order(order())
-    assert list(setup.router.on_order(order(tick_offset=offset))) == []
+    assert list(setup.router.on_order(order())) == []
     assert setup.venue.sent == [order()]
 
 
@@ -146,6 +150,8 @@ def test_nor_is_one_that_was_refused(setup):
     "change",
     [
         {"tick_offset": 8},
+        {"tick_offset": 3},
+        {"tick_partition": 0, "tick_offset": 3},
         {"tick_topic_id": "topic-b", "tick_offset": 0},
         {"account": "PAPER2"},
         {"strategy_id": "another"},
@@ -159,30 +165,52 @@ def test_what_is_not_the_same_order_again_is_sent(setup, change):
     assert setup.venue.sent == [order(), order(**change)]
 
 
-def test_a_restored_router_knows_how_far_it_was(setup):
+def test_a_restored_router_knows_its_orders(setup):
     setup.router.on_order(order(tick_offset=7))
     setup.router.on_order(order(tick_offset=9, instrument_token=OTHER_TOKEN))
-    records = setup.router.changed_records()
+    changes = setup.router.changes()
     setup.router = setup.started()
-    setup.router.restore(records)
-    assert list(setup.router.changed_records()) == []
+    setup.router.restore(changes.seen.written)
+    assert setup.router.changes() == RouterChanges(seen=SegmentChanges((), ()), ended=())
     assert list(setup.router.on_order(order(tick_offset=7))) == []
+    assert len(setup.router.on_order(order(tick_offset=6))) == 1
     assert len(setup.router.on_order(order(tick_offset=8))) == 1
-    assert list(setup.router.on_order(order(tick_offset=8, instrument_token=OTHER_TOKEN))) == []
+    assert list(setup.router.on_order(order(tick_offset=9, instrument_token=OTHER_TOKEN))) == []
 
 
-def test_only_routes_that_moved_are_written_down_and_once(setup):
-    def moved() -> list[Any]:
-        return [(one.account, one.tick_offset) for one in setup.router.changed_records()]
+def test_a_route_of_version_1_holds_until_the_first_order_behind_it(setup):
+    route = RouteRecord("PAPER1", ORDER.strategy_id, ORDER.instrument_token, "topic-a", 7)
+    other = route._replace(instrument_token=OTHER_TOKEN)
+    setup.router.restore((), [route, other])
+    assert list(setup.router.on_order(order(tick_offset=7))) == []
+    assert list(setup.router.on_order(order(tick_offset=3))) == []
+    assert setup.router.changes().ended == ()
+    assert len(setup.router.on_order(order(tick_offset=8))) == 1
+    assert setup.router.changes().ended == (route,)
+    assert len(setup.router.on_order(order(tick_offset=5))) == 1
+    assert list(setup.router.on_order(order(tick_offset=5, instrument_token=OTHER_TOKEN))) == []
+    again = order(tick_topic_id="topic-b", tick_offset=0, instrument_token=OTHER_TOKEN)
+    assert len(setup.router.on_order(again)) == 1
+    assert setup.router.changes().ended == (other,)
 
-    setup.router.on_order(order())
-    setup.router.on_order(order(account="PAPER2"))
-    assert moved() == [("PAPER1", 7), ("PAPER2", 7)]
-    assert moved() == []
-    setup.router.on_order(order())  # comes again, moves nothing
-    assert moved() == []
-    setup.router.on_order(order(tick_offset=8))
-    assert moved() == [("PAPER1", 8)]
+
+@pytest.mark.parametrize(
+    ("age", "appended_ago", "is_sent"), [(60, 60, True), (61, 0, False), (61, 61, False)]
+)
+def test_an_order_that_is_too_old_is_rejected_and_ended(setup, age, appended_ago, is_sent):
+    setup.time_to_live = TimeToLive(seconds=60)
+    setup.router = setup.started()
+    now = ORDER.event_time_us + age * 1_000_000
+    events = setup.router.on_order(order(), now, now - appended_ago * 1_000_000)
+    if is_sent:
+        assert setup.venue.sent == [order()]
+        return
+    assert setup.venue.sent == []
+    rejection, ended = events
+    assert rejection.code is RejectionCode.EXPIRED
+    assert rejection.reason == ended.reason
+    assert rejection.reason.startswith("the order has expired: the tick happened at")
+    assert ended.status is OrderStatus.REJECTED
 
 
 def test_a_refusal_says_the_same_whenever_it_is_made_again():

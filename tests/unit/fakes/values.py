@@ -1,5 +1,6 @@
 """Ticks, configurations, signals and orders with defaults, for tests that care about one field."""
 
+import hashlib
 import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -74,9 +75,31 @@ SIGNAL = TradingSignal.of(
 )
 
 
+_OF_A_SIGNAL = (
+    "strategy_id",
+    "instrument_token",
+    "tick_topic_id",
+    "tick_partition",
+    "tick_offset",
+)
+"""The fields that make a signal another one."""
+
+
+def _id_of(record: Any, names: tuple[str, ...], default: Any, given: str, length: int) -> str:
+    """An id that is as different as the fields ``names`` are; ``given`` for those of default."""
+    values = [getattr(record, name) for name in names]
+    if values == [getattr(default, name) for name in names]:
+        return given
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:length].upper()
+
+
 def signal(**changes: Any) -> TradingSignal:
+    """A signal; its id follows from its strategy, instrument and tick unless it is given."""
     made: TradingSignal = changed(SIGNAL, **changes)
-    return made
+    if "signal_id" in changes:
+        return made
+    own = _id_of(made, _OF_A_SIGNAL, SIGNAL, SIGNAL.signal_id, 32).lower()
+    return changed(made, signal_id=own)  # type: ignore[no-any-return]
 
 
 ORDER = Order.of(
@@ -99,8 +122,12 @@ ORDER = Order.of(
 
 
 def order(**changes: Any) -> Order:
+    """An order; its id follows from its account, strategy, instrument and tick unless given."""
     made: Order = changed(ORDER, **changes)
-    return made
+    if "client_order_id" in changes:
+        return made
+    own = _id_of(made, (*_OF_A_SIGNAL, "account"), ORDER, ORDER.client_order_id, 20)
+    return changed(made, client_order_id=own)  # type: ignore[no-any-return]
 
 
 def report(

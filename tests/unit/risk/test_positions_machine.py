@@ -7,8 +7,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from algo_panda.domain.signals import SignalType
-from algo_panda.domain.trading import Order, OrderStatus, Rejection, RejectionCode, TradingState
+from algo_panda.domain.recent_ids import IdSegment
+from algo_panda.domain.signals import SignalType, TradingSignal
+from algo_panda.domain.trading import (
+    ExecutionReport,
+    Order,
+    OrderStatus,
+    Rejection,
+    RejectionCode,
+    TradingState,
+)
 from algo_panda.risk.checks import RiskLimits, StrategyLimit, UnknownLimit
 from algo_panda.risk.engine import RiskChanges, RiskEngine
 from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
@@ -46,6 +54,10 @@ class Books(RuleBasedStateMachine):
         self.working_orders = dict[str, WorkingOrder]()
         self.orders: list[NaiveOrder] = []
         self.offset = 0
+        self.signals: list[TradingSignal] = []
+        self.reports: list[ExecutionReport] = []
+        self.decided = dict[int, IdSegment]()
+        self.booked = dict[int, IdSegment]()
 
     def _engine(self) -> RiskEngine:
         return RiskEngine(
@@ -81,16 +93,16 @@ class Books(RuleBasedStateMachine):
             worst = held + sign * (self.working(broker.upper(), sign) + quantity)
             nearer = abs(worst) < abs(held) and (worst == 0 or (worst > 0) == (held > 0))
             expected[broker] = nearer or abs(worst) <= ALLOWED[version]
-        verdicts = self.engine.on_signal(
-            signal(
-                signal_id=f"{self.offset:032x}",
-                signal_type=side,
-                quantity=quantity,
-                brokers=tuple(brokers),
-                tick_offset=self.offset,
-                strategy_version=version,
-            )
+        given = signal(
+            signal_id=f"{self.offset:032x}",
+            signal_type=side,
+            quantity=quantity,
+            brokers=tuple(brokers),
+            tick_offset=self.offset,
+            strategy_version=version,
         )
+        self.signals.append(given)
+        verdicts = self.engine.on_signal(given)
         assert len(verdicts) == len(brokers)
         for broker, verdict in zip(brokers, verdicts, strict=True):
             match verdict:
@@ -102,11 +114,15 @@ class Books(RuleBasedStateMachine):
                     assert not expected[broker]
                     assert verdict.code is RejectionCode.POSITION_EXCEEDS_MAXIMUM
 
-    @precondition(lambda self: self.offset)
-    @rule(back=st.integers(min_value=0, max_value=3), quantity=st.integers(1, LIMIT))
-    def an_old_signal_comes_again(self, back: int, quantity: int) -> None:
-        old = signal(tick_offset=max(0, self.offset - back), quantity=quantity, brokers=BROKERS)
-        assert list(self.engine.on_signal(old)) == []
+    @precondition(lambda self: self.signals)
+    @rule(data=st.data())
+    def an_old_signal_comes_again(self, data: st.DataObject) -> None:
+        assert list(self.engine.on_signal(data.draw(st.sampled_from(self.signals)))) == []
+
+    @precondition(lambda self: self.reports)
+    @rule(data=st.data())
+    def an_execution_comes_again(self, data: st.DataObject) -> None:
+        self.engine.on_execution(data.draw(st.sampled_from(self.reports)))
 
     @precondition(lambda self: any(one.open for one in self.orders))
     @rule(data=st.data())
@@ -142,6 +158,8 @@ class Books(RuleBasedStateMachine):
         for ended in changes.ended:
             self.working_orders.pop(ended, None)
         self.working_orders |= {one.client_order_id: one for one in changes.working}
+        self.decided |= {one.number: one for one in changes.decided.written}
+        self.booked |= {one.number: one for one in changes.booked.written}
         for record in self.ledgers.values():
             for broker in BROKERS:
                 assert record.positions.get(broker.upper(), 0) == self.held(broker.upper())
@@ -155,7 +173,12 @@ class Books(RuleBasedStateMachine):
     def the_worker_is_restarted(self) -> None:
         self.a_checkpoint_is_taken()
         self.engine = self._engine()
-        self.engine.restore(self.ledgers.values(), self.working_orders.values())
+        self.engine.restore(
+            self.ledgers.values(),
+            self.working_orders.values(),
+            self.decided.values(),
+            self.booked.values(),
+        )
         assert self.engine.changes() == RiskChanges(ledgers=(), working=(), ended=())
 
     def teardown(self) -> None:
@@ -176,7 +199,9 @@ class Books(RuleBasedStateMachine):
         one.filled += filled
         one.ended = status.is_terminal
         event = report(one.order, status, sequence=one.events, filled=filled)
-        self.engine.on_execution(event._replace(cumulative_quantity=one.filled))
+        event = event._replace(cumulative_quantity=one.filled)
+        self.reports.append(event)
+        self.engine.on_execution(event)
 
 
 TestBooks = Books.TestCase

@@ -31,12 +31,15 @@ def asked(
     **changes: Any,
 ) -> RiskInput:
     return RiskInput(
-        signal=signal(**changes),
+        signal=(given := signal(**changes)),
+        broker="paper",
         account="A1",
         exposure=exposure or Exposure(),
         limits=LIMITS,
         strategy_limit=None,
         trading_state=trading_state,
+        now_us=given.event_time_us,
+        appended_us=0,
     )
 
 
@@ -182,8 +185,9 @@ def test_the_kill_switch_lets_pass_nothing_or_only_what_reduces(
         assert violation.reason == f"trading on account A1 is {state.value}"
 
 
-def test_the_kill_switch_is_asked_first_and_the_position_last():
+def test_the_age_is_checked_first_and_the_position_last():
     assert [check.__name__ for check in CHECKS] == [
+        "signal_has_not_expired",
         "trading_is_not_halted",
         "quantity_is_positive_and_within_limit",
         "notional_is_positive_and_within_limit",

@@ -11,6 +11,7 @@ import pytest
 
 from algo_panda.domain.ids import client_order_id
 from algo_panda.domain.signals import SignalType
+from algo_panda.domain.time_to_live import TimeToLive
 from algo_panda.domain.trading import (
     Order,
     OrderStatus,
@@ -33,11 +34,12 @@ def engine(
     states: dict[str, TradingState] | None = None,
     checks: tuple[RiskCheck, ...] | None = None,
     strategy_limit: Callable[[str, int], StrategyLimit] = lambda _id, _version: None,
+    limits: RiskLimits = LIMITS,
 ) -> RiskEngine:
     states = states if states is not None else {}
     options: dict[str, Any] = {} if checks is None else {"checks": checks}
     return RiskEngine(
-        limits=LIMITS,
+        limits=limits,
         account_for=lambda broker: ACCOUNTS.get(broker, broker),
         trading_state=lambda account: states.get(account, TradingState.ACTIVE),
         strategy_limit=strategy_limit,
@@ -124,19 +126,138 @@ def test_a_hold_is_never_an_order_and_never_a_refusal():
     assert list(subject.on_signal(signal(signal_type=SignalType.HOLD, quantity=0))) == []
 
 
-@pytest.mark.parametrize("offset", [7, 6, 0])
-def test_a_signal_that_comes_again_gets_no_second_verdict(offset):
+def test_a_signal_that_comes_again_gets_no_second_verdict():
     subject = engine()
-    assert len(orders(subject.on_signal(signal()))) == 1
-    assert list(subject.on_signal(signal(tick_offset=offset))) == []
-    assert len(orders(subject.on_signal(signal(tick_offset=8)))) == 1
+    assert len(orders(subject.on_signal(signal(quantity=1)))) == 1
+    assert list(subject.on_signal(signal(quantity=1))) == []
+    assert len(orders(subject.on_signal(signal(quantity=1, tick_offset=8)))) == 1
+    assert list(subject.on_signal(signal(quantity=1))) == []
 
 
-@pytest.mark.parametrize("first", [signal(quantity=26), signal(signal_type=SignalType.HOLD)])
-def test_nor_does_one_that_was_refused_or_was_a_hold(first):
+def test_nor_does_one_that_was_rejected():
     subject = engine()
-    subject.on_signal(first)
-    assert list(subject.on_signal(signal())) == []
+    assert codes(subject.on_signal(signal(quantity=26))) != []
+    assert list(subject.on_signal(signal(quantity=26))) == []
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        {"tick_offset": 3},
+        {"tick_partition": 0, "tick_offset": 3},
+        {"tick_topic_id": "topic-of-before", "tick_offset": 3},
+    ],
+    ids=str,
+)
+def test_an_older_signal_that_was_not_seen_before_is_judged(late):
+    """A replayed dead letter, a second partition, a topic that was recreated: another signal."""
+    subject = engine()
+    subject.on_signal(signal(quantity=1, tick_offset=100))
+    assert len(orders(subject.on_signal(signal(quantity=1, **late)))) == 1
+    assert list(subject.on_signal(signal(quantity=1, **late))) == []
+
+
+def test_an_execution_is_booked_once():
+    subject = engine()
+    (first,) = orders(subject.on_signal(signal(quantity=10)))
+    part = report(first, OrderStatus.PARTIALLY_FILLED, sequence=2, filled=4)
+    rest = report(first, OrderStatus.FILLED, sequence=3, filled=6)
+    for event in (part, part, rest, part, rest):
+        subject.on_execution(event)
+    (ledger,) = subject.changes().ledgers
+    assert ledger.positions == {"PAPER1": 10}
+
+
+def test_an_order_that_risk_does_not_know_is_known_from_its_report():
+    """Its state was lost: the order of the signal exists, and what is left of it may be filled."""
+    (sent,) = orders(engine().on_signal(signal(quantity=20)))
+    subject = engine()
+    accepted = report(sent, OrderStatus.PARTIALLY_FILLED, sequence=2, filled=5)
+    subject.on_execution(accepted)
+    assert list(subject.on_signal(signal(quantity=20))) == []
+    # 5 held, 15 working, at most 25
+    assert codes(subject.on_signal(signal(quantity=6, tick_offset=8))) == [
+        RejectionCode.POSITION_EXCEEDS_MAXIMUM
+    ]
+    assert codes(subject.on_signal(signal(quantity=5, tick_offset=9))) == []
+    subject.on_execution(report(sent, OrderStatus.CANCELED, sequence=3))
+    assert codes(subject.on_signal(signal(quantity=15, tick_offset=10))) == []
+
+
+def test_a_late_report_of_an_order_that_ended_reserves_nothing():
+    subject = engine()
+    (sent,) = orders(subject.on_signal(signal(quantity=25)))
+    subject.on_execution(report(sent, OrderStatus.CANCELED, sequence=2))
+    subject.on_execution(report(sent, OrderStatus.ACCEPTED, sequence=1))
+    assert codes(subject.on_signal(signal(quantity=25, tick_offset=8))) == []
+
+
+MINUTE = 60_000_000
+NOW = SIGNAL.event_time_us
+
+
+def test_the_reservation_of_an_order_that_is_never_reported_ends():
+    """16 minutes: a minute until the router must not send it any more, 15 for its report."""
+    limits = limits_of_a_minute("paper")
+    subject = engine(limits=limits)
+    subject.on_signal(signal(quantity=25), NOW)
+    (known,) = orders(subject.on_signal(signal(quantity=25, instrument_token=OTHER_TOKEN), NOW))
+    subject.on_execution(report(known, OrderStatus.ACCEPTED), NOW + 1)
+    changes = subject.changes()
+    restored = engine(limits=limits)
+    restored.restore(
+        changes.ledgers, changes.working, changes.decided.written, changes.booked.written
+    )
+    for one in (subject, restored):
+        again = [
+            codes(one.on_signal(signal(quantity=1, tick_offset=at, instrument_token=token), when))
+            for at, token, when in (
+                (8, TOKEN, NOW + 16 * MINUTE),
+                (9, TOKEN, NOW + 16 * MINUTE + 1),
+                (9, OTHER_TOKEN, NOW + 16 * MINUTE + 1),
+            )
+        ]
+        exceeded = [RejectionCode.POSITION_EXCEEDS_MAXIMUM]
+        assert again == [exceeded, [], exceeded]
+
+
+def limits_of_a_minute(*past_brokers: str) -> RiskLimits:
+    return RiskLimits(
+        max_quantity=25,
+        max_notional=Decimal(10**9),
+        max_position=25,
+        time_to_live=TimeToLive(seconds=60, past_brokers=past_brokers),
+    )
+
+
+@pytest.mark.parametrize(
+    ("age", "past_brokers", "appended_ago", "reason"),
+    [
+        (60, [], 60, None),
+        (61, [], 0, "the tick happened at 2024-03-01T09:15:00Z, 61 s ago"),
+        (30_000_000, [], 0, "the tick happened at 2024-03-01T09:15:00Z, 30,000,000 s ago"),
+        (30_000_000, ["zerodha"], 0, "the tick happened at 2024-03-01T09:15:00Z"),
+        (30_000_000, ["paper"], 60, None),
+        (30_000_000, ["paper"], 61, "it was written at 2025-02-11T14:33:59Z, 61 s ago"),
+    ],
+)
+def test_a_signal_that_is_too_old_is_no_order(age, past_brokers, appended_ago, reason):
+    now = NOW + age * 1_000_000
+    subject = engine(limits=limits_of_a_minute(*past_brokers))
+    (verdict,) = subject.on_signal(signal(), now, now - appended_ago * 1_000_000)
+    if reason is None:
+        assert isinstance(verdict, Order)
+    else:
+        assert verdict.code is RejectionCode.EXPIRED
+        assert verdict.reason.startswith(f"the signal has expired: {reason}")
+        assert "; PANDA_SIGNAL_TTL_SECONDS is 60" in verdict.reason
+
+
+def test_only_brokers_that_accept_past_ticks_trade_on_them():
+    old = signal(brokers=("zerodha", "paper"))
+    verdicts = engine(limits=limits_of_a_minute("paper")).on_signal(old, NOW + MINUTE + 1)
+    assert [one.broker for one in orders(verdicts)] == ["paper"]
+    assert codes(verdicts) == [RejectionCode.EXPIRED]
 
 
 def test_a_recreated_ticks_topic_begins_anew():
@@ -261,8 +382,9 @@ def test_a_restored_engine_knows_positions_working_orders_and_how_far_it_was():
     subject.on_execution(report(first, OrderStatus.PARTIALLY_FILLED, filled=4))
     changes = subject.changes()
     again = engine()
-    again.restore(changes.ledgers, changes.working)
+    again.restore(changes.ledgers, changes.working, changes.decided.written, changes.booked.written)
     assert list(again.on_signal(signal(tick_offset=1))) == []
+    again.on_execution(report(first, OrderStatus.PARTIALLY_FILLED, filled=4))  # a redelivery
     assert codes(again.on_signal(signal(tick_offset=2, quantity=16))) == [
         RejectionCode.POSITION_EXCEEDS_MAXIMUM
     ]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.routes import RouteRecord
+from algo_panda.domain.recent_ids import IdSegment, SegmentChanges
 from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
 from algo_panda.runner.state import InstrumentRecord, Mark, StrategyRecord
 from algo_panda.streaming.changelog import Positions
@@ -15,10 +15,14 @@ from algo_panda.streaming.operator import StateRecord, latest
 from algo_panda.streaming.state_codec import (
     RUNNER_CHANGELOG,
     InstrumentRecordCodec,
+    PaperStateCodec,
     RiskStateCodec,
-    RouteRecordCodec,
+    RouterStateCodec,
+    SeenIds,
+    seen_records,
 )
 from algo_panda.wire.catalogue import SchemaVersion, load_catalogue
+from algo_panda.wire.codecs import load_codecs
 from algo_panda.wire.edge import compiled, write_record
 from algo_panda.wire.framing import header
 from algo_panda.wire.reader import bare
@@ -51,6 +55,9 @@ LEDGER = st.builds(
     tick_offset=LONG,
     positions=st.dictionaries(TEXT, LONG, max_size=4),
 )
+SEEN = st.builds(
+    SeenIds, TEXT, st.builds(IdSegment, LONG, LONG, st.lists(TEXT, max_size=5).map(tuple))
+)
 ORDER = st.builds(
     WorkingOrder,
     client_order_id=TEXT,
@@ -58,6 +65,8 @@ ORDER = st.builds(
     instrument_token=TOKEN,
     account=TEXT,
     remaining=LONG,
+    approved_us=LONG,
+    is_acknowledged=st.booleans(),
 )
 
 
@@ -163,25 +172,31 @@ def test_a_record_of_the_first_version_is_read_as_one_that_knows_less() -> None:
     assert codec.decode(written(first, known)) == known
 
 
-@given(LEDGER | ORDER)
-def test_what_risk_knows_comes_back_as_it_was(record: LedgerRecord | WorkingOrder) -> None:
+@given(LEDGER | ORDER | SEEN)
+def test_what_risk_knows_comes_back_as_it_was(
+    record: LedgerRecord | WorkingOrder | SeenIds,
+) -> None:
     codec = RiskStateCodec(CATALOGUE)
     assert codec.decode(codec.encode(record)) == record
 
 
-@given(
-    st.builds(
-        RouteRecord,
-        account=TEXT,
-        strategy_id=TEXT,
-        instrument_token=TOKEN,
-        tick_topic_id=TEXT,
-        tick_offset=LONG,
-    )
-)
-def test_a_route_comes_back_as_it_was(record: RouteRecord) -> None:
-    codec = RouteRecordCodec(CATALOGUE)
-    assert codec.decode(codec.encode(record)) == record
+@given(SEEN)
+def test_seen_ids_come_back_as_they_were(record: SeenIds) -> None:
+    router = RouterStateCodec(CATALOGUE)
+    assert router.decode(router.encode(record)) == record
+    paper = PaperStateCodec(CATALOGUE, load_codecs().paper_orders)
+    assert paper.decode(paper.encode(record)) == record
+
+
+def test_a_changed_segment_is_written_under_its_number_and_an_expired_one_deleted() -> None:
+    codec = RouterStateCodec(CATALOGUE)
+    segment = IdSegment(8, 99, ("A", "B"))
+    records = seen_records("orders", SegmentChanges((segment,), (3, 4)), codec.encode)
+    assert records == [
+        StateRecord(b"seen|orders|8", codec.encode(SeenIds("orders", segment))),
+        StateRecord(b"seen|orders|3", None),
+        StateRecord(b"seen|orders|4", None),
+    ]
 
 
 @given(st.dictionaries(TEXT, st.tuples(LONG, LONG, TEXT), min_size=1, max_size=3))

@@ -19,7 +19,7 @@ from algo_panda.streaming.operators.paper import PaperOperator
 from algo_panda.streaming.operators.ports import SilentStageTelemetry
 from algo_panda.streaming.operators.risk import RiskOperator
 from algo_panda.streaming.operators.router import RouterOperator
-from algo_panda.streaming.state_codec import PaperStateCodec, RiskStateCodec, RouteRecordCodec
+from algo_panda.streaming.state_codec import PaperStateCodec, RiskStateCodec, RouterStateCodec
 from algo_panda.wire.catalogue import load_catalogue
 from algo_panda.wire.codecs import load_codecs
 from algo_panda.wire.dead_letter import DeadLetter, parse_dead_letter
@@ -94,6 +94,7 @@ def risk(telemetry: HeardLetters) -> PartitionOperator:
         rejections_topic="rejections",
         dead_letters=writer(telemetry),
         telemetry=telemetry,
+        now_us=lambda: ORDER.event_time_us,
     )
 
 
@@ -106,12 +107,13 @@ def router(telemetry: HeardLetters) -> PartitionOperator:
         paper_orders=CODECS.paper_orders,
         executions=CODECS.executions,
         rejections=CODECS.rejections,
-        states=RouteRecordCodec(load_catalogue()),
+        states=RouterStateCodec(load_catalogue()),
         paper_orders_topic="paper-orders",
         executions_topic="executions",
         rejections_topic="rejections",
         dead_letters=writer(telemetry),
         telemetry=telemetry,
+        now_us=lambda: ORDER.event_time_us,
     )
 
 
@@ -129,6 +131,7 @@ def paper(telemetry: HeardLetters) -> PartitionOperator:
         dead_letters=writer(telemetry),
         telemetry=telemetry,
         reread=lambda _first, _end: (),
+        now_us=lambda: ORDER.event_time_us,
     )
     start = Start(offsets={"ticks": ORDER.tick_offset, "paper-orders": 0}, is_settled=True)
     operator.restore({}, start)

@@ -13,8 +13,10 @@ from algo_panda.brokers.paper.filling import Filling
 from algo_panda.brokers.paper.fills import FillModel
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.money import from_raw, to_raw
+from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.reports import report_of
-from algo_panda.domain.routes import RouteRecord, Routes
+from algo_panda.domain.routes import RestoredRoutes, RouteRecord
+from algo_panda.domain.time_to_live import ID_MEMORY_US
 from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
 
 _ACCEPTED: Final = OrderStatus.ACCEPTED
@@ -42,7 +44,10 @@ class VenueChanges(NamedTuple):
     """New, or filled in part."""
     ended: tuple[str, ...]
     """Client order ids of those among the ones told of before that have come to their end."""
+    seen: SegmentChanges
+    """Ids of orders."""
     routes: tuple[RouteRecord, ...]
+    """Routes of version 1 that hold no longer."""
 
 
 class _Waiting:
@@ -95,7 +100,8 @@ class PaperVenue:
         self._topic_id = topic_id
         self._filling = Filling(model)
         self._fees = fees
-        self._routes = Routes()
+        self._seen = RecentIds(ID_MEMORY_US)
+        self._routes = RestoredRoutes()
         self._waiting: dict[int, dict[str, _Waiting]] = {}
         self._moved: dict[str, _Waiting] = {}
         self._ended: list[str] = []
@@ -110,9 +116,18 @@ class PaperVenue:
         """How many have not come to their end."""
         return sum([len(waiting) for waiting in self._waiting.values()])
 
-    def on_order(self, order: Order) -> Sequence[ExecutionReport]:
-        """Take an order; nothing where it is a redelivery. No tick fills it in this call."""
-        if not self._routes.is_new(order):
+    def on_order(self, order: Order, now_us: int | None = None) -> Sequence[ExecutionReport]:
+        """Accept an order and return its first event; none if it is a redelivery.
+
+        Args:
+            order: the order. No tick fills it in this call.
+            now_us: the present time, microseconds since the epoch; None: the order's event time,
+                as in a backtest.
+        """
+        now = order.event_time_us if now_us is None else now_us
+        if not self._seen.add(order.client_order_id, now) or self._routes.cover(order):
+            return ()
+        if self.is_open(order):
             return ()
         if order.tick_topic_id != self._topic_id:
             return (_of_another_topic(order),)
@@ -168,11 +183,18 @@ class PaperVenue:
         return VenueChanges(
             tuple([one.record() for one in moved.values()]),
             tuple(ended),
-            tuple(self._routes.changed_records()),
+            self._seen.changes(),
+            self._routes.ended(),
         )
 
-    def restore(self, opened: Iterable[OpenOrder], routes: Iterable[RouteRecord]) -> None:
-        """Go on from there; call before the first order and tick."""
+    def restore(
+        self,
+        opened: Iterable[OpenOrder],
+        seen: Iterable[IdSegment],
+        routes: Iterable[RouteRecord] = (),
+    ) -> None:
+        """Continue from the state of all earlier checkpoints; call before the first order."""
+        self._seen.restore(seen)
         for order, filled, events, notional_raw in sorted(opened, key=_age):
             one = self._put(_Waiting(order, filled, events, notional_raw))
             one.is_told = True

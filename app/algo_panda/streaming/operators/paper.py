@@ -13,7 +13,7 @@ from algo_panda.streaming.operator import Beginning, Message, Output, Start, Sta
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry, TickDecoder
 from algo_panda.streaming.operators.recent_ticks import RecentTicks
-from algo_panda.streaming.state_codec import PaperStateCodec
+from algo_panda.streaming.state_codec import PaperStateCodec, SeenIds, seen_records
 from algo_panda.wire.errors import WireError
 
 Reread = Callable[[int, int], Iterable[Sequence[Message]]]
@@ -51,6 +51,7 @@ class PaperOperator:
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
         reread: Reread,
+        now_us: Callable[[], int],
         ticks_kept: int = 32_768,
     ) -> None:
         self._partition = partition
@@ -65,6 +66,7 @@ class PaperOperator:
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._reread = reread
+        self._now_us = now_us
         self._ticks_kept = ticks_kept
         self._recent = RecentTicks(0, ticks_kept)
         self._earlier = RecentTicks(0, ticks_kept)
@@ -80,12 +82,16 @@ class PaperOperator:
         return self._on_orders(topic, messages)
 
     def changed(self) -> Sequence[StateRecord]:
-        """The orders and routes that changed since the last call."""
+        """The orders and ids that changed since the last call."""
         changes, states = self._venue.changes(), self._states
         return [
-            *(StateRecord(states.key(one), states.encode(one)) for one in changes.open),
-            *(StateRecord(states.key(one), states.encode(one)) for one in changes.routes),
+            *(
+                StateRecord(states.order_key(one.order.client_order_id), states.encode(one))
+                for one in changes.open
+            ),
             *(StateRecord(states.order_key(name), None) for name in changes.ended),
+            *seen_records("orders", changes.seen, states.encode),
+            *(StateRecord(states.route_key(route), None) for route in changes.routes),
         ]
 
     def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
@@ -93,6 +99,7 @@ class PaperOperator:
         records = [self._states.decode(value) for value in state.values()]
         self._venue.restore(
             (record for record in records if isinstance(record, OpenOrder)),
+            (record.segment for record in records if isinstance(record, SeenIds)),
             (record for record in records if isinstance(record, RouteRecord)),
         )
         self._at = start.offsets[self._ticks_topic]
@@ -131,7 +138,7 @@ class PaperOperator:
         if order.tick_topic_id == self._topic_id and order.tick_partition != self._partition:
             yield self._misplaced(order)
             return
-        taken = self._venue.on_order(order)
+        taken = self._venue.on_order(order, self._now_us())
         yield from taken
         first = self._first(order)
         if not taken or not self._venue.is_open(order):

@@ -1,17 +1,28 @@
 """Signals and executions in; approved orders, rejections and dead letters out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.recent_ids import IdSegment
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.domain.trading import ExecutionReport, Order, Rejection
 from algo_panda.risk.engine import RiskEngine
 from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
-from algo_panda.streaming.operator import Beginning, Message, Output, Start, StateRecord
+from algo_panda.streaming.operator import (
+    Beginning,
+    Message,
+    Output,
+    Start,
+    StateRecord,
+    appended_us,
+)
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry
-from algo_panda.streaming.state_codec import RiskStateCodec
+from algo_panda.streaming.state_codec import RiskStateCodec, SeenIds, seen_records
 from algo_panda.wire.errors import WireError
+
+_DECIDED = "signals"
+_BOOKED = "executions"
 
 
 class RiskOperator:
@@ -31,6 +42,7 @@ class RiskOperator:
         rejections_topic: str,
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
+        now_us: Callable[[], int],
     ) -> None:
         self._engine = engine
         self._signals = signals
@@ -43,20 +55,22 @@ class RiskOperator:
         self._rejections_topic = rejections_topic
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._now_us = now_us
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Judge signals, book executions."""
         take = self._on_signal if topic == self._signals_topic else self._on_execution
         outputs: list[Output] = []
+        now_us = self._now_us()
         for message in messages:
             try:
-                outputs.extend(take(message))
+                outputs.extend(take(message, now_us))
             except WireError as error:
                 outputs.append(self._dead_letters.write(topic, message, error))
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
-        """The ledgers and working orders that changed since the last call."""
+        """The ledgers, working orders and ids that changed since the last call."""
         changes, states = self._engine.changes(), self._states
         return [
             *(StateRecord(states.ledger_key(r), states.encode(r)) for r in changes.ledgers),
@@ -65,6 +79,8 @@ class RiskOperator:
                 for order in changes.working
             ),
             *(StateRecord(states.order_key(name), None) for name in changes.ended),
+            *seen_records(_DECIDED, changes.decided, states.encode),
+            *seen_records(_BOOKED, changes.booked, states.encode),
         ]
 
     def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
@@ -73,16 +89,18 @@ class RiskOperator:
         self._engine.restore(
             ledgers=(r for r in records if isinstance(r, LedgerRecord)),
             working=(r for r in records if isinstance(r, WorkingOrder)),
+            decided=_segments(records, _DECIDED),
+            booked=_segments(records, _BOOKED),
         )
         return Beginning()
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _on_signal(self, message: Message) -> Iterable[Output]:
+    def _on_signal(self, message: Message, now_us: int) -> Iterable[Output]:
         signal = self._signals.decode(message.value(), message.timestamp()[1])
         check_key(message, instrument_key(signal.instrument_token))
-        for verdict in self._engine.on_signal(signal):
+        for verdict in self._engine.on_signal(signal, now_us, appended_us(message)):
             match verdict:
                 case Order():
                     self._telemetry.order_approved(verdict)
@@ -97,8 +115,14 @@ class RiskOperator:
                         self._rejections.encode(verdict),
                     )
 
-    def _on_execution(self, message: Message) -> Iterable[Output]:
+    def _on_execution(self, message: Message, now_us: int) -> Iterable[Output]:
         report = self._executions.decode(message.value(), message.timestamp()[1])
         check_key(message, instrument_key(report.instrument_token))
-        self._engine.on_execution(report)
+        self._engine.on_execution(report, now_us)
         return ()
+
+
+def _segments(
+    records: Iterable[LedgerRecord | WorkingOrder | SeenIds], kind: str
+) -> list[IdSegment]:
+    return [r.segment for r in records if isinstance(r, SeenIds) and r.kind == kind]

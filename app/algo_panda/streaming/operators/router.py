@@ -1,14 +1,22 @@
 """Approved orders in; paper orders, executions, rejections and dead letters out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from algo_panda.domain.ids import instrument_key
+from algo_panda.domain.routes import RouteRecord
 from algo_panda.domain.trading import ExecutionReport, Order, Rejection
 from algo_panda.execution.router import OrderRouter
-from algo_panda.streaming.operator import Beginning, Message, Output, Start, StateRecord
+from algo_panda.streaming.operator import (
+    Beginning,
+    Message,
+    Output,
+    Start,
+    StateRecord,
+    appended_us,
+)
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry
-from algo_panda.streaming.state_codec import RouteRecordCodec
+from algo_panda.streaming.state_codec import RouterStateCodec, SeenIds, seen_records
 from algo_panda.wire.errors import WireError
 
 
@@ -23,12 +31,13 @@ class RouterOperator:
         paper_orders: Encoder[Order],
         executions: Encoder[ExecutionReport],
         rejections: Encoder[Rejection],
-        states: RouteRecordCodec,
+        states: RouterStateCodec,
         paper_orders_topic: str,
         executions_topic: str,
         rejections_topic: str,
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
+        now_us: Callable[[], int],
     ) -> None:
         self._router = router
         self._orders = orders
@@ -41,10 +50,12 @@ class RouterOperator:
         self._rejections_topic = rejections_topic
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._now_us = now_us
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Route every order."""
         outputs: list[Output] = []
+        now_us = self._now_us()
         for message in messages:
             try:
                 order = self._orders.decode(message.value(), message.timestamp()[1])
@@ -52,19 +63,25 @@ class RouterOperator:
             except WireError as error:
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
-            outputs.extend(map(self._output, self._router.on_order(order)))
+            events = self._router.on_order(order, now_us, appended_us(message))
+            outputs.extend(map(self._output, events))
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
-        """The routes that moved since the last call."""
+        """The ids that were added since the last call, and what was forgotten."""
+        changes = self._router.changes()
         return [
-            StateRecord(self._states.key(record), self._states.encode(record))
-            for record in self._router.changed_records()
+            *seen_records("orders", changes.seen, self._states.encode),
+            *(StateRecord(self._states.route_key(route), None) for route in changes.ended),
         ]
 
     def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
         """Go on from a checkpoint."""
-        self._router.restore(map(self._states.decode, state.values()))
+        records = [self._states.decode(value) for value in state.values()]
+        self._router.restore(
+            (record.segment for record in records if isinstance(record, SeenIds)),
+            (record for record in records if isinstance(record, RouteRecord)),
+        )
         return Beginning()
 
     def close(self) -> None:
