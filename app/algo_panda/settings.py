@@ -18,6 +18,7 @@ _UNREADABLE = re.compile(r'field "(\w+)"')
 
 Delivery = Literal["at_least_once", "exactly_once"]
 TickPolicy = Literal["process", "drop"]
+MisplacedPolicy = Literal["dead_letter", "process"]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -137,6 +138,12 @@ class Settings(BaseSettings):
         default="process",
         description="Ticks older than one that came before on their instrument: hand them to"
         " strategies, or drop them. Counted either way.",
+    )
+    misplaced_ticks: MisplacedPolicy = Field(
+        default="dead_letter",
+        description="Ticks in a partition that is not their key's, because their producer does not"
+        " partition by murmur2: dead letters, or handed to strategies all the same. A strategy"
+        " then has one state per partition, and the paper broker rejects its orders.",
     )
     delivery: Delivery = Field(
         default="at_least_once",

@@ -33,6 +33,7 @@ from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.replay.files import FileTicks
 from algo_panda.replay.fingerprint import configuration_hash
 from algo_panda.replay.observer import Observer
+from algo_panda.replay.placed import PlacedTicks
 from algo_panda.replay.recording import Recording
 from algo_panda.replay.replay import Replay, ReplayListener
 from algo_panda.replay.ticks import RecordedTicks
@@ -76,12 +77,13 @@ def topic_ticks(settings: Settings, *, from_us: int | None = None) -> RecordedTi
     Raises:
         KafkaError: no broker, or no such topic.
     """
-    return TopicTicks(
+    ticks = TopicTicks(
         kafka_connection(settings),
         settings.topic("ticks"),
         codecs_of(settings).ticks,
         from_us=from_us,
     )
+    return _as_the_runner_takes_them(settings, ticks)
 
 
 def topics_of_run(settings: Settings, name: str) -> AbstractContextManager[TopicsOutput]:
@@ -103,7 +105,11 @@ def recorded_ticks(settings: Settings, folder: Path) -> RecordedTicks:
     Raises:
         RecordingError: ``folder`` is none.
     """
-    return Recording(folder, codecs_of(settings).ticks)
+    return _as_the_runner_takes_them(settings, Recording(folder, codecs_of(settings).ticks))
+
+
+def _as_the_runner_takes_them(settings: Settings, ticks: RecordedTicks) -> RecordedTicks:
+    return ticks if settings.misplaced_ticks == "process" else PlacedTicks(ticks)
 
 
 def file_ticks(

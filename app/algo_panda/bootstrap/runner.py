@@ -4,11 +4,13 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from algo_panda.bootstrap.arrival import arrival_policy
 from algo_panda.bootstrap.strategies import build_factory
 from algo_panda.bootstrap.wiring import Program, Wiring
 from algo_panda.domain.config import StrategyConfig
+from algo_panda.kafka.placement import partition_of
 from algo_panda.runner.ports import StatusSink, TickTracer
 from algo_panda.runner.runner import StrategyRunner
 from algo_panda.settings import Settings
@@ -39,6 +41,8 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
         activations=wiring.on_broker("activations"),
     )
 
+    partitions = wiring.declared["ticks"].partitions
+
     def create(partition: int, ids: Mapping[str, str]) -> PartitionOperator:
         return RunnerOperator(
             partition=partition,
@@ -52,6 +56,8 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             topics=topics,
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
+            partition_of=partial(partition_of, partitions=partitions),
+            accepts_misplaced=wiring.settings.misplaced_ticks == "process",
         )
 
     return wiring.spec("runner", ("ticks",), RUNNER_CHANGELOG, create)

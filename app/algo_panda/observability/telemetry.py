@@ -69,6 +69,10 @@ class PrometheusTelemetry:
         """A tick came after the bar it belongs to was closed."""
         self._metrics.late_ticks.add((strategy_type,))
 
+    def misplaced_tick(self) -> None:
+        """Count a tick that was processed in a partition that is not its key's."""
+        self._metrics.irregular_ticks.add(("misplaced", "processed"))
+
     def irregular_tick(self, kind: Irregularity, /, *, dropped: bool) -> None:
         """A tick repeats the one before it, or is older than one before it."""
         self._metrics.irregular_ticks.add((kind, "dropped" if dropped else "processed"))

@@ -103,3 +103,16 @@ class KeyMismatchError(WireError):
 
     def __init__(self, key: bytes | None, expected: bytes) -> None:
         super().__init__(f"the key is {key!r}, and by the value it must be {expected!r}")
+
+
+class MisplacedKeyError(WireError):
+    """The record lies in a partition that its key does not belong to."""
+
+    code = "MISPLACED_KEY"
+
+    def __init__(self, key: bytes, partition: int, own: int) -> None:
+        super().__init__(
+            f"the key {key!r} belongs to partition {own} and was written to partition {partition}:"
+            " the producer must partition by murmur2 (librdkafka: partitioner=murmur2_random);"
+            " 'panda dlq replay' sends the record to its own partition"
+        )

@@ -52,6 +52,9 @@ class StageTelemetry(Protocol):
     def dead_letter(self, topic: str, code: str, /) -> None:
         """A record could not be used."""
 
+    def misplaced_tick(self) -> None:
+        """Count a tick that was processed in a partition that is not its key's."""
+
     def signal_refused(self, rejection: Rejection, /) -> None:
         """A signal or an order was refused."""
 
@@ -66,6 +69,9 @@ class SilentStageTelemetry:
     """Hears nothing."""
 
     def dead_letter(self, topic: str, code: str, /) -> None:
+        """Ignore it."""
+
+    def misplaced_tick(self) -> None:
         """Ignore it."""
 
     def signal_refused(self, rejection: Rejection, /) -> None:

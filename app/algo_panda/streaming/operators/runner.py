@@ -1,6 +1,7 @@
 """Ticks in; signals, rejections, dead letters and activations out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from algo_panda.domain.ids import instrument_key
@@ -28,8 +29,10 @@ from algo_panda.streaming.operators.versions import (
     encode_configs,
 )
 from algo_panda.streaming.state_codec import InstrumentRecordCodec
-from algo_panda.wire.errors import KeyMismatchError, WireError
+from algo_panda.wire.errors import KeyMismatchError, MisplacedKeyError, WireError
 from algo_panda.wire.refusal import refusal
+
+logger = logging.getLogger(__name__)
 
 
 class RunnerOperator:
@@ -49,7 +52,27 @@ class RunnerOperator:
         topics: RunnerTopics,
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
+        partition_of: Callable[[bytes], int] | None = None,
+        accepts_misplaced: bool = False,
     ) -> None:
+        """Start without state.
+
+        Args:
+            partition: number of the partition.
+            topic_id: Kafka's id of the topic of ticks.
+            versions: the strategies.
+            ticks: reads ticks.
+            signals: writes signals.
+            rejections: writes rejections.
+            activations: writes activations.
+            states: writes and reads the state of instruments.
+            topics: names on the broker.
+            dead_letters: writes dead letters.
+            telemetry: of the worker.
+            partition_of: the partition that a key belongs to; None: keys are not checked.
+            accepts_misplaced: whether ticks in a partition that is not their key's are processed.
+                If not, they become dead letters.
+        """
         self._partition = partition
         self._topic_id = topic_id
         self._versions = versions
@@ -62,6 +85,10 @@ class RunnerOperator:
         self._topics = topics
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._partition_of = partition_of
+        self._accepts_misplaced = accepts_misplaced
+        self._misplaced: set[bytes] = set()
+        """Keys of other partitions whose ticks are processed."""
         self._running: tuple[RunsPartition, PartitionRunner] | None = None
         self._unrecorded: Chosen | None = None
 
@@ -78,7 +105,7 @@ class RunnerOperator:
         offsets: list[int] = []
         instruments: list[Instrument | None] = []
         keys: list[bytes] = []
-        runner = self._runner
+        runner, misplaced = self._runner, self._misplaced
         for message, tick in zip(messages, self._decoded(messages), strict=True):
             if isinstance(tick, WireError):
                 outputs.append(self._dead_letters.write(topic, message, tick))
@@ -88,10 +115,16 @@ class RunnerOperator:
             if key is None or instrument is None:
                 own = instrument_key(tick.instrument_token)
                 if key != own:
-                    error = KeyMismatchError(key, own)
-                    outputs.append(self._dead_letters.write(topic, message, error))
+                    mismatch = KeyMismatchError(key, own)
+                    outputs.append(self._dead_letters.write(topic, message, mismatch))
                     continue
                 key = own
+                error = self._misplaced_key(key)
+                if error is not None:
+                    outputs.append(self._dead_letters.write(topic, message, error))
+                    continue
+            if misplaced and key in misplaced:
+                self._telemetry.misplaced_tick()
             ticks.append(tick)
             offsets.append(message.offset() or 0)
             instruments.append(instrument)
@@ -102,6 +135,20 @@ class RunnerOperator:
             for one in said:
                 outputs.append(output(one, key))  # noqa: PERF401 - quicker than a generator
         return outputs
+
+    def _misplaced_key(self, key: bytes) -> MisplacedKeyError | None:
+        """Return why a tick of a new key cannot be used, or None."""
+        if self._partition_of is None or key in self._misplaced:
+            return None
+        own = self._partition_of(key)
+        if own == self._partition:
+            return None
+        error = MisplacedKeyError(key, self._partition, own)
+        if not self._accepts_misplaced:
+            return error
+        self._misplaced.add(key)
+        logger.warning("%s[%d]: %s", self._topics.ticks, self._partition, error)
+        return None
 
     def _decoded(self, messages: Sequence[Message]) -> Sequence[MarketTick | WireError]:
         return self._ticks.decode_many(
@@ -170,7 +217,7 @@ class RunnerOperator:
 
     def _records(self, state: Mapping[bytes, bytes]) -> Iterator[InstrumentRecord]:
         for key, value in state.items():
-            if key != STRATEGIES_KEY:
+            if key != STRATEGIES_KEY and self._misplaced_key(key) is None:
                 yield self._states.decode(value)
 
     def _valid(self, messages: Sequence[Message]) -> Iterator[tuple[int, MarketTick]]:
