@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from uuid import UUID
 
 from algo_panda.bootstrap.arrival import arrival_policy
 from algo_panda.bootstrap.strategies import build_factory
@@ -23,7 +24,11 @@ from algo_panda.store.status_writer import StatusWriter
 from algo_panda.streaming.operator import PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.ports import RunnerTopics
 from algo_panda.streaming.operators.runner import RunnerOperator
-from algo_panda.streaming.operators.versions import StrategyVersions
+from algo_panda.streaming.operators.versions import (
+    MissingStrategiesError,
+    StrategyRow,
+    StrategyVersions,
+)
 from algo_panda.streaming.state_codec import RUNNER_CHANGELOG, InstrumentRecordCodec
 from algo_panda.wire.catalogue import load_catalogue
 
@@ -92,15 +97,31 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
             quarantine_after=settings.quarantine_after,
             arrival=arrival,
         )
-        other.start()
+        started = other.start()
         stack.callback(other.stop)
+        if started.disabled:
+            missing = [(one.config, one.reason) for one in started.disabled]
+            raise MissingStrategiesError("the recorded state", missing)
         return other
 
     return StrategyVersions(
         current=runner,
         configs=[registered.config for registered in report.registered],
         runner_of=runner_of,
+        disabled={one.config.id: one.reason for one in report.disabled},
+        read_rows=lambda: _rows(database, factory_check(factory)),
     )
+
+
+def _rows(database: Database, check: Check) -> Mapping[UUID, StrategyRow]:
+    """Read all rows, those that cannot be used included."""
+    listed = SqlStrategyRepository(database, check=check, clock=_now).list()
+    rows = {row.config.id: StrategyRow(row.config.enabled, None) for row in listed.usable}
+    for row in listed.unusable:
+        status = row.status
+        if status is not None:
+            rows[status.strategy_id] = StrategyRow(row.enabled is not False, row.reason)
+    return rows
 
 
 def _usable(database: Database, check: Check, status: StatusSink) -> Iterator[StrategyConfig]:

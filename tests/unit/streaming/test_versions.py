@@ -2,14 +2,20 @@
 
 from uuid import UUID
 
+import pytest
+
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.streaming.operator import Start
 from algo_panda.streaming.operators.versions import (
     Chosen,
+    MissingStrategiesError,
+    StrategyRow,
     StrategyVersions,
     decode_configs,
     encode_configs,
 )
+
+ENABLED, DISABLED = StrategyRow(True, None), StrategyRow(False, None)
 
 
 def config(number: int, version: int = 1, **parameters: object) -> StrategyConfig:
@@ -24,12 +30,20 @@ def config(number: int, version: int = 1, **parameters: object) -> StrategyConfi
 
 
 def choose(
-    now: list[StrategyConfig], recorded: list[StrategyConfig] | None, *, settled: bool = True
+    now: list[StrategyConfig],
+    recorded: list[StrategyConfig] | None,
+    *,
+    settled: bool = True,
+    rows: dict[int, StrategyRow] | None = None,
+    disabled: dict[int, str] | None = None,
 ) -> Chosen:
+    found = {UUID(int=number): row for number, row in (rows or {}).items()}
     versions = StrategyVersions(
         current=None,  # type: ignore[arg-type]
         configs=now,
         runner_of=lambda _: None,  # type: ignore[arg-type,return-value]
+        disabled={UUID(int=number): reason for number, reason in (disabled or {}).items()},
+        read_rows=lambda: found,
     )
     return versions.choose(
         None if recorded is None else encode_configs(recorded),
@@ -62,7 +76,8 @@ def test_what_is_as_recorded_is_announced_to_nobody() -> None:
 
 
 def test_a_change_takes_over_from_a_settled_start() -> None:
-    chosen = choose([config(1, 2, period=9), config(3)], [config(1), config(2)])
+    now, before = [config(1, 2, period=9), config(3)], [config(1), config(2)]
+    chosen = choose(now, before, rows={1: ENABLED, 2: DISABLED, 3: ENABLED})
     told = [(a.strategy_id[-1], a.strategy_version, a.active) for a in chosen.activations]
     assert told == [("1", 1, False), ("2", 1, False), ("1", 2, True), ("3", 1, True)]
     assert chosen.configs == (config(1, 2, period=9), config(3))
@@ -78,6 +93,40 @@ def test_a_worker_that_started_before_a_change_keeps_what_it_finds_recorded() ->
     assert chosen.configs == (config(1, 2, period=9), config(2))
     assert chosen.is_recorded
     assert chosen.activations == ()
+
+
+def test_a_worker_that_started_before_a_row_was_added_runs_it_as_recorded() -> None:
+    chosen = choose([config(1)], [config(1), config(2)], rows={1: ENABLED, 2: ENABLED})
+    assert chosen.configs == (config(1), config(2))
+    assert chosen.is_recorded
+    assert chosen.activations == ()
+
+
+def test_a_worker_that_started_before_a_row_was_disabled_does_not_start_it_again() -> None:
+    chosen = choose([config(1), config(2)], [config(1)], rows={1: ENABLED, 2: DISABLED})
+    assert chosen.configs == (config(1),)
+    assert chosen.activations == ()
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "disabled", "reason"),
+    [
+        ({1: ENABLED}, {}, "the database has no such row"),
+        ({}, {}, "the database has no such row"),
+        ({1: ENABLED, 2: StrategyRow(True, "no type rules_rsi")}, {}, "no type rules_rsi"),
+        ({1: ENABLED, 2: ENABLED}, {2: "load_model returned False"}, "load_model returned False"),
+    ],
+)
+def test_a_worker_that_cannot_run_a_recorded_strategy_refuses(
+    rows: dict[int, StrategyRow], disabled: dict[int, str], reason: str, settled: bool
+) -> None:
+    with pytest.raises(MissingStrategiesError) as caught:
+        choose([config(1)], [config(1), config(2)], settled=settled, rows=rows, disabled=disabled)
+    assert str(caught.value).startswith(
+        "ticks[3] runs strategies that this worker cannot run:"
+        f" 00000000-0000-0000-0000-000000000002 (rules_rsi, version 1): {reason}. Give the worker"
+    )
 
 
 def test_a_recorded_version_whose_limit_is_invalid_by_now_can_still_be_read() -> None:

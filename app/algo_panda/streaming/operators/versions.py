@@ -6,17 +6,42 @@ a later tick can have been sent; until then the recorded ones go on.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.config_json import config_fields, config_of
+from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.trading import Activation
 from algo_panda.runner.partition import PartitionRunner
 from algo_panda.streaming.operator import Start, StateFormatError
 
 STRATEGIES_KEY = b"\x00strategies"
 """Under it, the changelog of a partition holds the versions that run there."""
+
+
+class MissingStrategiesError(ConfigurationError):
+    """A partition runs strategies that this worker cannot run."""
+
+    def __init__(self, where: str, missing: Sequence[tuple[StrategyConfig, str]]) -> None:
+        listed = "; ".join(
+            f"{config.id} ({config.strategy_type}, version {config.version}): {reason}"
+            for config, reason in missing
+        )
+        super().__init__(
+            f"{where} runs strategies that this worker cannot run: {listed}. Give the worker the"
+            " database, PANDA_PROCESSORS, PANDA_VALIDATORS and modules of the other runners; to"
+            " stop a strategy for good, use 'panda strategies disable'"
+        )
+
+
+class StrategyRow(NamedTuple):
+    """A row of the database, as far as it matters whether its strategy runs."""
+
+    is_enabled: bool
+    problem: str | None
+    """Why it cannot be used, or None."""
 
 
 class RunsPartition(Protocol):
@@ -52,6 +77,8 @@ class StrategyVersions:
         current: RunsPartition,
         configs: Iterable[StrategyConfig],
         runner_of: Callable[[Sequence[StrategyConfig]], RunsPartition],
+        disabled: Mapping[UUID, str] | None = None,
+        read_rows: Callable[[], Mapping[UUID, StrategyRow]] = dict[UUID, StrategyRow],
     ) -> None:
         """Make one.
 
@@ -59,10 +86,14 @@ class StrategyVersions:
             current: runs ``configs``.
             configs: the strategies that take ticks as they are configured now.
             runner_of: makes and starts a runner of other ones.
+            disabled: enabled strategies that could not be started, and why.
+            read_rows: reads all rows of the database as they are now, by strategy id.
         """
         self._current = current
         self._configs = tuple(configs)
         self._runner_of = runner_of
+        self._disabled = disabled or {}
+        self._read_rows = read_rows
 
     def runner(self, configs: tuple[StrategyConfig, ...]) -> RunsPartition:
         """A runner of these."""
@@ -71,9 +102,25 @@ class StrategyVersions:
     def choose(
         self, recorded: bytes | None, start: Start, *, topic: str, topic_id: str, partition: int
     ) -> Chosen:
-        """What the partition runs, given what the changelog has under ``STRATEGIES_KEY``."""
+        """Return what the partition runs.
+
+        A recorded strategy ends only if its row is disabled. A worker that was started before a
+        row was added or disabled finds that in the database.
+
+        Args:
+            recorded: what the changelog has under ``STRATEGIES_KEY``.
+            start: where the partition begins.
+            topic: name of the topic of ticks.
+            topic_id: Kafka's id of it.
+            partition: number of the partition.
+
+        Raises:
+            MissingStrategiesError: this worker cannot run a recorded strategy.
+        """
         before = () if recorded is None else decode_configs(recorded)
         now = self._newest(before)
+        if recorded is not None:
+            now = self._agreed(before, now, f"{topic}[{partition}]")
         if recorded == encode_configs(now):
             return Chosen(now, (), is_recorded=True, is_outdated=False)
         if recorded is not None and not start.is_settled:
@@ -88,6 +135,39 @@ class StrategyVersions:
             is_recorded=False,
             is_outdated=False,
         )
+
+    def _agreed(
+        self, before: Sequence[StrategyConfig], now: Sequence[StrategyConfig], where: str
+    ) -> tuple[StrategyConfig, ...]:
+        """Return ``now`` without rows disabled since, and with recorded ones that are not in it."""
+        ours, recorded = {config.id for config in now}, {config.id for config in before}
+        if ours == recorded:
+            return tuple(now)
+        rows = self._read_rows()
+        kept: list[StrategyConfig] = []
+        missing: list[tuple[StrategyConfig, str]] = []
+        for config in before:
+            row = rows.get(config.id)
+            if config.id in ours or (row is not None and not row.is_enabled):
+                continue
+            if row is None:
+                missing.append((config, "the database has no such row"))
+            elif row.problem is not None:
+                missing.append((config, row.problem))
+            elif config.id in self._disabled:
+                missing.append((config, self._disabled[config.id]))
+            else:
+                kept.append(config)
+        if missing:
+            raise MissingStrategiesError(where, missing)
+        ended = {
+            config.id
+            for config in now
+            if config.id not in recorded
+            and (row := rows.get(config.id)) is not None
+            and not row.is_enabled
+        }
+        return (*(config for config in now if config.id not in ended), *kept)
 
     def _newest(self, recorded: Iterable[StrategyConfig]) -> tuple[StrategyConfig, ...]:
         """Ours, but for those that a worker who started later knows in a newer version."""
