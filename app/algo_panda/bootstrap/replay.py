@@ -51,6 +51,9 @@ from algo_panda.store.strategy_file import read_strategy_file
 
 logger = logging.getLogger(__name__)
 
+_DECIDE_NOTHING = ("paper_fees", "paper_accepts_past_ticks")
+"""Settings of the paper venue that a replay does not depend on: where a file is, what expires."""
+
 _BLOCKS_AHEAD = 2
 """So that processes have something to do while this one trades."""
 
@@ -289,7 +292,7 @@ def _deciding(settings: Settings) -> dict[str, str | int | None]:
         **{
             name: None if value is None else str(value)
             for name, value in settings
-            if name.startswith("paper_") and name != "paper_fees"  # a file may move
+            if name.startswith("paper_") and name not in _DECIDE_NOTHING
         },
         "fees": repr(fee_schedule(settings)),
         "accounts": "|".join(f"{name}={settings.account_for(name)}" for name in KNOWN_BROKERS),
