@@ -17,12 +17,14 @@ install: $(PACKAGES) compile  ## Make .venv from the locked requirements, and co
 $(PACKAGES): requirements/build.txt requirements/dev.txt pyproject.toml
 	@echo "installing the packages of requirements/dev.txt (a minute or two the first time)"
 	@tools/install-packages $(VENV) $(PYTHON) requirements/dev.txt
+	-@$(BIN)/panda dev prepare >/dev/null  # nothing depends on it
 	@touch $(PACKAGES) $(DEMO_PACKAGES)
 
 # A subset: no tests, no compiler, no reports. requirements/dev.txt includes these.
 $(DEMO_PACKAGES): requirements/build.txt requirements/demo.txt pyproject.toml
 	@echo "installing the packages of requirements/demo.txt (up to a minute the first time)"
 	@tools/install-packages $(VENV) $(PYTHON) requirements/demo.txt
+	-@$(BIN)/panda dev prepare >/dev/null
 	@touch $@
 
 compile: $(PACKAGES)  ## Compile the modules that every tick passes through, if there is a C compiler

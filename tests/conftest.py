@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from algo_panda.kafka.admin import connect, delete_topics, topics_with_prefix
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.java import SHORT_LIVED
 from algo_panda.kafka.ports import free_ports
 from algo_panda.runner import partition
 from tests.support.scheduling import GroupsFirst
@@ -86,7 +87,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaForTests]:
         yield KafkaForTests(bootstrap_servers=given)
         return
     data_dir = tmp_path_factory.mktemp("kafka")
-    with EmbeddedKafka(data_dir, *free_ports(2)) as broker:
+    with EmbeddedKafka(data_dir, *free_ports(2), java_options=SHORT_LIVED) as broker:
         yield KafkaForTests(bootstrap_servers=broker.bootstrap_servers)
     shutil.rmtree(data_dir)
 

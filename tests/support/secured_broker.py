@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
 )
 
 from algo_panda.kafka.embedded import EmbeddedKafka
+from algo_panda.kafka.java import SHORT_LIVED
 from algo_panda.kafka.ports import LOOPBACK, free_ports
 from tests.support.certificates import CertificateAuthority, CertificateFiles
 from tests.support.processes import eventually
@@ -126,6 +127,7 @@ def secured_broker(folder: Path) -> Iterator[SecuredBroker]:
         overrides=_overrides(
             at, f"{LOOPBACK}:{controller}", tls / "ca.pem", server, expired, passwords
         ),
+        java_options=SHORT_LIVED,
     )
     with broker:
         _add_scram_users(AdminClient({"bootstrap.servers": at["BROKER"]}), passwords)

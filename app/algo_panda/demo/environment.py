@@ -19,6 +19,7 @@ from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.jars import default_jar_cache, ensure_jars
+from algo_panda.kafka.java import SHORT_LIVED
 from algo_panda.kafka.ports import free_ports
 from algo_panda.kafka.security import kafka_security
 from algo_panda.kafka.topic_apply import apply_differences
@@ -123,7 +124,7 @@ def _start_broker(
         default_jar_cache(),
         on_progress=lambda ready, total: report(f"downloading Kafka: file {ready} of {total}"),
     )
-    broker = EmbeddedKafka(folder / "kafka", port, controller_port)
+    broker = EmbeddedKafka(folder / "kafka", port, controller_port, java_options=SHORT_LIVED)
     report("starting a Kafka broker, a database and four workers")
     stack.callback(broker.stop)  # what the thread started before it ended
     pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="broker"))

