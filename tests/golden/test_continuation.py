@@ -20,7 +20,6 @@ from tests.golden.write import (
     CHECKPOINT_KEY,
     CONTINUED,
     WORKERS,
-    contents,
     ends,
     is_settled,
     newest,
@@ -134,6 +133,34 @@ def expected_origins(recorded: Iterable[Mapping[str, Any]], types: Mapping[str, 
     return found
 
 
+def known(lines: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """All records, each as far as the earlier version knows its fields, in order.
+
+    Rejections have more codes, and the stages behind the runner remember ids in the place of the
+    newest tick (ADR 19): those records are compared by the fields that did not change.
+    """
+    return sorted(filter(None, map(_known, lines)))
+
+
+def _known(line: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    topic, key, value = line["topic"], line["key"], line["value"]
+    name = b64decode(key)
+    if topic == "rejections":
+        return topic, key, repr(plain(b64decode(value)))
+    if topic in ("risk-state-changelog", "router-state-changelog", "paper-state-changelog"):
+        fields = plain(b64decode(value)) if b"|" in name else {}
+        if topic == "router-state-changelog" or name.startswith((b"seen|", b"route|")):
+            return None
+        if name.startswith(b"ledger|"):
+            positions = fields["ledger"]["positions"]
+            return (topic, key, repr(sorted(positions.items()))) if positions else None
+        if name.startswith(b"order|"):
+            first = fields.get("order") or fields["open"]
+            own = {"remaining", "account", "order", "filled", "events", "notional_raw"}
+            return topic, key, repr({name: first[name] for name in sorted(own & first.keys())})
+    return topic, key, value
+
+
 def by_key(lines: Iterable[Mapping[str, Any]], topic: str) -> dict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for line in lines:
@@ -159,7 +186,7 @@ def test_signals_orders_and_executions_go_on_to_the_byte(
 
     recorded = golden.lines("continuation.jsonl.xz")
     found = list(records(servers, CONTINUED, before))
-    assert contents(found) == contents(recorded)
+    assert known(found) == known(recorded)
     assert by_key(found, "signals") == by_key(recorded, "signals")
     counts = Counter(line["topic"] for line in recorded)
     assert all(counts[topic] > 50 for topic in ("signals", "orders", "paper-orders", "executions"))
@@ -176,7 +203,7 @@ def test_signals_orders_and_executions_go_on_to_the_byte(
     for strategy_type in ("rules_rsi", "ml_momentum", "hybrid_ml_rsi_filter", "counter"):
         assert expected_restored[strategy_type]
 
-    assert contents(state(servers)) == contents(golden.lines("state.jsonl.xz"))
+    assert known(state(servers)) == known(golden.lines("state.jsonl.xz"))
 
     verified = golden.panda(
         "replay", "--verify-live", "--json", PANDA_KAFKA_BOOTSTRAP_SERVERS=servers
