@@ -28,7 +28,7 @@ class StrategyProcessor(Protocol):
                 ``history_size`` (100 where the processor does not say); read only.
 
         Raises:
-            Exception: anything; this tick is then lost for this strategy alone, and counted.
+            BaseException: anything; this tick is then lost for this strategy alone, and counted.
         """
         ...
 

@@ -3,6 +3,7 @@
 import logging
 
 from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.status import StrategyState, StrategyStatus
 from algo_panda.runner.explain import described
 from algo_panda.runner.ports import RunnerTelemetry, StatusSink
@@ -52,16 +53,20 @@ class Condition:
         self.failures += 1
         self._telemetry.strategy_failed(self._config.strategy_type)
         if self.failures == 1:
-            logger.error(
-                "strategy %s failed at %s; further failures in a row are only counted",
-                self._config.id,
-                where,
-                exc_info=error,
-            )
+            self._log(error, where)
         if self.failures >= self._quarantine_after:
             self.quarantine(
                 f"{self.failures} failures in a row, the last at {where}: {described(error)}"
             )
+
+    def _log(self, error: BaseException, where: str) -> None:
+        text = "strategy %s failed at %s; further failures in a row are only counted"
+        try:
+            logger.error(text, self._config.id, where, exc_info=error)
+        except BaseException as second:  # to write a traceback reads attributes of the error
+            if is_interrupt(second):
+                raise
+            logger.error(f"{text}: %s", self._config.id, where, described(error))  # noqa: TRY400 - it is this that failed
 
     def recovered(self) -> None:
         """It took a tick after failures."""
