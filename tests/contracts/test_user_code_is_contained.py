@@ -396,6 +396,7 @@ CASES: dict[str, Case] = {
     "warmup_ticks": Case(attribute("warmup_ticks"), is_disabled=True),
     "model_digest": Case(attribute("model_digest")),
     "warmup": Case(in_warmup),
+    "snapshot": Case(method("snapshot")),
     "restore": Case(method("restore")),
     "share_indicators": Case(method("share_indicators")),
     "held": Case(in_held),

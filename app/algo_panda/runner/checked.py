@@ -16,11 +16,19 @@ LONGEST_REASONING: Final = 10_000
 """Characters of a signal's reasoning; a record is at most a megabyte."""
 
 LARGEST_SNAPSHOT: Final = 1024 * 1024
-"""Bytes of one processor's state; an instrument's record holds those of all its strategies."""
+"""Bytes of one processor's state."""
+
+LARGEST_SNAPSHOTS: Final = 8 * LARGEST_SNAPSHOT
+"""Bytes of the states of all strategies on an instrument: a record of the changelog holds them,
+with history and bars, and the broker takes records of at most 10 MiB."""
 
 
-def snapshot_of(processor: Snapshots) -> bytes:
+def snapshot_of(processor: Snapshots, room: int) -> bytes:
     """Its state.
+
+    Args:
+        processor: asked for it.
+        room: bytes that are left for it in the record of its instrument.
 
     Raises:
         TypeError: it is not bytes.
@@ -32,6 +40,11 @@ def snapshot_of(processor: Snapshots) -> bytes:
         raise TypeError(f"it returned {name_of(state)}, not bytes")
     if len(state) > LARGEST_SNAPSHOT:
         raise ValueError(f"it returned {len(state)} bytes, above the {LARGEST_SNAPSHOT} allowed")
+    if len(state) > room:
+        raise ValueError(
+            f"it returned {len(state)} bytes, and the snapshots of one instrument are"
+            f" above the {LARGEST_SNAPSHOTS} allowed together"
+        )
     return state
 
 

@@ -9,7 +9,7 @@ from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.executor import StrategyExecutor
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.sharing import IndicatorPool
-from algo_panda.runner.checked import snapshot_of
+from algo_panda.runner.checked import LARGEST_SNAPSHOTS, snapshot_of
 from algo_panda.runner.condition import STILL_COLD, Condition
 from algo_panda.runner.environment import SlotEnvironment
 from algo_panda.runner.explain import described, shown
@@ -78,13 +78,16 @@ class SlotState:
         """Start without a state: the strategy knows nothing of the instrument yet."""
         self._warm_up(())
 
-    def record(self) -> StrategyRecord:
-        """The state as a value.
+    def record(self, room: int = LARGEST_SNAPSHOTS) -> StrategyRecord:
+        """The state as a value. When this is called decides no signal.
 
-        A processor whose ``snapshot`` fails could not go on after a restart as if nothing had
-        been: it is quarantined at once. Of a quarantined one only the reason is kept.
+        A processor whose ``snapshot`` fails, or does not fit, goes on without one, and is rebuilt
+        from ticks after a restart. Of a quarantined one only the reason is kept.
+
+        Args:
+            room: bytes that a snapshot may have here.
         """
-        state = self._snapshot()
+        state = self._snapshot(room)
         self._warm_if_due()
         condition = self._condition
         quarantined = condition.quarantine_reason is not None
@@ -206,25 +209,27 @@ class SlotState:
     def _warm_if_due(self) -> None:
         """A bounded past is over some day, and then it was whole."""
         cold_since = self._condition.cold_since
-        if cold_since is None:
+        if cold_since is None or self._is_quarantined:
             return
         declared = self._executor.capabilities.warmup_ticks
         if declared and self._seen >= cold_since + declared:
             self._condition.is_warm()
 
-    def _snapshot(self) -> bytes | None:
-        """The processor's state; None where it gives none, or is quarantined, be it for that."""
+    def _snapshot(self, room: int) -> bytes | None:
+        """The processor's state; None if it gives none that can be kept, or is quarantined."""
         condition = self._condition
         if condition.quarantine_reason is not None or self._snapshots is None:
             return None
         try:
-            return snapshot_of(self._snapshots)
+            state = snapshot_of(self._snapshots, room)
         except BaseException as error:  # a strategy may raise anything
             if is_interrupt(error):
                 raise
-            condition.quarantine(f"snapshot failed on instrument {self._token}: {described(error)}")
-            self._is_quarantined = True
+            condition.snapshot_failed(error)
             return None
+        if condition.snapshot_problem is not None:
+            condition.snapshot_works()
+        return state
 
     def _warm_up(self, history: Sequence[MarketTick]) -> None:
         if not self._executor.capabilities.warmup:
