@@ -11,6 +11,7 @@ from typing import Any
 from algo_panda.bootstrap.replay import parameters_setter, wired_replay, with_parameters
 from algo_panda.bootstrap.strategies import init_values
 from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.containment import described_whole, is_interrupt
 from algo_panda.domain.errors import PandaError
 from algo_panda.replay.grid import Combination
 from algo_panda.replay.mapped import MappedTicks
@@ -73,8 +74,10 @@ class Experiment:
                 result = wired.replay.run(stopped=stopped)
         except PandaError as error:
             return Failed(reason=str(error))
-        except Exception as error:  # noqa: BLE001 - the other runs go on
-            return Failed(reason=f"{type(error).__name__}: {error}")
+        except BaseException as error:  # the other runs go on
+            if is_interrupt(error):
+                raise
+            return Failed(reason=described_whole(error))
         if not result.is_complete:
             return None
         return Finished(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.factory import load_callable
 
@@ -56,9 +57,12 @@ class UserModules:
             return None
         top = module.partition(".")[0]
         try:
-            # None or an error for a submodule: another module has the name of its parent.
+            # None or an error for a submodule: another module has the name of its parent. To find
+            # one imports its parent, which may raise anything: ``load_callable`` reports that.
             spec = importlib.util.find_spec(module) or importlib.util.find_spec(top)
-        except (ImportError, ValueError):
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             spec = importlib.util.find_spec(top)
         if spec is None or (spec.origin is not None and _is_same(spec.origin, mine)):
             return None

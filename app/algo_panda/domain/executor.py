@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.containment import text_of
 from algo_panda.domain.inference import InferenceRequest
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.outcome import NotASignalError, NotAViolationError, Refused, as_bool
@@ -53,7 +54,7 @@ class StrategyExecutor:
         Raises:
             NotASignalError: the processor returned something else.
             NotAViolationError: the validator did.
-            Exception: whatever either raises.
+            BaseException: whatever either raises.
         """
         result: object = cast("Any", self.processor).process_tick(tick, history)
         return None if result is None else self.judged(result, tick)
@@ -64,7 +65,7 @@ class StrategyExecutor:
         """Ask the processor, which has to offer it, up to its question to a model.
 
         Raises:
-            Exception: as ``process_tick``.
+            BaseException: as ``process_tick``.
         """
         result: object = cast("Any", self.processor).prepare_tick(tick, history)
         if result is None or type(result) is InferenceRequest:
@@ -77,7 +78,7 @@ class StrategyExecutor:
         """Tell the processor the answer; what it says is what ``process_tick`` would have.
 
         Raises:
-            Exception: as ``process_tick``.
+            BaseException: as ``process_tick``.
         """
         result: object = cast("Any", self.processor).conclude_tick(tick, request, answer)
         return None if result is None else self.judged(result, tick)
@@ -88,7 +89,7 @@ class StrategyExecutor:
         Raises:
             NotASignalError: it is something else than a signal.
             NotAViolationError: the validator returned something else than it may.
-            Exception: whatever the validator raises.
+            BaseException: whatever the validator raises.
         """
         if not isinstance(result, _RESULT):
             raise NotASignalError(
@@ -102,6 +103,9 @@ class StrategyExecutor:
         code: object = cast("Any", violation).code
         if not isinstance(code, RejectionCode):
             raise NotAViolationError(f"{code!r} is no RejectionCode")
+        if type(violation) is not Violation:
+            # Read once, here: a property of a class of its own may raise at any later time.
+            violation = Violation(code=code, reason=text_of(cast("Any", violation).reason))
         return Refused(result=result, violation=violation)
 
     def _is_valid(self, answer: object) -> bool:
@@ -163,7 +167,7 @@ class MultiInstrumentExecutor(StrategyExecutor):
 
         Raises:
             ValueError: the tick is of another instrument, or the model could not be loaded.
-            Exception: as ``StrategyExecutor.process_tick``.
+            BaseException: as ``StrategyExecutor.process_tick``.
         """
         token = tick.instrument_token
         executor = self._started.get(token)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import COMMON_PARAMETERS, ExecutionContext, StrategyConfig
+from algo_panda.domain.containment import described_whole, is_interrupt
 from algo_panda.domain.executor import MultiInstrumentExecutor, StrategyExecutor
 from algo_panda.domain.factory_forms import FactoryForm, processor_form, validator_form
 from algo_panda.domain.outcome import as_bool
@@ -307,12 +308,12 @@ def load_callable(path: str) -> Callable[..., Any]:
         raise ValueError(f"{path} is not the path of a function: write module.function")
     try:
         loaded = getattr(importlib.import_module(module_name), attribute)
-    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
+    except BaseException as error:  # a module may raise anything when it is imported
+        if is_interrupt(error):
+            raise
         renamed = isinstance(error, ImportError) and (error.name or "").split(".")[0] == "app"
         hint = "; the package of algo-panda is now named algo_panda, not app" if renamed else ""
-        raise ValueError(
-            f"{path} cannot be imported: {type(error).__name__}: {error}{hint}"
-        ) from error
+        raise ValueError(f"{path} cannot be imported: {described_whole(error)}{hint}") from error
     if not callable(loaded):
         raise ValueError(f"{path} is not callable")
     found: Callable[..., Any] = loaded

@@ -13,6 +13,7 @@ from inspect import Parameter
 from typing import Any
 
 from algo_panda.domain.config import ExecutionContext, StrategyConfig
+from algo_panda.domain.containment import is_interrupt
 
 PROCESSOR_FORMS = "create_processor(parameters) or create_processor(config, context)"
 VALIDATOR_FORMS = "create_validator(parameters) or create_validator(config: StrategyConfig)"
@@ -119,7 +120,9 @@ class _Arguments:
 def _signature(create: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(create, eval_str=True)
-    except Exception:  # noqa: BLE001 - a postponed annotation may name what is not there
+    except BaseException as error:  # a postponed annotation may name what is not there
+        if is_interrupt(error):
+            raise
         return inspect.signature(create)
 
 

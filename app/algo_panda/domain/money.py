@@ -22,6 +22,8 @@ _CONTEXT = Context(prec=28)
 _REMEMBERED = 16_384
 """Conversions of what strategies made themselves: the same prices come again and again."""
 
+_REMEMBERED_TYPES: Final = frozenset({Decimal, int, str, float})
+
 _PLACES: Final = 2_039
 _made: Final[list[tuple[int, Decimal]]] = [(0, Decimal(0))] * _PLACES
 """What ``from_raw`` gave, each at the place that its number has modulo a prime; the next one there
@@ -56,6 +58,10 @@ def to_raw(price: Decimal | int | str) -> int:
     if price is latest:
         return raw
     try:
+        if type(price) not in _REMEMBERED_TYPES:
+            # Not kept: what is kept is compared with the prices of all strategies, and the class
+            # of this one may raise then.
+            return _converted(price)
         return _to_raw(price)
     except TypeError as error:  # a signalling NaN cannot even be looked up
         raise PriceError(f"{price!r} is not a finite decimal number") from error
@@ -63,6 +69,10 @@ def to_raw(price: Decimal | int | str) -> int:
 
 @lru_cache(_REMEMBERED)
 def _to_raw(price: Decimal | int | str) -> int:
+    return _converted(price)
+
+
+def _converted(price: Decimal | int | str) -> int:
     try:
         number = Decimal(price)
         scaled = number.scaleb(PRICE_SCALE, _CONTEXT)

@@ -28,7 +28,7 @@ class StrategyProcessor(Protocol):
                 ``history_size`` (100 where the processor does not say); read only.
 
         Raises:
-            Exception: anything; this tick is then lost for this strategy alone, and counted.
+            BaseException: anything; this tick is then lost for this strategy alone, and counted.
         """
         ...
 
@@ -150,14 +150,19 @@ class Snapshots(Protocol):
     """Can put its whole state into bytes, and take it back."""
 
     def snapshot(self) -> bytes:
-        """Everything that decides what later ticks give."""
+        """Return everything that decides what later ticks give, and change nothing.
+
+        Called at checkpoints, whose times decide no signal. A processor that raises here, returns
+        no bytes, or more than 1 MiB, goes on; after a restart it is rebuilt from ticks.
+        """
         ...
 
     def restore(self, state: bytes, /) -> None:
         """Become what gave ``state``.
 
         Raises:
-            ValueError: ``state`` is of another version or other parameters; nothing was changed.
+            ValueError: ``state`` is of another version or other parameters. The processor is
+                discarded, and a new one is rebuilt from ticks.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from mypy_extensions import mypyc_attr
 
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.market import MarketTick
 
 
@@ -24,7 +25,7 @@ class SharedIndicator(ABC):
 
     def __init__(self) -> None:
         self._is_shared = False
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
 
     @abstractmethod
     def take(self, tick: MarketTick) -> None:
@@ -41,7 +42,7 @@ class SharedIndicator(ABC):
         """Take ``tick``, unless the pool that the indicator is in has seen to that already.
 
         Raises:
-            Exception: what ``take`` raised on this tick.
+            BaseException: what ``take`` raised on this tick.
         """
         if not self._is_shared:
             self.take(tick)
@@ -57,7 +58,9 @@ class SharedIndicator(ABC):
         self._failure = None
         try:
             self.take(tick)
-        except Exception as error:  # noqa: BLE001 - a strategy's own code may raise anything
+        except BaseException as error:  # a strategy's own code may raise anything
+            if is_interrupt(error):
+                raise
             self._failure = error
 
 

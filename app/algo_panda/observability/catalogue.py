@@ -69,6 +69,12 @@ class Catalogue:
             "Times that a strategy was rebuilt on an instrument from fewer ticks than it needs.",
             ["strategy_type"],
         )
+        self.snapshot_failures = HotCounter(
+            "panda_snapshot_failures",
+            "Snapshots of strategies that are not in a checkpoint, because they failed or are too"
+            " large; a restart rebuilds the strategy from ticks.",
+            ["strategy_type"],
+        )
         self.dead_letters = HotCounter(
             "panda_dead_letters", "Records that could not be used.", ["topic", "code"]
         )
@@ -94,6 +100,7 @@ class Catalogue:
             self.late_ticks,
             self.irregular_ticks,
             self.cold_starts,
+            self.snapshot_failures,
             self.dead_letters,
             self.orders,
             self.executions,

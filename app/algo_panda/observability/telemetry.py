@@ -81,6 +81,10 @@ class PrometheusTelemetry:
         """A strategy was rebuilt on an instrument from fewer ticks than it needs."""
         self._metrics.cold_starts.add((strategy_type,))
 
+    def snapshot_failed(self, strategy_type: str, /) -> None:
+        """A strategy has no snapshot in a checkpoint, because it failed or is too large."""
+        self._metrics.snapshot_failures.add((strategy_type,))
+
     def dead_letter(self, topic: str, code: str, /) -> None:
         """A record could not be used."""
         self._metrics.dead_letters.add((topic, code))

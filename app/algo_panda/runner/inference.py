@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, cast
 
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.inference import InferenceModel, InferenceRequest
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.outcome import Failed, Outcome
@@ -102,8 +103,10 @@ def _infer(model: InferenceModel, rows: Sequence[Sequence[float]]) -> Sequence[o
     """Where the model cannot answer them all, each row for itself: one may be the reason."""
     problem: BaseException
     try:
-        answers = model.infer(rows)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy's own code may run in there
+        answers = list(model.infer(rows))  # to take them out of it may fail as well
+    except BaseException as error:  # a strategy's own code may run in there
+        if is_interrupt(error):
+            raise
         problem = error
     else:
         if len(answers) == len(rows):

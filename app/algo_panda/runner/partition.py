@@ -12,6 +12,7 @@ from algo_panda.domain.sharing import IndicatorPool, SharedIndicator
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.domain.trading import Rejection
 from algo_panda.runner.arrival import ArrivalPolicy, irregularities
+from algo_panda.runner.checked import LARGEST_SNAPSHOTS
 from algo_panda.runner.environment import SlotEnvironment
 from algo_panda.runner.inference import InferenceBatch, Said
 from algo_panda.runner.registry import StrategyRegistry
@@ -140,10 +141,21 @@ class Instrument:
             instrument_token=self.token,
             last_offset=self.last_offset,
             history=self.history.ticks(),
-            strategies=tuple(slot.record() for slot in self.slots),
+            strategies=self._strategies(),
             last_tick=self.last(),
             newest_event_time_us=self.newest_us,
         )
+
+    def _strategies(self) -> tuple[StrategyRecord, ...]:
+        """The states of its strategies; their snapshots share what a record may hold."""
+        room = LARGEST_SNAPSHOTS
+        states: list[StrategyRecord] = []
+        for slot in self.slots:
+            state = slot.record(room)
+            if state.processor is not None:
+                room -= len(state.processor)
+            states.append(state)
+        return tuple(states)
 
 
 class PartitionRunner:

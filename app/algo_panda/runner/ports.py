@@ -42,6 +42,9 @@ class RunnerTelemetry(Protocol):
     def strategy_cold(self, strategy_type: str, /) -> None:
         """A strategy was rebuilt on an instrument from fewer ticks than it needs."""
 
+    def snapshot_failed(self, strategy_type: str, /) -> None:
+        """A strategy has no snapshot in a checkpoint, because it failed or is too large."""
+
 
 class TickTracer(Protocol):
     """Starts a span around a strategy's work on one tick."""
@@ -89,6 +92,9 @@ class SilentTelemetry:
         """Ignore it."""
 
     def strategy_cold(self, strategy_type: str, /) -> None:
+        """Ignore it."""
+
+    def snapshot_failed(self, strategy_type: str, /) -> None:
         """Ignore it."""
 
 

@@ -7,15 +7,17 @@ from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.ids import SignalIds, rejection_id
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.money import to_raw
-from algo_panda.domain.signals import SignalResult, TradingSignal
+from algo_panda.domain.signals import SignalResult, SignalType, TradingSignal
 from algo_panda.domain.trading import Rejection, Stage, Violation
 from algo_panda.runner.explain import shown
+from algo_panda.runner.plain import plain_values
 
 _NewSignal = Callable[[type[TradingSignal], tuple[object, ...]], TradingSignal]
 new_signal: Final = cast("_NewSignal", tuple.__new__)  # pyright: ignore[reportUnknownMemberType]
 """What ``TradingSignal(...)`` does, in a fraction of its time: one is made for every signal."""
 
 _SIGNAL: Final = TradingSignal
+_TYPE: Final = SignalType
 
 
 class Provenance:
@@ -54,11 +56,19 @@ class Provenance:
 
         Raises:
             PriceError: the price cannot stand as one: too many decimals, too large, no number.
+            UnusableValueError: another field cannot be read.
+            BaseException: whatever the class of the price raises.
         """
         # A validator of its own may have let pass values of any type. The other numbers stay the
         # objects that they are, too: compiled code makes an int anew wherever it knows of one.
         fields = cast("tuple[Any, ...]", result)
         signal_type, confidence, quantity, price, reasoning = fields
+        if (
+            type(signal_type) is not _TYPE
+            or type(confidence) is not float
+            or type(quantity) is not int
+        ):
+            signal_type, confidence, quantity = plain_values(signal_type, confidence, quantity)
         token, event_time_us, tick_price_raw, _, _, _ = cast("tuple[Any, ...]", tick)
         strategy_id, strategy_type, version, digest = self._before_token
         brokers, topic_id, partition = self._behind_token

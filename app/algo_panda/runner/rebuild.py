@@ -4,16 +4,17 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from algo_panda.domain.bars import BarBuilder
 from algo_panda.domain.capabilities import Capabilities
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.executor import StrategyExecutor
 from algo_panda.domain.history import HistoryBuffer
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.offers import offers
 from algo_panda.domain.protocols import ConsumesBars, WarmsUp
 from algo_panda.runner.arrival import ArrivalPolicy, irregularities
+from algo_panda.runner.explain import described
 from algo_panda.runner.state import Mark
 
 logger = logging.getLogger(__name__)
@@ -109,8 +110,9 @@ class Replay:
         self._waiting: deque[MarketTick] = deque()
         self._came = 0
         self._bars_are_whole = True
-        processor = executor.processor
-        self._consumer = processor if offers(processor, ConsumesBars) else None
+        self._consumer: ConsumesBars | None = None
+        if executor.capabilities.on_bar:
+            self._consumer = cast("ConsumesBars", executor.processor)
         self.bars = BarBuilder(executor.context.instrument_token, executor.config.bar_seconds)
         self.given = 0
         """Ticks that the processor was given."""
@@ -136,9 +138,8 @@ class Replay:
 
     def finish(self) -> str | None:
         """Give it what it has not got yet; what is missing, in words, or None."""
-        processor = self._executor.processor
-        if offers(processor, WarmsUp):
-            self._warm_up(processor)
+        if self._executor.capabilities.warmup:
+            self._warm_up(cast("WarmsUp", self._executor.processor))
         else:
             for _ in range(len(self._waiting) - (self._executor.capabilities.warmup_ticks or 0)):
                 self._pass_by(self._waiting.popleft())
@@ -181,16 +182,27 @@ class Replay:
             if bar is not None and self._consumer is not None:
                 self._consumer.on_bar(bar)
             self._executor.processor.process_tick(tick, history)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it failed then, too, and was counted
-            logger.debug("strategy %s: failed in a replay: %r", self._executor.config.id, error)
+        except BaseException as error:  # it failed then, too, and was counted
+            if is_interrupt(error):
+                raise
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug(
+                    "strategy %s: failed in a replay: %s",
+                    self._executor.config.id,
+                    described(error),
+                )
         self._history.append(tick)
 
     def _warm_up(self, processor: WarmsUp) -> None:
         self.given = len(self._waiting)
         try:
             processor.warmup(tuple(self._waiting))
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-            logger.warning("strategy %s: warmup failed: %r", self._executor.config.id, error)
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
+            logger.warning(
+                "strategy %s: warmup failed: %s", self._executor.config.id, described(error)
+            )
 
 
 class InstrumentReplay:

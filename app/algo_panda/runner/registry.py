@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.executor import StrategyExecutor
 from algo_panda.domain.factory import StrategyFactory
 from algo_panda.domain.offers import offers
@@ -79,14 +81,14 @@ class StrategyRegistry:
 
     def shut_down(self, executor: StrategyExecutor) -> None:
         """Call the processor's ``shutdown``, where it has one; an exception is a warning."""
-        processor = executor.processor
-        if offers(processor, ShutsDown):
-            try:
-                processor.shutdown()
-            except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-                logger.warning(
-                    "strategy %s: shutdown failed: %s", executor.config.id, described(error)
-                )
+        if not executor.capabilities.shutdown:
+            return
+        try:
+            cast("ShutsDown", executor.processor).shutdown()
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
+            logger.warning("strategy %s: shutdown failed: %s", executor.config.id, described(error))
 
     def close(self) -> None:
         """Shut down what was made and never handed out."""
@@ -98,7 +100,9 @@ class StrategyRegistry:
         token = config.instruments[0]
         try:
             executor = self._factory.create_executor(config, token)
-        except Exception as error:  # noqa: BLE001 - a strategy's own code runs in there
+        except BaseException as error:  # a strategy's own code runs in there
+            if is_interrupt(error):
+                raise
             return Disabled(config=config, reason=_reason(error))
         if executor.capabilities.load_model:
             problem = _load_model(executor)
@@ -113,7 +117,9 @@ class StrategyRegistry:
         try:
             executor = self._factory.create_executor(config, token)
             problem = _load_model(executor) if executor.capabilities.load_model else None
-        except Exception as error:  # noqa: BLE001 - a strategy's own code runs in there
+        except BaseException as error:  # a strategy's own code runs in there
+            if is_interrupt(error):
+                raise
             problem = _reason(error)
         else:
             if problem is None:
@@ -141,19 +147,19 @@ class StrategyRegistry:
 
 
 def _load_model(executor: StrategyExecutor) -> str | None:
-    """Load the model; why it could not be, or None."""
+    """Load the model of a processor that has one; why it could not be, or None."""
     processor = executor.processor
-    if not offers(processor, LoadsModel):
-        return None
     try:
-        loaded = processor.load_model()
+        loaded = cast("LoadsModel", processor).load_model()
         if loaded:
             return None
         reason = processor.failure_reason if offers(processor, ExplainsFailure) else None
-    except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        return shown(reason) if reason else f"load_model returned {shown(loaded)}"
+    except BaseException as error:  # a strategy may raise anything
+        if is_interrupt(error):
+            raise
         return f"loading the model failed: {_reason(error)}"
-    return shown(reason) if reason else f"load_model returned {shown(loaded)}"
 
 
-def _reason(error: Exception) -> str:
-    return shown(error) if isinstance(error, ValueError) else described(error)
+def _reason(error: BaseException) -> str:
+    return shown(error) if issubclass(type(error), ValueError) else described(error)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.executor import StrategyExecutor
 from algo_panda.domain.history import EMPTY_HISTORY, HistoryBuffer
 from algo_panda.domain.inference import InferenceRequest
@@ -14,12 +15,16 @@ from algo_panda.domain.signals import SignalResult, TradingSignal
 from algo_panda.domain.trading import Rejection, RejectionCode, Violation
 from algo_panda.runner.checked import model_digest_of, problem_in_reasoning
 from algo_panda.runner.environment import SlotEnvironment
+from algo_panda.runner.explain import shown
 from algo_panda.runner.inference import InferenceBatch, Pending, Said
+from algo_panda.runner.plain import UnusableValueError, exact
 from algo_panda.runner.slot_state import SlotState
 from algo_panda.runner.state import Mark
 
 _REFUSED: Final = Refused
 _REQUEST: Final = InferenceRequest
+_RESULT: Final = SignalResult
+_SIGNAL: Final = TradingSignal
 
 
 class StrategySlot(SlotState):
@@ -73,7 +78,9 @@ class StrategySlot(SlotState):
                 outcome = None if result is None else self._executor.judged(result, tick)
             else:
                 outcome = self._executor.prepare_tick(tick, history)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy may raise anything
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
             if not self._unsettled:
                 self._failed(error, offset)
                 return None
@@ -102,38 +109,65 @@ class StrategySlot(SlotState):
             return None
         if self._took is not None:
             self._took(pending.seconds + self._clock() - started)
-        return self._said(outcome, tick, pending.offset)
+        said = self._said(outcome, tick, pending.offset)
+        if self._condition.quarantine_reason is not None:
+            self._seen = pending.seen + 1
+        return said
 
     def _concluded(self, tick: MarketTick, request: InferenceRequest, answer: object) -> Outcome:
         if isinstance(answer, Failed):
             return answer
         try:
             return self._executor.conclude_tick(tick, request, answer)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy may raise anything
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
             return Failed(error)
 
     def _said(
         self, outcome: Outcome, tick: MarketTick, offset: int
     ) -> TradingSignal | Rejection | None:
-        if self._has_failed:
-            self._has_failed = False
-            self._condition.recovered()
-        if outcome is None:
+        if outcome is None or type(outcome) is _REFUSED:
+            if self._has_failed:
+                self._recovered()
+            return None if outcome is None else self._refused(outcome.violation, tick, offset)
+        try:
+            said = self._signal(cast("SignalResult", outcome), tick, offset)
+        except BaseException as error:  # a class of the strategy's own may raise anything
+            if is_interrupt(error):
+                raise
+            self._failed(error, offset)
             return None
-        if type(outcome) is _REFUSED:
-            return self._refused(outcome.violation, tick, offset)
-        result = cast("SignalResult", outcome)
+        if self._has_failed:
+            self._recovered()
+        if type(said) is not _SIGNAL:
+            return self._refused(cast("Violation", said), tick, offset)
+        self._env.telemetry.signal_emitted(said)
+        return said
+
+    def _signal(
+        self, result: SignalResult, tick: MarketTick, offset: int
+    ) -> TradingSignal | Violation:
+        """What the validator let pass, of plain values; or what is wrong with them.
+
+        Raises:
+            BaseException: whatever a class of the strategy's own raises.
+        """
+        if type(result) is not _RESULT:
+            result = exact(result)
         problem = problem_in_reasoning(result)
         if problem is not None:
-            violation = Violation(code=RejectionCode.INVALID_SIGNAL, reason=problem)
-            return self._refused(violation, tick, offset)
+            return Violation(code=RejectionCode.INVALID_SIGNAL, reason=problem)
         try:
-            signal = self._provenance.signal(result, tick, offset)
+            return self._provenance.signal(result, tick, offset)
         except PriceError as error:
-            violation = Violation(code=RejectionCode.INVALID_PRICE, reason=str(error))
-            return self._refused(violation, tick, offset)
-        self._env.telemetry.signal_emitted(signal)
-        return signal
+            return Violation(code=RejectionCode.INVALID_PRICE, reason=shown(error))
+        except UnusableValueError as error:
+            return Violation(code=error.code, reason=shown(error))
+
+    def _recovered(self) -> None:
+        self._has_failed = False
+        self._condition.recovered()
 
     def _refused(self, violation: Violation, tick: MarketTick, offset: int) -> Rejection:
         rejection = self._provenance.rejection(violation, tick, offset)

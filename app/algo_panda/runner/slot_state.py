@@ -2,20 +2,22 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from algo_panda.domain.bars import BarBuilder
+from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.executor import StrategyExecutor
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.offers import offers
-from algo_panda.domain.protocols import ConsumesBars, SharesIndicators, Snapshots, WarmsUp
 from algo_panda.domain.sharing import IndicatorPool
-from algo_panda.runner.checked import snapshot_of
+from algo_panda.runner.checked import LARGEST_SNAPSHOTS, snapshot_of
 from algo_panda.runner.condition import STILL_COLD, Condition
 from algo_panda.runner.environment import SlotEnvironment
 from algo_panda.runner.explain import described, shown
 from algo_panda.runner.rebuild import Marks, Origin, Replay, Restored, ticks_needed
 from algo_panda.runner.state import StateDoesNotFitError, StrategyRecord, new_strategy_record
+
+if TYPE_CHECKING:
+    from algo_panda.domain.protocols import ConsumesBars, SharesIndicators, Snapshots, WarmsUp
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +32,12 @@ class SlotState:
         self._config = executor.config
         self._token = executor.context.instrument_token
         self._strategy_id = executor.config.strategy_id
-        processor = executor.processor
         self._consumer: ConsumesBars | None = None
-        if offers(processor, ConsumesBars):
-            self._consumer = processor
+        if executor.capabilities.on_bar:
+            self._consumer = cast("ConsumesBars", executor.processor)
         self._snapshots: Snapshots | None = None
-        if offers(processor, Snapshots):
-            self._snapshots = processor
+        if executor.capabilities.snapshot:
+            self._snapshots = cast("Snapshots", executor.processor)
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
         self._bars_are_known = False
         self._marks = Marks(ticks_needed(executor.capabilities))
@@ -77,13 +78,16 @@ class SlotState:
         """Start without a state: the strategy knows nothing of the instrument yet."""
         self._warm_up(())
 
-    def record(self) -> StrategyRecord:
-        """The state as a value.
+    def record(self, room: int = LARGEST_SNAPSHOTS) -> StrategyRecord:
+        """The state as a value. When this is called decides no signal.
 
-        A processor whose ``snapshot`` fails could not go on after a restart as if nothing had
-        been: it is quarantined at once. Of a quarantined one only the reason is kept.
+        A processor whose ``snapshot`` fails, or does not fit, goes on without one, and is rebuilt
+        from ticks after a restart. Of a quarantined one only the reason is kept.
+
+        Args:
+            room: bytes that a snapshot may have here.
         """
-        state = self._snapshot()
+        state = self._snapshot(room)
         self._warm_if_due()
         condition = self._condition
         quarantined = condition.quarantine_reason is not None
@@ -137,7 +141,9 @@ class SlotState:
             return
         try:
             cast("SharesIndicators", self._executor.processor).share_indicators(pool)
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
             logger.warning("strategy %s: share_indicators failed: %s", self.name, described(error))
 
     def finish_replay(self) -> None:
@@ -159,11 +165,12 @@ class SlotState:
         self._bars_are_known = True
 
     def _restore_processor(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
-        processor = self._executor.processor
         if self._snapshots is not None and record.processor is not None:
             try:
                 self._snapshots.restore(record.processor)
-            except Exception as error:
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 raise StateDoesNotFitError(
                     f"its snapshot does not fit: {shown(error)}; it is rebuilt",
                     rest=record._replace(processor=None),
@@ -173,7 +180,8 @@ class SlotState:
                 self.restored = Restored(Origin.COLD, missing=STILL_COLD)
                 self._condition.stays_cold()
             return
-        if offers(processor, WarmsUp) and self._executor.capabilities.warmup_ticks is None:
+        capabilities = self._executor.capabilities
+        if capabilities.warmup and capabilities.warmup_ticks is None:
             own = min(self._history_size, record.ticks_seen)
             self._warm_up(past[-own:] if own else ())
             self.restored = Restored(Origin.WARMED_UP, own)
@@ -186,7 +194,7 @@ class SlotState:
 
     def _rebuilt_by(self, replay: Replay) -> None:
         missing = replay.finish()
-        warmed_up = offers(self._executor.processor, WarmsUp)
+        warmed_up = self._executor.capabilities.warmup
         if not self._bars_are_known and not warmed_up:
             self._bars = replay.bars
         if missing is not None:
@@ -201,31 +209,36 @@ class SlotState:
     def _warm_if_due(self) -> None:
         """A bounded past is over some day, and then it was whole."""
         cold_since = self._condition.cold_since
-        if cold_since is None:
+        if cold_since is None or self._is_quarantined:
             return
         declared = self._executor.capabilities.warmup_ticks
         if declared and self._seen >= cold_since + declared:
             self._condition.is_warm()
 
-    def _snapshot(self) -> bytes | None:
-        """The processor's state; None where it gives none, or is quarantined, be it for that."""
+    def _snapshot(self, room: int) -> bytes | None:
+        """The processor's state; None if it gives none that can be kept, or is quarantined."""
         condition = self._condition
         if condition.quarantine_reason is not None or self._snapshots is None:
             return None
         try:
-            return snapshot_of(self._snapshots)
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-            condition.quarantine(f"snapshot failed on instrument {self._token}: {described(error)}")
-            self._is_quarantined = True
+            state = snapshot_of(self._snapshots, room)
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
+            condition.snapshot_failed(error)
             return None
+        if condition.snapshot_problem is not None:
+            condition.snapshot_works()
+        return state
 
     def _warm_up(self, history: Sequence[MarketTick]) -> None:
-        processor = self._executor.processor
-        if not offers(processor, WarmsUp):
+        if not self._executor.capabilities.warmup:
             return
         try:
-            processor.warmup(history)
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+            cast("WarmsUp", self._executor.processor).warmup(history)
+        except BaseException as error:  # a strategy may raise anything
+            if is_interrupt(error):
+                raise
             logger.warning(
                 "strategy %s on %d: warmup failed: %s",
                 self._strategy_id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.containment import described_whole, is_interrupt, text_of
 from algo_panda.domain.factory import StrategyFactory
 from algo_panda.domain.trading import KNOWN_BROKERS
 from algo_panda.store.documents import canonical
@@ -37,9 +38,11 @@ class Acceptance:
             _check_brokers(config.brokers, self.brokers)
             self.check(config)
         except ValueError as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001 - a user's strategy type may raise anything
-            return f"{config.strategy_type} refuses it: {type(error).__name__}: {error}"
+            return text_of(error)
+        except BaseException as error:  # a user's strategy type may raise anything
+            if is_interrupt(error):
+                raise
+            return f"{config.strategy_type} refuses it: {described_whole(error)}"
         return None
 
     def accepted(self, config: StrategyConfig) -> StrategyConfig:

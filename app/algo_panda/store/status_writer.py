@@ -70,3 +70,6 @@ class StatusWriter:
             self._repository.report(*statuses, worker=self._worker)
         except DatabaseError as error:
             logger.warning("%d statuses of strategies not written: %s", len(statuses), error)
+        except Exception:
+            # Without this the thread would end, and nothing would be written any more.
+            logger.exception("%d statuses of strategies not written", len(statuses))

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 
+from algo_panda.domain.containment import EscapedError, is_ordinary
+from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.changelog import FencedError
 from algo_panda.streaming.inputs import InputTopics
 from algo_panda.streaming.opening import BROKER_TIMEOUT
@@ -78,8 +80,9 @@ class Checkpointer:
                 logger.warning("%s belongs to another worker now; letting go of it", error)
                 self._fenced(owned)
                 return False
-            except Exception as error:
-                self._failed(error)
+            except BaseException as error:
+                if not is_cancellation(error):
+                    self._failed(error)
                 raise
 
     async def _write(self, owned: OwnedPartition, *, last: bool) -> bool:
@@ -92,7 +95,7 @@ class Checkpointer:
             taken_at = self._clock()
             # State, positions and outputs are those of one moment; processing goes on meanwhile.
             positions = owned.next_positions(last=last)
-            changed = owned.operator.changed()
+            changed = _changed(owned)
             outputs, owned.outputs = owned.outputs, []
             records = await self._collect(owned, changed)
         if records is None:
@@ -109,13 +112,13 @@ class Checkpointer:
         return True
 
     async def _collect(
-        self, owned: OwnedPartition, changed: Iterable[StateRecord]
+        self, owned: OwnedPartition, changed: Iterator[StateRecord]
     ) -> list[StateRecord] | None:
         """Write state down, slice by slice: signals do not wait for all of it."""
         records: list[StateRecord] = []
         clock = time.perf_counter
         began = clock()
-        for record in changed:
+        while (record := _next(changed, owned.partition)) is not None:
             records.append(record)
             now = clock()
             if now - began > _SLICE_SECONDS:
@@ -126,3 +129,22 @@ class Checkpointer:
                 began = clock()
         self.writing_seconds += clock() - began
         return records
+
+
+def _changed(owned: OwnedPartition) -> Iterator[StateRecord]:
+    try:
+        return iter(owned.operator.changed())
+    except BaseException as error:
+        if is_ordinary(error):
+            raise
+        raise EscapedError(error, f"writing down partition {owned.partition}") from error
+
+
+def _next(changed: Iterator[StateRecord], partition: int) -> StateRecord | None:
+    """The next record, or None at the end. To write one down may run code of strategies."""
+    try:
+        return next(changed, None)
+    except BaseException as error:
+        if is_ordinary(error):
+            raise
+        raise EscapedError(error, f"writing down partition {partition}") from error

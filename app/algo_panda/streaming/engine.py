@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from algo_panda.domain.containment import EscapedError, is_ordinary, ordinary
 from algo_panda.domain.errors import KafkaError
 from algo_panda.runner.collector import making_what_stays
+from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.checkpointing import Checkpointer
 from algo_panda.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from algo_panda.streaming.inputs import InputTopics
@@ -115,7 +117,8 @@ class StreamEngine:
     async def take_turn(self, goes_on: Callable[[], bool]) -> None:
         """Fetch and process for a while, or until there is nothing to fetch.
 
-        What fails is told by ``failure``: Faust would restart its agent, and go on.
+        What fails is told by ``failure``, whatever its kind: Faust would restart its agent, and
+        go on behind the batch.
 
         Args:
             goes_on: asked before every fetch.
@@ -129,7 +132,9 @@ class StreamEngine:
                     return
                 await self.process(batches)
                 await asyncio.sleep(0)  # others' turn, on this thread
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker ends of it
+        except BaseException as error:  # whatever it is, the worker ends of it
+            if is_cancellation(error):
+                raise
             self.fail(error)
         finally:
             self._is_turning = False
@@ -149,8 +154,9 @@ class StreamEngine:
         except OffsetLostError as error:
             self.fail(await self._why_lost(error))
             raise
-        except Exception as error:
-            self.fail(error)
+        except BaseException as error:
+            if not is_cancellation(error):
+                self.fail(error)
             raise
 
     async def process(self, batches: Sequence[Batch]) -> None:
@@ -164,8 +170,11 @@ class StreamEngine:
                 await self._process(due[0])
             else:
                 await asyncio.gather(*map(self._process, due))
-        except Exception as error:
-            self.fail(error)
+        except BaseException as error:
+            if is_cancellation(error):
+                self.ownership.advance()  # what was not processed of these is read again
+            else:
+                self.fail(error)
             raise
 
     async def open(self, partitions: Iterable[int], generation: int) -> None:
@@ -256,14 +265,19 @@ class StreamEngine:
         """The next offset after the last checkpoint, by topic and partition. From any thread."""
         return _durable(self.ownership.partitions())
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it opens nothing any more."""
+        return self._stopping
+
     def failed_with(self) -> BaseException | None:
         """Why the worker cannot go on."""
         return self.failure.result() if self.failure.done() else None
 
     def fail(self, error: BaseException) -> None:
         """Remember why the worker cannot go on; the first reason stays."""
-        if not self.failure.done() and not isinstance(error, asyncio.CancelledError):
-            self.failure.set_result(error)
+        if not self.failure.done():
+            self.failure.set_result(ordinary(error, self._spec.group))
 
     def close(self) -> None:
         """Let go of everything, without a checkpoint."""
@@ -313,7 +327,12 @@ class StreamEngine:
         self, owned: OwnedPartition, topic: str, messages: Sequence[Message], end: int
     ) -> None:
         started = time.perf_counter()
-        outputs = owned.operator.process(topic, messages) if messages else ()
+        try:
+            outputs = owned.operator.process(topic, messages) if messages else ()
+        except BaseException as error:
+            if is_ordinary(error):
+                raise
+            raise EscapedError(error, f"processing {topic}[{owned.partition}]") from error
         if outputs:
             if self._spec.delivery is Delivery.EXACTLY_ONCE:
                 owned.outputs.extend(outputs)
@@ -358,8 +377,9 @@ class StreamEngine:
             opened = await asyncio.gather(
                 *(loop.run_in_executor(self._pool, self._opener.open, n) for n in partitions)
             )
-        except Exception as error:
-            self.fail(error)
+        except BaseException as error:
+            if not is_cancellation(error):
+                self.fail(error)
             raise
         mine = [one for one in opened if one is not None]
         if len(mine) < len(opened):

@@ -84,8 +84,9 @@ class Fetcher:
             if self._pending is not None:
                 # A call before this one was cancelled; what it took must not be taken for due.
                 await asyncio.wait([self._pending])
-                self._pending = None
+                dropped, self._pending = self._pending, None
                 ownership.advance()
+                dropped.result()  # if it failed, this one does
             if self._generation != ownership.generation:
                 take = partial(self._begin, self._assigned(ownership))
             elif messages := self._take(_SHORT_WAIT):

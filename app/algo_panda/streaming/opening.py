@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from algo_panda.domain.containment import EscapedError, is_ordinary
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.streaming.changelog import (
@@ -62,6 +63,20 @@ class PartitionOpener:
             UnreadableStateError: the state has a form that this version does not know.
             KafkaError: the broker did not answer in time, or refuses.
         """
+        try:
+            return self._open(number)
+        except BaseException as error:  # not every kind would leave this thread
+            if is_ordinary(error):
+                raise
+            raise EscapedError(
+                error, f"opening partition {number} of {self._spec.group}"
+            ) from error
+
+    def stop(self) -> None:
+        """Nothing that is being opened is wanted any more. From any thread."""
+        self._stopped.set()
+
+    def _open(self, number: int) -> OwnedPartition | None:
         started = time.perf_counter()
         changelog = PartitionChangelog(
             connection=self._connection,
@@ -106,10 +121,6 @@ class PartitionOpener:
             owned.made_durable(first, time.monotonic())
         self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
         return owned
-
-    def stop(self) -> None:
-        """Nothing that is being opened is wanted any more. From any thread."""
-        self._stopped.set()
 
     def _run(self, replay: Replay, number: int) -> bool:
         """Whether it came to its end."""

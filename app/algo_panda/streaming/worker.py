@@ -19,6 +19,7 @@ from algo_panda.kafka.connection import failure as client_failure
 from algo_panda.kafka.connection import is_denial, no_acl
 from algo_panda.observability.health import Health
 from algo_panda.runner.collector import collect_seldom
+from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.faust_app import StreamApp, TurnConsumer, build_app
 from algo_panda.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
@@ -163,7 +164,10 @@ async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
     """Do ``work``; should it fail, the worker cannot go on."""
     try:
         await work
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the end
+    except BaseException as error:  # whatever it is, it is raised in the end
+        is_stopped = engine.is_stopping and isinstance(error, asyncio.CancelledError)
+        if is_stopped or is_cancellation(error):
+            raise
         engine.fail(error)
 
 

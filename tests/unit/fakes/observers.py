@@ -47,6 +47,9 @@ class RecordingTelemetry:
     def strategy_cold(self, strategy_type: str, /) -> None:
         self.heard.append(("strategy_cold", strategy_type))
 
+    def snapshot_failed(self, strategy_type: str, /) -> None:
+        self.heard.append(("snapshot_failed", strategy_type))
+
 
 class RecordingStatus:
     """Keeps every status, oldest first."""

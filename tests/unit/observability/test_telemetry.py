@@ -135,6 +135,10 @@ def exposed(registry: CollectorRegistry) -> Samples:
         ),
         (lambda t: t.strategy_cold("talker"), {"panda_cold_starts_total{strategy_type=talker}": 1}),
         (
+            lambda t: t.snapshot_failed("talker"),
+            {"panda_snapshot_failures_total{strategy_type=talker}": 1},
+        ),
+        (
             lambda t: t.of_recorded_versions().strategy_failed("talker"),
             {"panda_strategy_errors_total{strategy_type=talker}": 1},
         ),

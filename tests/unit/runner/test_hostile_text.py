@@ -59,7 +59,7 @@ def test_reasoning_that_is_no_short_text_is_refused(reasoning: object) -> None:
     assert outcome.code is RejectionCode.INVALID_SIGNAL
 
 
-def test_a_snapshot_that_is_too_large_quarantines() -> None:
+def test_a_snapshot_that_is_too_large_is_not_recorded() -> None:
     class Hoards:
         def process_tick(self, tick: object, history: object) -> None: ...
 
@@ -71,7 +71,28 @@ def test_a_snapshot_that_is_too_large_quarantines() -> None:
     rig = start(config("hoards"), processors={"hoards": Hoards})
     rig.feed(tick())
     (record,) = rig.partition.changed_records()
-    assert str(LARGEST_SNAPSHOT) in (record.strategies[0].quarantine_reason or "")
+    (state,) = record.strategies
+    assert (state.processor, state.quarantine_reason) == (None, None)
+    assert str(LARGEST_SNAPSHOT) in (rig.status.reported[-1].reason or "")
+
+
+def test_snapshots_that_do_not_fit_into_one_record_together_are_not_all_recorded() -> None:
+    class Large:
+        def process_tick(self, tick: object, history: object) -> None: ...
+
+        def snapshot(self) -> bytes:
+            return bytes(LARGEST_SNAPSHOT)
+
+        def restore(self, state: bytes) -> None: ...
+
+    configs = [config("large", number=number) for number in range(1, 13)]
+    rig = start(*configs, processors={"large": Large})
+    rig.feed(tick())
+    (record,) = rig.partition.changed_records()
+    assert [state.processor is not None for state in record.strategies] == [True] * 8 + [False] * 4
+    assert all(state.marks for state in record.strategies)
+    assert rig.telemetry.of("snapshot_failed") == ["large"] * 4
+    assert len(CODEC.encode(record)) < 10 * 1024 * 1024  # as topics.yaml has it for the changelog
 
 
 def test_a_new_version_lifts_a_quarantine_and_the_same_one_keeps_it() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from algo_panda.domain.inference import InferenceRequest
 from algo_panda.domain.status import StrategyState
 from tests.unit.fakes.processors import Answering, RaisingBelow, Talker
 from tests.unit.fakes.rig import Rig, start
@@ -132,6 +133,41 @@ def test_a_tick_is_timed_where_the_strategy_took_it():
     )
     rig.feed(tick(GOOD), tick(BAD), tick(GOOD))
     assert rig.telemetry.of("tick_processed") == [("fragile", 0.25), ("fragile", 0.5)]
+
+
+def test_a_signal_that_cannot_be_read_counts_the_same_in_a_batch_and_alone():
+    class Unreadable:
+        def __repr__(self) -> str:
+            raise GeneratorExit
+
+    class Halved:
+        history_size = 0
+
+        def process_tick(self, current: Any, history: Any, /) -> Any:
+            return self.conclude_tick(current, self.prepare_tick(current, history), 0.0)
+
+        def prepare_tick(self, current: Any, history: Any, /) -> InferenceRequest:
+            return InferenceRequest(self, (current.price_raw,))
+
+        def conclude_tick(self, current: Any, request: InferenceRequest, answer: Any, /) -> Any:
+            is_bad = current.last_price == BAD
+            return buy()._replace(price=Unreadable()) if is_bad else buy()
+
+        def infer(self, rows: Any) -> Any:
+            return [0.0 for _ in rows]
+
+    life = [tick(price) for price in (GOOD, BAD, GOOD, BAD, BAD, GOOD, GOOD)]
+    alone, batch = (
+        start(config("halved"), processors={"halved": Halved}, quarantine_after=2) for _ in range(2)
+    )
+    said = alone.feed(*life)
+    assert [len(one) for one in said] == [1, 0, 1, 0, 0, 0, 0]
+    assert list(map(list, batch.partition.process_batch(life, range(len(life))))) == [
+        list(one) for one in said
+    ]
+    assert list(batch.partition.changed_records()) == list(alone.partition.changed_records())
+    for rig in (alone, batch):
+        assert rig.telemetry.of("strategy_failed") == ["halved"] * 3
 
 
 def test_what_ends_the_program_is_not_held_up():

@@ -89,9 +89,13 @@ def test_bars_that_do_not_fit_have_the_whole_strategy_rebuilt(caplog):
     ("answer", "reason"),
     [(RuntimeError("no disk"), "RuntimeError: no disk"), ("text", "TypeError: it returned str")],
 )
-def test_a_snapshot_that_fails_quarantines_its_strategy_and_keeps_the_others(answer, reason):
+def test_a_snapshot_that_fails_is_reported_and_changes_no_signal(caplog, answer, reason):
     class Unkept(Summing):
+        fails = True
+
         def snapshot(self) -> Any:
+            if not self.fails:
+                return super().snapshot()
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -104,13 +108,23 @@ def test_a_snapshot_that_fails_quarantines_its_strategy_and_keeps_the_others(ans
     rig.feed(tick(5))
     (record,) = rig.partition.changed_records()
     unkept, summing = record.strategies
-    assert unkept.processor is None
-    assert unkept.quarantine_reason is not None
-    assert unkept.quarantine_reason.startswith(f"snapshot failed on instrument {TOKEN}: {reason}")
+    assert (unkept.processor, unkept.quarantine_reason) == (None, None)
     assert summing.processor is not None
-    (stopped,) = rig.status.in_state(StrategyState.QUARANTINED)
-    assert stopped.reason == unkept.quarantine_reason
-    assert rig.reasons(tick(6), first_offset=1) == [["2: 1100000000"]]
+    assert rig.reasons(tick(6), first_offset=1) == [["2: 1100000000"] * 2]
+    assert len(list(rig.partition.changed_records())) == 1  # it fails again, and is only counted
+    rig.made[0].fails = False
+    assert rig.reasons(tick(7), first_offset=2) == [["3: 1800000000"] * 2]
+    (record,) = rig.partition.changed_records()
+    assert record.strategies[0].processor is not None
+    assert rig.telemetry.of("snapshot_failed") == ["unkept", "unkept"]
+    began, ended = warnings(caplog)
+    assert began.startswith(f"{WHO}snapshot failed: {reason}")
+    assert "rebuilt from ticks" in began
+    assert ended == f"{WHO}snapshot works again"
+    said = [(one.state, one.reason) for one in rig.status.reported if one.instrument_token]
+    assert [state for state, _ in said] == [StrategyState.REGISTERED] * 2
+    assert (said[0][1] or "").startswith(f"snapshot failed: {reason}")
+    assert said[1][1] is None
 
 
 def test_ticks_of_any_quantity_can_be_written_down():
