@@ -17,7 +17,7 @@ from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import failure as client_failure
 from algo_panda.kafka.connection import is_denial, no_acl
-from algo_panda.observability.health import Health
+from algo_panda.observability.health import HealthBoard
 from algo_panda.runner.collector import collect_seldom
 from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.faust_app import StreamApp, TurnConsumer, build_app
@@ -46,7 +46,7 @@ async def run_worker(
     read_ends: ReadEnds,
     telemetry: StreamTelemetry,
     stall: StallPolicy,
-    publish_health: Callable[[Health], None],
+    health: HealthBoard,
     on_ready: Callable[[], None] = lambda: None,
     probe: Probe = no_probe,
 ) -> None:
@@ -81,10 +81,11 @@ async def run_worker(
             watched=engine,
             read_ends=read_ends,
             policy=stall,
-            publish=publish_health,
+            publish=health.write,
             tell_lags=telemetry.lags,
             on_stall=end,
         )
+        health.watch(lambda: watchdog.trouble)
         try:
             with watchdog:
                 await _run(
@@ -163,7 +164,9 @@ async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
     """Do ``work``; should it fail, the worker cannot go on."""
     try:
         await work
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in the end
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised in the end
         engine.fail(error)
 
 
