@@ -99,7 +99,7 @@ def test_while_the_broker_does_not_answer_all_is_halted_and_then_as_recorded(
     assert "thread control" not in caplog.text  # no error but that nobody answers
 
 
-@pytest.mark.parametrize("program", ["risk", "router"])
+@pytest.mark.parametrize("program", ["risk", "router", "paper"])
 def test_every_worker_that_asks_for_the_state_of_accounts_shows_it(
     system: System, broker: EmbeddedKafka, program: str
 ) -> None:
