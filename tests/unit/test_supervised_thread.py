@@ -16,7 +16,6 @@ NOT_SUPERVISED = {
     "supervised_thread.py": "it is the supervisor",
     "demo/run.py": "publishes once; the demo raises its error",
     "kafka/diagnosis.py": "looks once, for some seconds; its caller goes on without an answer",
-    "store/status_writer.py": "goes on after every error of the database",
     "replay/processes.py": "waits for the end of the parent process, and then ends its own",
 }
 """Modules that start a thread of another kind, and why an error in it is not lost."""
