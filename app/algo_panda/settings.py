@@ -182,6 +182,13 @@ class Settings(BaseSettings):
         " event time of its tick, and by the time it was written. An older one is rejected with"
         " code EXPIRED.",
     )
+    control_timeout_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long risk, router and paper venue go on if they cannot read the topic"
+        " `control`; then they treat every account as halted until they can.",
+    )
     risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
     risk_max_notional: Decimal = Field(
         default=Decimal(1_000_000_000), gt=0, description="Per order: quantity times price."

@@ -182,6 +182,43 @@ def test_the_kill_switch_halts_running_workers(system: System) -> None:
     assert (shown["account"], shown["state"], shown["reason"]) == ("*", "HALTED", "a test")
 
 
+def test_open_paper_orders_are_not_filled_while_their_account_is_halted(system: System) -> None:
+    system.add(rules_rsi(1001))
+    ticks = rising(1001, 11)  # at 100, 101, ... 110; from the sixth on, each causes an order
+    system.start("runner", "risk", "router", "paper")
+
+    def set_to(command: str, state: str) -> None:
+        before = [w.log.read_text().count(state) for w in system.workers]
+        assert system.panda("control", command).returncode == 0
+        system.wait(
+            "risk, router and the paper venue have read it",
+            lambda: all(
+                w.log.read_text().count(state) > n
+                for w, n in zip(system.workers[1:], before[1:], strict=True)
+            ),
+        )
+
+    published = system.publish(ticks[:8])
+    system.wait_until_settled(published)
+    set_to("halt", "is HALTED")
+    published += system.publish(ticks[8:10])
+    system.wait_until_settled(published)
+    assert fill_prices(system) == [106, 107]  # the order of the tick at 107 is open
+    set_to("resume", "is ACTIVE")
+    published += system.publish(ticks[10:])
+    system.wait_until_settled(published)
+    system.wait("the order that was open is filled", lambda: len(fill_prices(system)) == 3)
+
+    assert fill_prices(system) == [106, 107, 110]
+    assert [r.code for r in system.values("rejections")] == ["TRADING_HALTED"] * 2
+    orders = system.values("orders")
+    assert [int(order.reference_price) for order in orders] == [105, 106, 107, 110]
+
+
+def fill_prices(system: System) -> list[int]:
+    return [int(e.last_price) for e in system.values("executions") if e.status == "FILLED"]
+
+
 def test_state_survives_a_clean_restart(system: System) -> None:
     config = rules_rsi(*TOKENS, parameters={"period": 14})
     system.add(config)

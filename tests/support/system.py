@@ -1,5 +1,6 @@
 """The whole system for a test: topics, database and real worker processes on the shared broker."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -182,6 +183,8 @@ class System:
                     **os.environ,
                     **self.environment.variables,
                     "PANDA_METRICS_PORT": str(port),
+                    # On a busy machine, the default may pass before a worker gets its turn.
+                    "PANDA_CONTROL_TIMEOUT_SECONDS": "60",
                     **env,
                 },
                 cwd=self.folder,
@@ -300,6 +303,19 @@ class System:
 
     def values(self, topic: str) -> list[Any]:
         return [record.value for record in self.records(topic)]
+
+
+def health(worker: WorkerProcess) -> tuple[int, dict[str, Any]]:
+    """Code and content of ``/health``; 0 and nothing if the worker does not serve it."""
+    url = f"http://127.0.0.1:{worker.metrics_port}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+    except URLError:
+        return 0, {}
 
 
 def _tail(log: Path) -> str:

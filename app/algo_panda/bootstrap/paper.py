@@ -22,7 +22,8 @@ from algo_panda.wire.catalogue import load_catalogue
 from algo_panda.wire.codecs import load_codecs
 
 
-def _wire(wiring: Wiring, _stack: contextlib.ExitStack) -> StreamSpec:
+def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
+    trading_state = wiring.trading_states(stack)
     model, fees = fill_model(wiring.settings), fee_schedule(wiring.settings)
     # State is read by this program alone: by the schema files, never by a registry's ids.
     states = PaperStateCodec(load_catalogue(), load_codecs().paper_orders)
@@ -33,7 +34,9 @@ def _wire(wiring: Wiring, _stack: contextlib.ExitStack) -> StreamSpec:
         return PaperOperator(
             partition=partition,
             topic_id=ids[ticks],
-            venue=PaperVenue(topic_id=ids[ticks], model=model, fees=fees),
+            venue=PaperVenue(
+                topic_id=ids[ticks], model=model, fees=fees, trading_state=trading_state
+            ),
             ticks=wiring.codecs.ticks,
             orders=wiring.codecs.paper_orders,
             executions=wiring.codecs.executions,
@@ -152,6 +155,7 @@ PAPER = Program(
         "ticks",
         "paper-orders",
         "executions",
+        "control",
         "paper-orders.dlq",
         PAPER_CHANGELOG,
     ),

@@ -74,8 +74,13 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
     database = stack.enter_context(Database(settings.effective_database_url))
     factory = build_factory(settings)
     status = stack.enter_context(
-        StatusWriter(SqlStatusRepository(database, clock=_now), worker=wiring.worker)
+        StatusWriter(
+            SqlStatusRepository(database, clock=_now),
+            worker=wiring.worker,
+            count_pending=wiring.telemetry.statuses_pending,
+        )
     )
+    wiring.health.watch(lambda: status.trouble)
     arrival = arrival_policy(settings)
     runner = StrategyRunner(
         configs=_usable(database, factory_check(factory), status),

@@ -15,6 +15,7 @@ from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
 from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.topic_diff import verify_topics
+from algo_panda.observability.health import HealthBoard
 from algo_panda.observability.telemetry import PrometheusTelemetry
 from algo_panda.settings import Settings
 from algo_panda.streaming.control import ControlWatcher, TradingStates
@@ -42,6 +43,7 @@ class Wiring:
     read_topic_ids: Callable[[], Mapping[str, str]]
     codecs: Codecs
     telemetry: PrometheusTelemetry
+    health: HealthBoard
 
     def on_broker(self, name: str) -> str:
         """What the topic declared as ``name`` is called on the broker."""
@@ -56,9 +58,12 @@ class Wiring:
         )
 
     def trading_states(self, stack: contextlib.ExitStack) -> Callable[[str], TradingState]:
-        """The trading state of an account, as ``control`` has it until ``stack`` is closed."""
-        states = TradingStates()
-        stack.enter_context(
+        """Return what tells the trading state of an account, until ``stack`` is closed.
+
+        It is the state that ``control`` has; HALTED for every account while that cannot be read.
+        """
+        states = TradingStates(time.monotonic, self.settings.control_timeout_seconds)
+        watcher = stack.enter_context(
             ControlWatcher(
                 connection=self.connection,
                 topic=self.on_broker("control"),
@@ -66,6 +71,7 @@ class Wiring:
                 states=states,
             )
         )
+        self.health.watch(lambda: watcher.trouble)
         return states.of
 
     def spec(
@@ -119,7 +125,12 @@ class Program:
 
 
 def wire(
-    topics: tuple[str, ...], settings: Settings, *, worker: str, telemetry: PrometheusTelemetry
+    topics: tuple[str, ...],
+    settings: Settings,
+    *,
+    worker: str,
+    telemetry: PrometheusTelemetry,
+    health: HealthBoard,
 ) -> Wiring:
     """Find the broker, and see that ``topics`` are as declared.
 
@@ -138,4 +149,5 @@ def wire(
         read_topic_ids=lambda: topic_ids(admin, [declared[name].on_broker for name in topics]),
         codecs=codecs_of(settings),
         telemetry=telemetry,
+        health=health,
     )

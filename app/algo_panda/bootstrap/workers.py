@@ -55,7 +55,7 @@ async def run_program(
     telemetry = PrometheusTelemetry(MetricCatalogue(registry))
     health = HealthBoard()
     chosen = load_program(program)
-    wiring = wire(chosen.topics, settings, worker=worker, telemetry=telemetry)
+    wiring = wire(chosen.topics, settings, worker=worker, telemetry=telemetry, health=health)
     with contextlib.ExitStack() as stack:
         spec = chosen.wire(wiring, stack)
         port = stack.enter_context(
@@ -76,7 +76,7 @@ async def run_program(
                 seconds=settings.stall_seconds + spec.checkpoint_interval,
                 exits=settings.exit_on_stall,
             ),
-            publish_health=health.write,
+            health=health,
             on_ready=lambda: logger.info("%s is ready", program),
             probe=probe,
         )

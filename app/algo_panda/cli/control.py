@@ -29,7 +29,7 @@ def halt(
     reason: Reason = "halted from the command line",
     force: Force = False,
 ) -> None:
-    """Let no order pass any more."""
+    """Let no order pass any more, and no open paper order be filled."""
     _set(account, TradingState.HALTED, reason, force=force)
 
 

@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
 import confluent_kafka
@@ -24,6 +25,7 @@ _NOT_AUTHORIZED = (
     confluent_kafka.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     confluent_kafka.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 )
+_ERRORS_KEPT = 20
 _NO_LOGIN_EXPECTED = "not valid in current SASL state"
 
 
@@ -36,16 +38,15 @@ class KafkaAuthenticationError(KafkaError):
 
 
 class Admin(AdminClient):
-    """librdkafka's admin client, and where it is connected to."""
+    """librdkafka's admin client, where it is connected to, and what it reports while polled."""
 
-    def __init__(
-        self, connection: KafkaConnection, on_error: Callable[[ClientError], None]
-    ) -> None:
+    def __init__(self, connection: KafkaConnection) -> None:
+        self.errors: deque[ClientError] = deque(maxlen=_ERRORS_KEPT)
         settings = admin_config(
             connection, socket_connection_setup_timeout_ms=5000, reconnect_backoff_max_ms=500
         )
         try:
-            super().__init__({**settings, "error_cb": cast("str", on_error)})
+            super().__init__({**settings, "error_cb": cast("str", self.errors.append)})
         except KafkaException as error:
             raise failure("use these Kafka settings", error) from error
         self.connection = connection
@@ -63,8 +64,7 @@ def connect(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> Adm
         KafkaAuthenticationError: The broker or its certificate is not accepted, or we are not.
         KafkaUnreachableError: None answers in time, or not at the address that it advertises.
     """
-    errors: list[ClientError] = []
-    admin = Admin(connection, errors.append)
+    admin = Admin(connection)
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -74,7 +74,7 @@ def connect(connection: KafkaConnection, *, timeout_seconds: float = 5.0) -> Adm
             # hands librdkafka's reports to the error callback.
             admin.poll(0.1)
             if time.monotonic() > deadline:
-                raise explain(connection, [*errors, error.args[0]]) from error
+                raise explain(connection, [*admin.errors, error.args[0]]) from error
         else:
             _check_advertised(
                 connection, [f"{broker.host}:{broker.port}" for broker in brokers.values()]
@@ -88,13 +88,20 @@ def answers(connection: KafkaConnection, *, timeout_seconds: float = 0.5) -> boo
     Its list of brokers must name it: a broker that is still fenced answers too but does not, and
     one that was killed may at first tell the address that it had before.
     """
-    admin = Admin(connection, lambda _error: None)
+    admin = Admin(connection)
     try:
         brokers = admin.list_topics(timeout=timeout_seconds).brokers.values()
     except KafkaException:
         return False
     addresses = {f"{broker.host}:{broker.port}" for broker in brokers}
     return not addresses.isdisjoint(connection.bootstrap_servers.split(","))
+
+
+def refused_login(admin: Admin) -> KafkaError | None:
+    """Return why the broker refuses a client that it took before, if it does; polls the client."""
+    admin.poll(0)
+    refused = next((error for error in admin.errors if error.code() in _LOGIN_FAILED), None)
+    return None if refused is None else _login_failed(admin.connection, refused)
 
 
 def explain(connection: KafkaConnection, errors: Sequence[ClientError]) -> KafkaError:

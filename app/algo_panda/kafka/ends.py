@@ -6,11 +6,11 @@
 from collections.abc import Collection
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from algo_panda.kafka.admin_calls import Partition
 from algo_panda.kafka.clients import KafkaConnection
-from algo_panda.kafka.connection import connect, failure
+from algo_panda.kafka.connection import Admin, connect, failure, refused_login
 
 _REQUEST_SECONDS = 5.0
 
@@ -20,7 +20,7 @@ class EndReader:
 
     def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
-        self._admin: AdminClient | None = None
+        self._admin: Admin | None = None
 
     def __call__(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The offset behind the last record that a reader of committed records is given.
@@ -44,5 +44,8 @@ class EndReader:
             try:
                 ends[partition.topic, partition.partition] = answer.result().offset
             except KafkaException as error:
-                raise failure(f"read the end of {where}", error, self._connection) from error
+                # If a login is refused after the start, the request itself only times out.
+                unread = failure(f"read the end of {where}", error, self._connection)
+                raise (refused_login(self._admin) or unread) from error
+        self._admin.errors.clear()
         return ends

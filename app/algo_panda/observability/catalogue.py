@@ -123,6 +123,11 @@ class Catalogue:
         self.assigned_partitions = Gauge(
             "panda_assigned_partitions", "Partitions that this worker owns.", registry=registry
         )
+        self.unwritten_statuses = Gauge(
+            "panda_unwritten_strategy_statuses",
+            "Statuses of strategies that are not in the database yet.",
+            registry=registry,
+        )
         self.restore_seconds = Gauge(
             "panda_restore_seconds",
             "Time that reading a partition's state back took, last time.",

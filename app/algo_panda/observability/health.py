@@ -17,6 +17,7 @@ class Status(StrEnum):
     STARTING = "starting"
     STALLED = "stalled"
     NO_BROKER = "no broker"
+    DEGRADED = "degraded"
     FAILED = "failed"
     SILENT = "silent"
 
@@ -64,19 +65,44 @@ _STARTING = Health(
 )
 
 
+Trouble = Callable[[], str | None]
+"""Tells why a part of the worker does not work, or None if it does. Called from any thread."""
+
+_OUTRANKED = (Status.OK, Status.STARTING)
+
+
 class HealthBoard:
-    """Where the watchdog writes and the endpoint reads; each from its own thread."""
+    """Where the watchdog writes and the endpoint reads; each from its own thread.
+
+    Parts that can fail while the worker goes on are asked for their troubles at every read: what
+    they answer is seen even if the watchdog hangs.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._word = (_STARTING, clock())
+        self._troubles: tuple[Trouble, ...] = ()
+
+    def watch(self, trouble: Trouble) -> None:
+        """Ask a part of the worker whenever the health is read."""
+        self._troubles = (*self._troubles, trouble)
 
     def write(self, health: Health) -> None:
         """This is how the worker is now."""
         self._word = (health, self._clock())
 
     def read(self) -> Health:
-        """The last word; where it is old, only that."""
+        """Return the last word, if it is not too old, with the troubles of all parts."""
+        health = self._last_word()
+        troubles = [reason for trouble in self._troubles if (reason := trouble()) is not None]
+        if not troubles:
+            return health
+        return Health(
+            status=Status.DEGRADED if health.status in _OUTRANKED else health.status,
+            reasons=(*(Reason(reason=reason) for reason in troubles), *health.reasons),
+        )
+
+    def _last_word(self) -> Health:
         health, written_at = self._word
         silence = self._clock() - written_at
         if silence > SILENCE_SECONDS and health.status is not Status.STARTING:

@@ -18,6 +18,9 @@ _QUIET = (
 )
 """Libraries that tell a failure with a traceback which we tell in one line."""
 
+_TAKEN_BY_THE_WORKER = "aiokafka.consumer.group_coordinator"
+"""Its errors are not shown either; but ``algo_panda.streaming.group_trouble`` takes them."""
+
 _CREDENTIALS_LOG = "aiokafka.conn"
 
 
@@ -25,6 +28,11 @@ def _has_no_credentials(record: logging.LogRecord) -> bool:
     """Drop lines about logins: at level debug, aiokafka logs each request, passwords included."""
     arguments = record.args if isinstance(record.args, tuple) else ()
     return not any("SaslAuthenticate" in type(argument).__name__ for argument in arguments)
+
+
+def _is_shown(record: logging.LogRecord) -> bool:
+    """Drop lines that the worker takes itself."""
+    return record.name != _TAKEN_BY_THE_WORKER
 
 
 def configure_logging(level: str, style: Literal["console", "json"], **context: str) -> None:
@@ -62,6 +70,8 @@ def configure_logging(level: str, style: Literal["console", "json"], **context: 
     if level != "debug":
         for name in _QUIET:
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(_TAKEN_BY_THE_WORKER).setLevel(logging.ERROR)
+        handler.addFilter(_is_shown)
     logging.getLogger(_CREDENTIALS_LOG).addFilter(_has_no_credentials)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**context)

@@ -4,7 +4,6 @@
 
 import errno
 import socket
-import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.observability.health import Health, Status
+from algo_panda.supervised_thread import SupervisedThread
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class MetricsAddressError(ConfigurationError):
     """Metrics cannot be served on the host and port that are set; the message says which is why."""
 
+
+_WAIT_SECONDS = 0.2
+"""How long the server waits for a request until it looks whether it is to stop."""
 
 _BAD_HOST = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -47,14 +50,14 @@ def serve_metrics(
         server = _listen(host, port or 0, _application(registry, health))
     except (OSError, OverflowError, UnicodeError) as error:
         raise _address_error(error, host, port) from error
-    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    server.timeout = _WAIT_SECONDS
+    thread = SupervisedThread("metrics", lambda _ending: server.handle_request())
     thread.start()
     try:
         yield server.server_port
     finally:
-        server.shutdown()
+        thread.stop()
         server.server_close()
-        thread.join()
 
 
 def _application(registry: CollectorRegistry, health: Callable[[], Health]) -> "WSGIApplication":

@@ -114,6 +114,10 @@ class PrometheusTelemetry:
         """A partition's state was read back."""
         self._metrics.restore_seconds.labels(partition=str(partition)).set(seconds)
 
+    def statuses_pending(self, count: int, /) -> None:
+        """So many statuses of strategies are not in the database yet. From any thread."""
+        self._metrics.unwritten_statuses.set(count)
+
     def lags(self, records: Mapping[tuple[str, int], int], /) -> None:
         """So many records are to be processed, by topic and partition. From any thread."""
         self._metrics.consumer_lag_records.replace(

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -12,12 +14,19 @@ from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import failure
+from algo_panda.supervised_thread import SupervisedThread, one_line
 from algo_panda.wire.errors import WireError
 
 logger = logging.getLogger(__name__)
 
+OUTDATED_AFTER_SECONDS = 5.0
+
 _POLL = 0.2
+_ASK_INTERVAL = 1.0
+_ASK_TIMEOUT = 1.0
 _START_TIMEOUT = 15.0
+_LONGEST_PAUSE = 1.0
+_RECONNECT_MS = 500
 
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
@@ -26,16 +35,39 @@ class ControlDecoder(Protocol):
     """Reads the values of ``control``."""
 
     def decode(self, value: bytes | None, timestamp_ms: int = 0, /) -> ControlEvent:
-        """The event in ``value``; raises ``WireError`` where it is none."""
+        """Return the event in ``value``.
+
+        Raises:
+            WireError: it is no event.
+            Exception: it could not be read now, and may be later.
+        """
         ...
 
 
 class TradingStates:
-    """The newest state of every account; the stricter of the account's own and everybody's."""
+    """The newest state of every account; the stricter of the account's own and everybody's.
 
-    def __init__(self) -> None:
+    If a clock is given, the states become outdated: if nobody confirms them for a time, every
+    account is halted. The recorded states are kept, and are in force again with the next
+    confirmation. ``of`` needs no thread for that: if the thread that confirms hangs, it holds too.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] | None = None,
+        outdated_after: float = OUTDATED_AFTER_SECONDS,
+    ) -> None:
+        """Begin without a state of any account.
+
+        Args:
+            clock: monotonic; None: the states are those of the moment in which they were read.
+            outdated_after: seconds without a confirmation after which every account is halted.
+        """
         self._states: dict[str, TradingState] = {}
         self._events: dict[str, ControlEvent] = {}
+        self._clock = clock
+        self._outdated_after = outdated_after
+        self._confirmed_at = 0.0 if clock is None else clock()
 
     def apply(self, event: ControlEvent) -> None:
         """Take the newest event of an account."""
@@ -46,12 +78,26 @@ class TradingStates:
         """Halt every account."""
         self._states[ALL_ACCOUNTS] = TradingState.HALTED
 
+    def confirm(self, moment: float) -> None:
+        """All events that the topic had at ``moment`` are applied."""
+        self._confirmed_at = moment
+
+    @property
+    def outdated_seconds(self) -> float | None:
+        """Seconds since the last confirmation, if every account is halted because of it."""
+        if self._clock is None:
+            return None
+        seconds = self._clock() - self._confirmed_at
+        return seconds if seconds > self._outdated_after else None
+
     def events(self) -> tuple[ControlEvent, ...]:
-        """The newest event of every account, by account."""
+        """Return the newest event of every account, by account."""
         return tuple(self._events[account] for account in sorted(self._events))
 
     def of(self, account: str) -> TradingState:
-        """Whether ``account`` may trade."""
+        """Return whether ``account`` may trade. From any thread."""
+        if self._clock is not None and self._clock() - self._confirmed_at > self._outdated_after:
+            return TradingState.HALTED
         given = (
             self._states.get(account, TradingState.ACTIVE),
             self._states.get(ALL_ACCOUNTS, TradingState.ACTIVE),
@@ -60,7 +106,12 @@ class TradingStates:
 
 
 class ControlWatcher:
-    """Follows ``control`` in a thread of its own, in no group: every worker sees every event."""
+    """Follows ``control`` in a thread of its own, in no group: every worker sees every event.
+
+    Once a second it asks the broker where the topic ends. If everything up to there is applied, it
+    confirms the states. Neither a client that gives no records nor an end that was asked for
+    before is a proof of that: the client is silent also if the broker is gone.
+    """
 
     def __init__(
         self,
@@ -69,17 +120,34 @@ class ControlWatcher:
         topic: str,
         decoder: ControlDecoder,
         states: TradingStates,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._topic = topic
         self._decoder = decoder
         self._states = states
-        self._consumer = Consumer(consumer_config(connection, auto_offset_reset="earliest"))
-        self._caught_up = threading.Event()
+        self._clock = clock
+        config = consumer_config(
+            connection, auto_offset_reset="earliest", reconnect_backoff_max_ms=_RECONNECT_MS
+        )
+        config["error_cb"] = self._on_client_error
+        self._consumer = Consumer(config)
+        self._next = 0
+        """Offset of the first record that is not applied."""
+        self._unread: ClientMessage | None = None
+        """A record that could not be read yet. None after it is read."""
+        self._is_assigned = False
+        self._is_at_end = False
+        """Whether the broker said that there are no more records, as the last thing."""
+        self._next_ask = 0.0
+        self._cause: str | None = None
+        """The last error, since the states were confirmed."""
+        self._was_outdated = False
+        self._answered = threading.Event()
+        """Set when everything was read once, or the broker has refused."""
         self._denial: KafkaError | None = None
         """Why it could not be read when it was entered."""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="control", daemon=True)
+        self._thread = SupervisedThread("control", self._step, longest_pause=_LONGEST_PAUSE)
 
     def __enter__(self) -> Self:
         """Read everything there is, then go on following.
@@ -87,13 +155,13 @@ class ControlWatcher:
         Raises:
             KafkaError: the topic could not be read in 15 seconds.
         """
-        self._consumer.assign([TopicPartition(self._topic, 0, 0)])
         self._thread.start()
-        if not self._caught_up.wait(_START_TIMEOUT):
+        if not self._answered.wait(_START_TIMEOUT):
             self.__exit__()
+            cause = "" if self._cause is None else f": {self._cause}"
             raise KafkaError(
                 f"topic {self._topic} could not be read in {_START_TIMEOUT:.0f} s at"
-                f" {self._connection.bootstrap_servers}"
+                f" {self._connection.bootstrap_servers}{cause}"
             )
         if self._denial is not None:
             self.__exit__()
@@ -101,53 +169,123 @@ class ControlWatcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._thread.stop()
         self._consumer.close()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the states are not those of the topic, or None. From any thread."""
+        seconds = self._states.outdated_seconds
+        if seconds is None:
+            return self._thread.trouble
+        return f"{self._topic} cannot be read for {seconds:.0f} s: behaving as halted" + (
+            "" if self._cause is None else f" ({self._cause})"
+        )
+
+    def _step(self, ending: threading.Event) -> None:
+        """Read one record, and now and then confirm that there are no more."""
+        if self._denial is not None:
+            ending.wait()
+            return
+        try:
+            self._follow()
+        except Exception as error:
+            self._cause = one_line(error)
+            raise
+        finally:
+            self._log_outdated()
+
     def _follow(self) -> None:
-        while not self._stop.is_set():
-            try:
-                message = self._consumer.poll(_POLL)
-            except KafkaException as error:
-                logger.warning("topic %s: %s", self._topic, error)
-                continue
+        if not self._is_assigned:
+            self._consumer.assign([TopicPartition(self._topic, 0, self._next)])
+            self._is_assigned, self._is_at_end = True, False
+        if self._unread is None:
+            message = self._consumer.poll(_POLL)
             if message is not None:
                 self._take(message)
+        if self._unread is not None:
+            self._apply(self._unread)
+        if self._is_at_end and self._clock() >= self._next_ask:
+            self._confirm()
 
     def _take(self, message: ClientMessage) -> None:
         error = message.error()
-        if error is not None:
-            if error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                self._caught_up.set()
-            elif error.code() == ClientError.TOPIC_AUTHORIZATION_FAILED:
-                self._denial = failure(
-                    f"read topic {self._topic}", KafkaException(error), self._connection
+        if error is None:
+            self._unread, self._is_at_end = message, False
+        elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            self._next, self._is_at_end = message.offset() or 0, True
+        else:
+            # The client reports an error once, and not when it is over: after a new assignment,
+            # it reports the end of the topic as soon as it can read.
+            self._is_assigned = self._is_at_end = False
+            refusal = failure(f"read topic {self._topic}", KafkaException(error), self._connection)
+            is_denied = error.code() == ClientError.TOPIC_AUTHORIZATION_FAILED
+            if not is_denied or self._answered.is_set():
+                raise refusal
+            self._denial = refusal
+            self._answered.set()
+
+    def _apply(self, message: ClientMessage) -> None:
+        """Apply a record. If another error than a ``WireError`` is raised, it is read again."""
+        offset = message.offset() or 0
+        if message.value() is not None:
+            try:
+                event = self._decoder.decode(message.value(), message.timestamp()[1])
+            except WireError as problem:
+                # Halting is the safe reading of an order to stop that cannot be read.
+                logger.critical(
+                    "%s[0] offset %s cannot be read, so all trading is halted: %s",
+                    self._topic,
+                    offset,
+                    problem,
                 )
-                logger.error("%s", self._denial)
-                self._caught_up.set()
+                self._states.halt_all()
             else:
-                logger.warning("topic %s: %s", self._topic, error.str())
-            return
-        if message.value() is None:
-            return
+                logger.info(
+                    "account %s is %s (%s, by %s)",
+                    event.account,
+                    event.state,
+                    event.reason,
+                    event.issued_by,
+                )
+                self._states.apply(event)
+        self._unread, self._next = None, offset + 1
+
+    def _confirm(self) -> None:
+        """Ask where the topic ends. If all before that is applied, confirm the states."""
+        asked_at = self._clock()
         try:
-            event = self._decoder.decode(message.value(), message.timestamp()[1])
-        except WireError as problem:
-            # Halting is the safe reading of an order to stop that cannot be read.
-            logger.critical(
-                "%s[0] offset %s cannot be read, so all trading is halted: %s",
-                self._topic,
-                message.offset(),
-                problem,
-            )
-            self._states.halt_all()
+            where = TopicPartition(self._topic, 0)
+            _, end = self._consumer.get_watermark_offsets(where, _ASK_TIMEOUT, cached=False)
+        except KafkaException as error:
+            self._cause = self._cause or error.args[0].str()
             return
-        logger.info(
-            "account %s is %s (%s, by %s)",
-            event.account,
-            event.state,
-            event.reason,
-            event.issued_by,
-        )
-        self._states.apply(event)
+        if end < self._next:
+            # The topic was created anew, or has lost records: read what it has now.
+            self._next, self._is_assigned, self._is_at_end = 0, False, False
+        elif end == self._next:
+            self._states.confirm(asked_at)
+            self._next_ask, self._cause = asked_at + _ASK_INTERVAL, None
+            self._answered.set()
+
+    def _on_client_error(self, error: ClientError) -> None:
+        """Remember why the broker does not answer; called by ``poll``."""
+        self._cause = error.str()
+
+    def _log_outdated(self) -> None:
+        """Log one line when the states become outdated, and one when they are confirmed again."""
+        seconds = self._states.outdated_seconds
+        if (seconds is not None) == self._was_outdated or not self._answered.is_set():
+            return
+        self._was_outdated = seconds is not None
+        if seconds is None:
+            logger.warning(
+                "topic %s is read again: the recorded trading states are in force", self._topic
+            )
+        else:
+            logger.critical(
+                "topic %s cannot be read for %.0f s, so all trading is halted until it can: %s",
+                self._topic,
+                seconds,
+                self._cause or "the broker does not answer",
+            )

@@ -34,6 +34,7 @@ from algo_panda.streaming.operator import ConnectionSettings, StreamSpec
 _IDLE_WAIT = 0.02
 _COMMIT_SECONDS = 5.0
 _NEVER_SECONDS = 1_000_000.0
+_REQUEST_SECONDS = 90.0
 _STORE_SCHEME = "checkpoint"
 _TURNS_QUEUED = 2
 _METADATA_MAX_AGE_MS = 5_000
@@ -54,19 +55,46 @@ class StreamApp(faust.App):
         return isinstance(self.consumer, TurnConsumer) and self.consumer.flow_active
 
     @property
-    def group_error(self) -> GroupError | None:
-        """Why the worker can never be a member of its group; None if it is one, or may become one.
+    def group_error(self) -> BaseException | None:
+        """Return why the worker is no member of its group now; None if it is, or tries to be.
 
-        aiokafka keeps such an error until somebody reads records through it, and nobody does.
+        aiokafka keeps such an error, and does nothing more, until somebody reads records through
+        it, which nobody does: either the worker ends, or it calls ``join_again``.
         """
+        coordinator = self._coordinator
+        if coordinator is None:
+            return None
+        task = coordinator._coordination_task  # noqa: SLF001 - nobody else looks at it
+        if task.done() and not task.cancelled():
+            ended: BaseException | None = task.exception()
+            return ended
+        pending: BaseException | None = coordinator._pending_exception  # noqa: SLF001
+        return pending
+
+    def join_again(self) -> None:
+        """Let the client try to join the group once more after ``group_error``."""
+        coordinator = self._coordinator
+        if coordinator is None:
+            return
+        consumed = coordinator._error_consumed_fut  # noqa: SLF001 - what it waits for
+        if consumed is not None:
+            consumed.get_loop().call_soon_threadsafe(_consume_error, coordinator)
+
+    @property
+    def _coordinator(self) -> GroupCoordinator | None:
         thread = self.consumer._thread if isinstance(self.consumer, TurnConsumer) else None  # noqa: SLF001
         client = thread._consumer if thread is not None else None  # noqa: SLF001
         coordinator = client._coordinator if client is not None else None  # noqa: SLF001
-        error = getattr(coordinator, "_pending_exception", None)
-        return None if error is None or error.retriable else error
+        return coordinator if isinstance(coordinator, GroupCoordinator) else None
 
     def _new_transport(self) -> Any:
         return TurnTransport(self.conf.broker_consumer, self)
+
+
+def _consume_error(coordinator: GroupCoordinator) -> None:
+    """Take the error that the coordinator keeps; in its own thread."""
+    with contextlib.suppress(GroupError):
+        coordinator.check_errors()
 
 
 class BeatingListener(driver.ConsumerRebalanceListener):
@@ -264,6 +292,8 @@ def build_app(spec: StreamSpec, connection: ConnectionSettings, data_dir: Path) 
         consumer_group_instance_id=connection.instance_id,
         broker_session_timeout=connection.session_timeout,
         broker_heartbeat_interval=connection.session_timeout / 3,
+        # Faust refuses a session time-out that is longer.
+        broker_request_timeout=max(_REQUEST_SECONDS, 2 * connection.session_timeout),
         consumer_metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         # aiokafka leaves the group where nobody reads through it for so long, and nobody does.
         broker_max_poll_interval=_NEVER_SECONDS,

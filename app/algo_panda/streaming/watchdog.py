@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from algo_panda.domain.errors import KafkaError, PandaError
 from algo_panda.observability.health import Health, Reason, Status
 from algo_panda.streaming.progress import Progress, TopicPartition
+from algo_panda.supervised_thread import SupervisedThread
 
 logger = logging.getLogger(__name__)
 
@@ -94,21 +95,28 @@ class Watchdog:
         self._clock = clock
         self._progress = Progress()
         self._stalled = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._broker_away = False
+        self._thread = SupervisedThread(
+            "watchdog", self._step, last=faulthandler.cancel_dump_traceback_later
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join(_LAST_LOOK_SECONDS)
+        self._thread.stop(_LAST_LOOK_SECONDS)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it does not look, or None. From any thread."""
+        return self._thread.trouble
 
     def look(self) -> Health:
         """Look once, tell what is seen, and give it."""
         health = self._seen()
         self._publish(health)
+        self._log_broker(health)
         stalled = health.status is Status.STALLED
         if stalled and not self._stalled:
             self._tell(health)
@@ -117,14 +125,14 @@ class Watchdog:
         self._stalled = stalled or (self._stalled and health.status is not Status.OK)
         return health
 
-    def _run(self) -> None:
-        while not self._ended.wait(_LOOK_INTERVAL):
-            if self._policy.exits:
-                # Native code that holds the interpreter for good holds this thread, too. This
-                # one needs no interpreter: it shows where all threads are, and ends the process.
-                faulthandler.dump_traceback_later(self._policy.seconds, exit=True)
-            self.look()
-        faulthandler.cancel_dump_traceback_later()
+    def _step(self, ending: threading.Event) -> None:
+        if ending.wait(_LOOK_INTERVAL):
+            return
+        if self._policy.exits:
+            # Native code that holds the interpreter for good holds this thread, too. This
+            # one needs no interpreter: it shows where all threads are, and ends the process.
+            faulthandler.dump_traceback_later(self._policy.seconds, exit=True)
+        self.look()
 
     def _seen(self) -> Health:
         failure = self._watched.failed_with()
@@ -168,6 +176,15 @@ class Watchdog:
         if not self._watched.is_open:
             return _health(Status.STARTING, Reason(reason="no partitions were assigned yet"))
         return Health(status=Status.OK)
+
+    def _log_broker(self, health: Health) -> None:
+        """Log one line when the broker stops to answer, and one when it answers again."""
+        is_away = health.status is Status.NO_BROKER
+        if is_away and not self._broker_away:
+            logger.error("the broker does not answer: %s", "; ".join(map(str, health.reasons)))
+        elif self._broker_away and not is_away:
+            logger.warning("the broker answers again")
+        self._broker_away = is_away
 
     def _tell(self, health: Health) -> None:
         reasons = "; ".join(map(str, health.reasons))

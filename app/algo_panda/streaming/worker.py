@@ -17,11 +17,12 @@ from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import failure as client_failure
 from algo_panda.kafka.connection import is_denial, no_acl
-from algo_panda.observability.health import Health
+from algo_panda.observability.health import HealthBoard
 from algo_panda.runner.collector import collect_seldom
 from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.faust_app import StreamApp, TurnConsumer, build_app
+from algo_panda.streaming.group_trouble import GroupTrouble
 from algo_panda.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
 from algo_panda.streaming.stopping import StopDeadline, end_process
 from algo_panda.streaming.telemetry import StreamTelemetry
@@ -35,6 +36,7 @@ _NOT_AUTHORIZED = (
 )
 _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
+_JOIN_INTERVAL = 1.0
 _TICKS_SHARE = 9
 """Time for ticks per time for writing state down, at least."""
 
@@ -47,7 +49,7 @@ async def run_worker(
     read_ends: ReadEnds,
     telemetry: StreamTelemetry,
     stall: StallPolicy,
-    publish_health: Callable[[Health], None],
+    health: HealthBoard,
     on_ready: Callable[[], None] = lambda: None,
     probe: Probe = no_probe,
 ) -> None:
@@ -82,23 +84,28 @@ async def run_worker(
             watched=engine,
             read_ends=read_ends,
             policy=stall,
-            publish=publish_health,
+            publish=health.write,
             tell_lags=telemetry.lags,
             on_stall=end,
         )
+        group = GroupTrouble(spec.group)
+        health.watch(lambda: watchdog.trouble)
+        health.watch(lambda: group.trouble)
+        stack.enter_context(group.listening())
         try:
             with watchdog:
                 await _run(
                     app,
                     engine,
                     spec,
+                    group,
                     stop,
                     on_ready,
-                    lambda: deadline.settle(_failure(engine, spec.group, connection.kafka)),
+                    lambda: deadline.settle(_failure(engine, spec.group, connection)),
                 )
         finally:
             engine.close()
-    failure = _failure(engine, spec.group, connection.kafka)
+    failure = _failure(engine, spec.group, connection)
     if failure is not None:
         raise failure
 
@@ -107,6 +114,7 @@ async def _run(
     app: StreamApp,
     engine: StreamEngine,
     spec: StreamSpec,
+    group: GroupTrouble,
     stop: asyncio.Event,
     on_ready: Callable[[], None],
     settle: Callable[[], None],
@@ -117,7 +125,7 @@ async def _run(
     helpers = [
         asyncio.ensure_future(_or_fail(engine, work))
         for work in (
-            _watch(app, engine),
+            _watch(app, engine, group),
             _checkpoint_regularly(app, spec.checkpoint_interval),
             _tell_group_regularly(app, spec.checkpoint_interval),
         )
@@ -193,24 +201,59 @@ async def _tell_group(app: StreamApp, offsets: Mapping[tuple[str, int], int]) ->
         await consumer.tell_group(offsets)
 
 
-async def _watch(app: StreamApp, engine: StreamEngine) -> None:
-    """Faust keeps the reason of a crash to itself."""
+async def _watch(app: StreamApp, engine: StreamEngine, group: GroupTrouble) -> None:
+    """Faust keeps the reason of a crash to itself, and aiokafka those for which it cannot join."""
+    join_again_at = 0.0
     while not engine.failure.done():
         await asyncio.sleep(_WATCH_INTERVAL)
-        reason = app.crash_reason or app.group_error
-        if reason is not None:
-            engine.fail(reason)
+        crash, refusal = app.crash_reason, app.group_error
+        if crash is not None:
+            engine.fail(crash)
+        elif refusal is not None and not _may_pass(refusal):
+            engine.fail(refusal)
+        elif refusal is not None:
+            group.refused(_refusal(refusal))
+            now = time.monotonic()
+            if now >= join_again_at:
+                join_again_at = now + _JOIN_INTERVAL
+                app.join_again()
+        group.look()
 
 
-def _failure(engine: StreamEngine, group: str, kafka: KafkaConnection) -> BaseException | None:
+def _may_pass(refusal: BaseException) -> bool:
+    """Return whether the worker may become a member of its group without being started again."""
+    return isinstance(refusal, group_errors.InconsistentGroupProtocolError) or bool(
+        getattr(refusal, "retriable", False)
+    )
+
+
+def _refusal(error: BaseException) -> str:
+    if isinstance(error, group_errors.InconsistentGroupProtocolError):
+        return (
+            "a member of the group that is no worker assigns partitions by another protocol; stop"
+            " that consumer, or give it another group id"
+        )
+    return str(error)
+
+
+def _failure(
+    engine: StreamEngine, group: str, connection: ConnectionSettings
+) -> BaseException | None:
     """Return why it could not go on: one line with the cause and the address for Kafka's errors."""
-    error = engine.failed_with()
+    error, kafka = engine.failed_with(), connection.kafka
     if isinstance(error, KafkaException):
         return client_failure("continue", error, kafka)
     if isinstance(error, _NOT_AUTHORIZED):
         return KafkaError(
             f"cannot join the consumer group {group} at {kafka.bootstrap_servers}:"
             f" {type(error).__name__}; {no_acl(kafka)}"
+        )
+    if isinstance(error, group_errors.InvalidSessionTimeoutError):
+        return KafkaError(
+            f"cannot join the consumer group {group} at {kafka.bootstrap_servers}: the broker"
+            f" refuses a session time-out of {connection.session_timeout:g} s; set"
+            " PANDA_KAFKA_SESSION_TIMEOUT_SECONDS to a value between its settings"
+            " group.min.session.timeout.ms and group.max.session.timeout.ms"
         )
     if isinstance(error, group_errors.KafkaError):
         return KafkaError(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}")

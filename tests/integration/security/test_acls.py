@@ -76,7 +76,7 @@ MAY_READ = {
     "runner": {"ticks", "runner-state-changelog"},
     "risk": {"signals", "executions", "activations", "control", "risk-state-changelog"},
     "router": {"orders", "control", "router-state-changelog"},
-    "paper": {"ticks", "paper-orders", "paper-state-changelog"},
+    "paper": {"ticks", "paper-orders", "control", "paper-state-changelog"},
     "control": {"control"},
     "consumer": {"signals", "orders", "executions", "rejections", "activations"},
     "recorder": {"ticks"},

@@ -15,7 +15,9 @@ from algo_panda.store.migrate import upgrade
 from algo_panda.store.repository import UnusableRow
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.sql_status import SqlStatusRepository
+from algo_panda.store.status_writer import StatusWriter
 from algo_panda.store.tables import HEAD
+from tests.support.processes import eventually
 
 
 def repository(database: Database) -> SqlStrategyRepository:
@@ -234,3 +236,67 @@ def test_one_row_is_looked_up_with_its_damage(tmp_path: Path) -> None:
             enabled=True,
             version=1,
         )
+
+
+def quarantined() -> StrategyStatus:
+    return StrategyStatus(
+        strategy_id=uuid4(), strategy_version=1, state=StrategyState.QUARANTINED, reason="it fails"
+    )
+
+
+def test_a_status_is_written_once_another_process_has_let_go_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("algo_panda.store.database.BUSY_TIMEOUT_SECONDS", 0.05)
+    with Database(f"sqlite:///{tmp_path}/panda.db") as database:
+        upgrade(database)
+        statuses = SqlStatusRepository(database, clock=lambda: datetime.now(UTC))
+        reported, pending = [quarantined() for _ in range(3)], [0]
+        other = sqlite3.connect(tmp_path / "panda.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with StatusWriter(statuses, worker="w", count_pending=pending.append) as writer:
+            for one in reported:
+                writer.report(one)
+            assert eventually(lambda: "another process is writing to it" in caplog.text)
+            assert statuses.list() == ()
+            assert pending[-1] == 3
+            other.rollback()
+            assert eventually(lambda: len(statuses.list()) == 3)
+            assert eventually(lambda: pending[-1] == 0)
+        other.close()
+        assert {entry.status for entry in statuses.list()} == set(reported)
+
+
+def test_a_status_is_written_once_the_database_is_there_again(tmp_path: Path) -> None:
+    file, away = tmp_path / "panda.db", tmp_path / "elsewhere.db"
+    with Database(f"sqlite:///{file}") as database:
+        upgrade(database)
+    file.rename(away)
+    with Database(f"sqlite:///{file}") as database:
+        statuses = SqlStatusRepository(database, clock=lambda: datetime.now(UTC))
+        reported, pending = quarantined(), [0]
+        with StatusWriter(statuses, worker="w", count_pending=pending.append) as writer:
+            writer.report(reported)
+            assert eventually(lambda: writer._thread.error is not None)
+            assert "there is no database at" in str(writer._thread.error)
+            away.rename(file)
+            assert eventually(lambda: pending[-1] == 0)
+            assert [entry.status for entry in statuses.list()] == [reported]
+
+
+def test_a_status_that_was_held_up_to_the_end_is_written_before_the_worker_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("algo_panda.store.database.BUSY_TIMEOUT_SECONDS", 0.05)
+    with Database(f"sqlite:///{tmp_path}/panda.db") as database:
+        upgrade(database)
+        statuses = SqlStatusRepository(database, clock=lambda: datetime.now(UTC))
+        other = sqlite3.connect(tmp_path / "panda.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        reported = quarantined()
+        with StatusWriter(statuses, worker="w", longest_pause=3600) as writer:
+            writer.report(reported)
+            assert eventually(lambda: writer._thread.error is not None)
+            other.rollback()
+        other.close()
+        assert [entry.status for entry in statuses.list()] == [reported]

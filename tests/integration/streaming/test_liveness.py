@@ -1,15 +1,11 @@
 """Workers that hang, lose their broker, are killed: what is seen, and how it ends."""
 
-import json
 import re
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
 from uuid import UUID
 
 import pytest
@@ -19,7 +15,7 @@ from algo_panda.domain.market import MarketTick
 from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.ports import free_ports
 from algo_panda.settings import Settings
-from tests.support.system import System, WorkerProcess
+from tests.support.system import System, WorkerProcess, health
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
@@ -135,18 +131,6 @@ def start_hanging(system: System, how: str = "python", **env: str) -> WorkerProc
 def run_until_durable(system: System, count: int) -> None:
     with system.monitor() as monitor:
         system.wait("all ticks", lambda: monitor._processed("runner", "ticks") == count)
-
-
-def health(worker: WorkerProcess) -> tuple[int, dict[str, Any]]:
-    url = f"http://127.0.0.1:{worker.metrics_port}/health"
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return answer.status, json.load(answer)
-    except HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-    except URLError:
-        return 0, {}
 
 
 def lags(worker: WorkerProcess) -> dict[int, float]:

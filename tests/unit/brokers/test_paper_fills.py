@@ -13,7 +13,7 @@ from algo_panda.brokers.paper.fills import FillModel, Markup
 from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side, TradingState
 from tests.unit.fakes.values import ORDER, OTHER_TOKEN, order, tick
 
 TOPIC = ORDER.tick_topic_id
@@ -330,3 +330,87 @@ def test_a_markup_of_another_form_is_refused(text: str):
 def test_a_model_that_makes_no_sense_is_refused(model: dict[str, Any], reason: str):
     with pytest.raises(ConfigurationError, match=reason):
         FillModel(**model)
+
+
+class Halting:
+    """The trading states of accounts, as a test sets them."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, TradingState] = {}
+
+    def __call__(self, account: str) -> TradingState:
+        return self.states.get(account, TradingState.ACTIVE)
+
+
+def halting_venue(**model: Any) -> tuple[PaperVenue, Halting]:
+    states = Halting()
+    paper = PaperVenue(topic_id=TOPIC, model=FillModel(**model), trading_state=states)
+    return paper, states
+
+
+def test_ticks_pass_by_the_orders_of_an_account_that_is_halted():
+    paper, states = halting_venue()
+    paper.on_order(order())
+    states.states[ORDER.account] = TradingState.HALTED
+    assert list(paper.on_tick(AT + 1, tick("101", seconds=1))) == []
+    assert list(paper.on_tick(AT + 2, tick("102", seconds=2))) == []
+    assert paper.open_orders == 1
+    states.states[ORDER.account] = TradingState.ACTIVE
+    # The third tick behind its own is the first that it can have.
+    (fill,) = paper.on_tick(AT + 3, tick("103", seconds=3))
+    assert (fill.status, fill.last_price, fill.last_quantity) == (
+        OrderStatus.FILLED,
+        Decimal(103),
+        10,
+    )
+
+
+def test_reducing_only_does_not_keep_an_order_that_has_passed_from_being_filled():
+    paper, states = halting_venue()
+    states.states[ORDER.account] = TradingState.REDUCING
+    paper.on_order(order())
+    (fill,) = paper.on_tick(AT + 1, tick("101", seconds=1))
+    assert fill.status is OrderStatus.FILLED
+
+
+def test_other_accounts_than_the_halted_one_are_filled():
+    paper, states = halting_venue()
+    states.states[ORDER.account] = TradingState.HALTED
+    paper.on_order(order())
+    paper.on_order(order(client_order_id="OTHER", account="other"))
+    (fill,) = paper.on_tick(AT + 1, tick("101", seconds=1))
+    assert fill.account == "other"
+
+
+def test_an_order_that_was_filled_in_part_waits_with_the_rest_while_halted():
+    paper, states = halting_venue(volume_limit=Decimal(1))
+    paper.on_order(order())
+    (first,) = paper.on_tick(AT + 1, tick("101", seconds=1, quantity=4))
+    states.states[ORDER.account] = TradingState.HALTED
+    assert list(paper.on_tick(AT + 2, tick("102", seconds=2, quantity=4))) == []
+    states.states[ORDER.account] = TradingState.ACTIVE
+    (second,) = paper.on_tick(AT + 3, tick("103", seconds=3, quantity=100))
+    assert [(one.last_quantity, one.last_price) for one in (first, second)] == [
+        (4, Decimal(101)),
+        (6, Decimal(103)),
+    ]
+
+
+def test_a_halted_order_expires_as_any_other():
+    paper, states = halting_venue(expire_after_us=2_000_000)
+    states.states[ORDER.account] = TradingState.HALTED
+    paper.on_order(order())
+    assert list(paper.on_tick(AT + 1, tick("101", seconds=2))) == []
+    (ended,) = paper.on_tick(AT + 2, tick("102", seconds=3))
+    assert (ended.status, ended.cumulative_quantity) == (OrderStatus.EXPIRED, 0)
+
+
+def test_ticks_that_a_late_order_missed_do_not_fill_it_while_halted():
+    paper, states = halting_venue()
+    states.states[ORDER.account] = TradingState.HALTED
+    paper.on_order(order())
+    missed = [(AT + 1, tick("101", seconds=1)), (AT + 2, tick("102", seconds=2))]
+    assert list(paper.on_missed(order(), missed)) == []
+    states.states[ORDER.account] = TradingState.ACTIVE
+    (fill,) = paper.on_tick(AT + 3, tick("103", seconds=3))
+    assert fill.last_price == Decimal(103)

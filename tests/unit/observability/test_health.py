@@ -97,3 +97,41 @@ def test_labels_that_are_not_named_again_are_gone() -> None:
     assert [(s.labels, s.value) for s in family.samples] == [
         ({"topic": "ticks", "partition": "1"}, 3.0)
     ]
+
+
+def board_with(health: Health, *troubles: str | None) -> HealthBoard:
+    board = HealthBoard(lambda: 0.0)
+    board.write(health)
+    for trouble in troubles:
+        board.watch(lambda trouble=trouble: trouble)  # type: ignore[misc]
+    return board
+
+
+def test_a_part_that_does_not_work_is_a_reason_although_the_worker_goes_on() -> None:
+    board = board_with(Health(status=Status.OK), None, "control cannot be read", "no group")
+    assert board.read() == Health(
+        status=Status.DEGRADED,
+        reasons=(Reason(reason="control cannot be read"), Reason(reason="no group")),
+    )
+
+
+def test_parts_that_work_change_nothing() -> None:
+    assert board_with(STALLED, None, None).read() is STALLED
+
+
+@pytest.mark.parametrize("status", [one for one in Status if one is not Status.OK])
+def test_a_graver_status_stays_and_gets_the_reason(status: Status) -> None:
+    own = Reason(reason="its own")
+    found = board_with(Health(status=status, reasons=(own,)), "a thread fails").read()
+    assert found.reasons == (Reason(reason="a thread fails"), own)
+    assert found.status is (Status.DEGRADED if status is Status.STARTING else status)
+
+
+def test_a_trouble_is_seen_also_if_the_watchdog_does_not_look() -> None:
+    now = [0.0]
+    board = HealthBoard(lambda: now[0])
+    board.write(Health(status=Status.OK))
+    board.watch(lambda: "the watchdog thread fails")
+    now[0] = SILENCE_SECONDS + 1
+    assert board.read().status is Status.SILENT
+    assert board.read().reasons[0].reason == "the watchdog thread fails"

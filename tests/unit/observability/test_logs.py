@@ -9,6 +9,7 @@ import structlog
 from aiokafka.protocol.admin import SaslAuthenticateRequest_v1
 
 from algo_panda.observability.logs import configure_logging
+from algo_panda.streaming.group_trouble import GroupTrouble
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +101,23 @@ def test_a_login_is_not_logged_at_any_level(capsys: pytest.CaptureFixture[str]) 
     told = capsys.readouterr().err
     assert "canary" not in told
     assert "Metadata" in told
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_errors_of_the_group_are_taken_also_where_the_client_s_lines_are_not_shown(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(level, "json")
+    now = [0.0]
+    group = GroupTrouble("panda-runner", lambda: now[0])
+    client = logging.getLogger("aiokafka.consumer.group_coordinator")
+    with group.listening():
+        for _ in range(40):
+            now[0] += 0.1
+            client.error("failed: %s", 15)
+            client.error("OffsetCommit failed for group g due to group error")
+            client.warning("this is not one")
+            logging.getLogger("aiokafka").error("Unable connect to node with id 2")
+    client.error("after the end")
+    assert str(group.trouble).endswith("for 4 s: failed: 15")
+    assert ("failed: 15" in capsys.readouterr().err) is (level == "debug")

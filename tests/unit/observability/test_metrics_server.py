@@ -2,10 +2,12 @@
 
 import socket
 import urllib.request
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from algo_panda.observability import server
 from algo_panda.observability.health import Health, Status
 from algo_panda.observability.server import MetricsAddressError, serve_metrics
 
@@ -51,3 +53,20 @@ def test_a_host_that_is_not_this_machine_is_named(host: str) -> None:
 
 def test_a_port_that_cannot_be_one_is_named() -> None:
     assert "set PANDA_METRICS_PORT" in refusal(LOOPBACK, 65536)
+
+
+def test_an_error_of_the_server_itself_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle, failures = server._Server.handle_request, [OSError("no file descriptors"), SystemExit()]
+
+    def failing(self: Any) -> None:
+        if failures:
+            raise failures.pop()
+        handle(self)
+
+    monkeypatch.setattr(server._Server, "handle_request", failing)
+    with (
+        serve_metrics(CollectorRegistry(), LOOPBACK, None, well) as port,
+        urllib.request.urlopen(f"http://{LOOPBACK}:{port}/health", timeout=30) as answer,
+    ):
+        assert answer.status == 200
+    assert not failures

@@ -164,6 +164,7 @@ def exposed(registry: CollectorRegistry) -> Samples:
             {"panda_checkpoint_seconds_count{}": 1, "panda_checkpoint_seconds_sum{}": 0.25},
         ),
         (lambda t: t.assigned(4), {"panda_assigned_partitions{}": 4}),
+        (lambda t: t.statuses_pending(2), {"panda_unwritten_strategy_statuses{}": 2}),
         (lambda t: t.restored(3, 100, 0.5), {"panda_restore_seconds{partition=3}": 0.5}),
         (
             lambda t: t.lags({("ticks", 3): 20}),

@@ -13,7 +13,7 @@ from algo_panda.brokers.paper.fills import FillModel
 from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, TradingState
 from algo_panda.streaming.operator import Message, MessageHeaders, Start, latest
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
 from algo_panda.streaming.operators.paper import PaperOperator
@@ -79,6 +79,7 @@ class Rig:
     kept: int = 32_768
     model: FillModel = field(default_factory=FillModel)
     first: int = 0
+    halted: bool = False
     state: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     reports: list[ExecutionReport] = field(default_factory=list[ExecutionReport])
     reread: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
@@ -91,7 +92,9 @@ class Rig:
         self.operator = PaperOperator(
             partition=PARTITION,
             topic_id=TOPIC_ID,
-            venue=PaperVenue(topic_id=TOPIC_ID, model=self.model),
+            venue=PaperVenue(
+                topic_id=TOPIC_ID, model=self.model, trading_state=self._trading_state
+            ),
             ticks=CODECS.ticks,
             orders=CODECS.paper_orders,
             executions=CODECS.executions,
@@ -108,6 +111,10 @@ class Rig:
         )
         offsets = {"ticks": self.at, "paper-orders": 0}
         self.operator.restore(self.state, Start(offsets=offsets, is_settled=True))
+
+    def _trading_state(self, account: str) -> TradingState:
+        assert account == ORDER.account
+        return TradingState.HALTED if self.halted else TradingState.ACTIVE
 
     def restart(self) -> None:
         """From what a checkpoint has."""
@@ -305,3 +312,49 @@ def test_the_changelog_holds_open_orders_and_forgets_those_that_ended(count: int
     assert sorted(name for one in seen for name in one.segment.ids) == sorted(
         one.client_order_id for one in orders
     )
+
+
+@pytest.mark.parametrize("kept", [5, 32_768], ids=["read once more", "at hand"])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_while_halted_no_tick_fills_an_order_early_or_late(kept: int, restarts: bool):
+    rig = Rig(ticks_topic(TICKS), kept=kept)
+    rig.give(ordered_at(10, 1))
+    rig.pass_ticks(11)
+    rig.halted = True
+    rig.pass_ticks(20)
+    rig.give(ordered_at(7, 2), ordered_at(12, 3))  # what they missed goes by, too
+    rig.pass_ticks(25)
+    if restarts:
+        rig.restart()
+    assert {report.status for report in rig.reports} == {OrderStatus.ACCEPTED}
+    rig.halted = False
+    rig.pass_ticks(40)
+    filled = {name: reports[-1].event_time for name, reports in rig.by_order().items()}
+    assert filled == dict.fromkeys(["ORDER10-1", "ORDER7-2", "ORDER12-3"], TICKS[25].event_time)
+
+
+@given(
+    offsets=st.lists(st.integers(0, 30), min_size=1, max_size=6),
+    halts=st.lists(st.booleans(), min_size=len(TICKS), max_size=len(TICKS)),
+    kept=st.integers(1, 40),
+)
+def test_an_order_is_filled_by_the_first_tick_behind_its_own_that_comes_while_active(
+    offsets: list[int], halts: list[bool], kept: int
+):
+    rig = Rig(ticks_topic(TICKS), kept=kept)
+    orders = [ordered_at(at, number) for number, at in enumerate(offsets)]
+    for number, halted in enumerate(halts):
+        rig.halted = halted
+        rig.give(*(one for one in orders if one.tick_offset == number - 1))
+        rig.pass_ticks(number + 1)
+    expected = {
+        one.client_order_id: next(
+            (TICKS[n].event_time for n in range(at + 1, len(TICKS)) if not halts[n]), None
+        )
+        for one, at in zip(orders, offsets, strict=True)
+    }
+    found = {
+        name: reports[-1].event_time if len(reports) > 1 else None
+        for name, reports in rig.by_order().items()
+    }
+    assert found == expected

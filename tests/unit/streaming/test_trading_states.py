@@ -46,3 +46,45 @@ def test_halting_all_halts_who_was_active() -> None:
     states.apply(event("paper", TradingState.ACTIVE))
     states.halt_all()
     assert states.of("paper") is TradingState.HALTED
+
+
+def outdated_after(seconds: float, now: list[float]) -> TradingStates:
+    return TradingStates(lambda: now[0], seconds)
+
+
+@pytest.mark.parametrize("state", list(TradingState))
+def test_states_that_nobody_confirms_count_as_halted_until_they_are_confirmed(
+    state: TradingState,
+) -> None:
+    now = [100.0]
+    states = outdated_after(5, now)
+    states.apply(event("paper", state))
+    now[0] = 105.0
+    assert states.of("paper") is state
+    assert states.of("other") is TradingState.ACTIVE
+    assert states.outdated_seconds is None
+    now[0] = 105.5
+    assert states.of("paper") is states.of("other") is TradingState.HALTED
+    assert states.outdated_seconds == 5.5
+    states.confirm(105.25)
+    assert states.of("paper") is state
+    assert states.of("other") is TradingState.ACTIVE
+    now[0] = 110.5
+    assert states.of("paper") is TradingState.HALTED
+
+
+def test_a_state_that_comes_while_they_are_outdated_is_in_force_with_the_confirmation() -> None:
+    now = [0.0]
+    states = outdated_after(5, now)
+    now[0] = 6.0
+    states.apply(event("paper", TradingState.REDUCING))
+    assert states.of("paper") is TradingState.HALTED
+    states.confirm(6.0)
+    assert states.of("paper") is TradingState.REDUCING
+
+
+def test_states_that_were_read_once_do_not_become_outdated() -> None:
+    states = TradingStates()
+    states.apply(event("paper", TradingState.REDUCING))
+    assert states.outdated_seconds is None
+    assert states.of("paper") is TradingState.REDUCING

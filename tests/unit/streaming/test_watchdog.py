@@ -11,8 +11,10 @@ import pytest
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.observability.health import Health, Reason, Status
+from algo_panda.streaming import watchdog
 from algo_panda.streaming.progress import Lag, Progress, TopicPartition
 from algo_panda.streaming.watchdog import StalledError, StallPolicy, Watchdog, main_thread_at
+from tests.support.processes import eventually
 
 A, B = ("ticks", 0), ("ticks", 1)
 LIMIT = 10.0
@@ -41,6 +43,7 @@ class Rig:
         self.engine = FakeEngine()
         self.now = 1000.0
         self.ends: dict[TopicPartition, int] | None = {}
+        self.defect: BaseException | None = None
         self.published: list[Health] = []
         self.lags: list[Mapping[TopicPartition, int]] = []
         self.stalls: list[StalledError] = []
@@ -57,6 +60,8 @@ class Rig:
     def _read_ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         if self.ends is None:
             raise KafkaError("no broker answers")
+        if self.defect is not None:
+            raise self.defect
         return {where: self.ends[where] for where in partitions}
 
     def look(self, times: int = 1) -> Health:
@@ -196,3 +201,32 @@ def test_where_the_main_thread_is_can_be_said() -> None:
         said = pool.submit(main_thread_at).result()  # in which the main thread waits meanwhile
     assert Path(threading.__file__).name in said
     assert " in wait" in said
+
+
+@pytest.mark.parametrize("defect", [ZeroDivisionError("a defect"), SystemExit(1)])
+def test_no_error_ends_its_thread(defect: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "_LOOK_INTERVAL", 0.001)
+    rig = Rig()
+    rig.defect = defect
+    with rig.watchdog:
+        assert eventually(lambda: rig.watchdog.trouble is not None)
+        assert "the watchdog thread fails for" in str(rig.watchdog.trouble)
+        assert not rig.published
+        rig.defect = None
+        assert eventually(lambda: bool(rig.published))
+        assert eventually(lambda: rig.watchdog.trouble is None)
+
+
+def test_a_broker_that_does_not_answer_is_logged_once_and_so_is_its_return(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig()
+    rig.look(3)
+    rig.ends = None
+    rig.look(50)
+    rig.ends = {}
+    rig.look(3)
+    assert caplog.messages == [
+        "the broker does not answer: no broker answers",
+        "the broker answers again",
+    ]

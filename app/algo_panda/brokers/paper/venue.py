@@ -5,7 +5,7 @@ it. Orders do not see one another: each may take the same tick, so that it does 
 which order they arrive.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from algo_panda.brokers.paper.fees import FeeSchedule
@@ -17,12 +17,13 @@ from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.reports import report_of
 from algo_panda.domain.routes import RestoredRoutes, RouteRecord
 from algo_panda.domain.time_to_live import ID_MEMORY_US
-from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side, TradingState
 
 _ACCEPTED: Final = OrderStatus.ACCEPTED
 _PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
 _FILLED: Final = OrderStatus.FILLED
 _EXPIRED: Final = OrderStatus.EXPIRED
+_HALTED: Final = TradingState.HALTED
 
 
 class OpenOrder(NamedTuple):
@@ -94,10 +95,20 @@ class PaperVenue:
         topic_id: Kafka's id of the topic whose ticks it is shown.
         model: how orders are filled.
         fees: what fills cost; None: nobody asks.
+        trading_state: the state of an account at the moment. While it is HALTED, ticks pass by
+            its orders: they stay open, and they may expire. None: no account is ever halted.
     """
 
-    def __init__(self, *, topic_id: str, model: FillModel, fees: FeeSchedule | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        topic_id: str,
+        model: FillModel,
+        fees: FeeSchedule | None = None,
+        trading_state: Callable[[str], TradingState] | None = None,
+    ) -> None:
         self._topic_id = topic_id
+        self._trading_state = trading_state
         self._filling = Filling(model)
         self._fees = fees
         self._seen = RecentIds(ID_MEMORY_US)
@@ -213,6 +224,8 @@ class PaperVenue:
             return None
         if tick.event_time_us > one.caused_us + self._filling.expire_after_us:
             return self._expired(one, tick)
+        if self._trading_state is not None and self._trading_state(one.order.account) is _HALTED:
+            return None
         quantity = self._filling.quantity(one.quantity - one.filled, tick)
         if not quantity:
             return None

@@ -1,0 +1,224 @@
+"""The reader of ``control`` on a broker of the client library: what it reads, and what it survives.
+
+What becomes of it when a real broker does not answer is in tests/integration/streaming.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from confluent_kafka import Producer
+
+from algo_panda.domain.errors import KafkaError
+from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from algo_panda.kafka.clients import KafkaConnection, producer_config
+from algo_panda.streaming import control
+from algo_panda.streaming.control import ControlWatcher, TradingStates
+from algo_panda.wire.catalogue import SchemaError
+from algo_panda.wire.codecs import load_codecs
+from tests.support.processes import eventually
+
+CODEC = load_codecs().control
+MOCK_CLUSTER = KafkaConnection("127.0.0.1:1", client_config={"test.mock.num.brokers": 1})
+HALTED, ACTIVE, REDUCING = TradingState.HALTED, TradingState.ACTIVE, TradingState.REDUCING
+
+
+@dataclass
+class Topic:
+    """The topic ``control`` on a broker that lives in the producer."""
+
+    producer: Producer = field(
+        default_factory=lambda: Producer(
+            producer_config(
+                KafkaConnection("127.0.0.1:1", client_config={"test.mock.num.brokers": 1})
+            )
+        )
+    )
+
+    @property
+    def connection(self) -> KafkaConnection:
+        (broker,) = self.producer.list_topics(timeout=30).brokers.values()
+        return KafkaConnection(f"{broker.host}:{broker.port}")
+
+    def send(self, value: bytes | None) -> None:
+        self.producer.produce("control", value, b"key", partition=0)
+        assert self.producer.flush(30) == 0
+
+    def set(self, account: str, state: TradingState) -> None:
+        event = ControlEvent(
+            account=account, state=state, reason="r", issued_by="me", issued_at=datetime.now(UTC)
+        )
+        self.send(CODEC.encode(event))
+
+
+class Decoder:
+    """Ours; it raises ``failure`` while there is one."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self.calls = 0
+
+    def decode(self, value: bytes | None, timestamp_ms: int = 0, /) -> ControlEvent:
+        self.calls += 1
+        if self.failure is not None:
+            raise self.failure
+        return CODEC.decode(value, timestamp_ms)
+
+
+class Rig:
+    """A watcher; the clock of the states stands still unless it is moved."""
+
+    def __init__(self, topic: Topic) -> None:
+        self.now = 1000.0
+        self.topic = topic
+        self.decoder = Decoder()
+        self.states = TradingStates(lambda: self.now, 5)
+        self.watcher = ControlWatcher(
+            connection=topic.connection,
+            topic="control",
+            decoder=self.decoder,
+            states=self.states,
+            clock=lambda: self.now,
+        )
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+
+    def becomes(self, account: str, state: TradingState) -> bool:
+        return eventually(lambda: self.states.of(account) is state)
+
+
+@pytest.fixture
+def topic() -> Topic:
+    made = Topic()
+    made.set(ALL_ACCOUNTS, ACTIVE)
+    return made
+
+
+@pytest.fixture
+def rig(topic: Topic) -> Generator[Rig]:
+    made = Rig(topic)
+    with made.watcher:
+        yield made
+
+
+def told(caplog: pytest.LogCaptureFixture, *parts: str) -> list[str]:
+    return [line for line in caplog.messages if all(part in line for part in parts)]
+
+
+def test_what_is_there_is_known_before_it_begins_and_the_rest_is_followed(topic: Topic) -> None:
+    topic.set("a", REDUCING)
+    topic.send(None)
+    topic.set("b", HALTED)
+    rig = Rig(topic)
+    with rig.watcher:
+        assert [rig.states.of(one) for one in "abc"] == [REDUCING, HALTED, ACTIVE]
+        topic.set("b", ACTIVE)
+        assert rig.becomes("b", ACTIVE)
+        assert rig.watcher.trouble is None
+
+
+def test_an_empty_topic_is_read_too() -> None:
+    topic = Topic()
+    topic.producer.list_topics("control", 30)
+    rig = Rig(topic)
+    with rig.watcher:
+        assert rig.states.of("a") is ACTIVE
+        assert rig.watcher.trouble is None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [SchemaError("the registry answers 503"), ZeroDivisionError("a defect"), SystemExit(1)],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_record_that_cannot_be_read_now_is_read_again_and_none_is_passed_over(
+    rig: Rig, failure: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.decoder.failure = failure
+    calls = rig.decoder.calls
+    rig.topic.set("a", HALTED)
+    rig.topic.set("a", REDUCING)
+    rig.topic.set("b", HALTED)
+    assert eventually(lambda: rig.decoder.calls > calls + 2)
+    assert rig.states.of("a") is ACTIVE
+    assert eventually(lambda: rig.watcher.trouble is not None)
+    assert str(failure) in str(rig.watcher.trouble)
+    assert "the control thread fails" in str(rig.watcher.trouble)
+
+    rig.later(5.5)
+    assert rig.states.of("a") is rig.states.of("c") is HALTED
+    assert str(rig.watcher.trouble).startswith("control cannot be read for ")
+    assert "s: behaving as halted" in str(rig.watcher.trouble)
+    assert eventually(lambda: bool(told(caplog, "all trading is halted until")))
+
+    rig.decoder.failure = None
+    assert rig.becomes("a", REDUCING)
+    assert [rig.states.of(one) for one in "abc"] == [REDUCING, HALTED, ACTIVE]
+    assert eventually(lambda: bool(told(caplog, "the recorded trading states are in force")))
+    assert rig.watcher.trouble is None
+    assert len(told(caplog, "all trading is halted until")) == 1
+    assert len(told(caplog, "the recorded trading states are in force")) == 1
+    assert len(told(caplog, "thread control", str(failure))) == 1
+
+
+def test_a_record_that_is_no_event_halts_and_is_passed_over_as_before(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.topic.send(b"\0\0")
+    assert rig.becomes("a", HALTED)
+    assert told(caplog, "control[0] offset 1 cannot be read, so all trading is halted")
+    rig.topic.set("a", ACTIVE)
+    rig.topic.set("b", HALTED)
+    assert eventually(lambda: len(rig.states.events()) == 3)
+    assert rig.states.of("a") is HALTED
+    rig.topic.set(ALL_ACCOUNTS, ACTIVE)
+    assert rig.becomes("a", ACTIVE)
+    assert rig.watcher.trouble is None
+
+
+def test_where_it_never_could_be_read_it_does_not_begin_and_says_why(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_START_TIMEOUT", 0.5)
+    rig = Rig(topic)
+    rig.decoder.failure = SchemaError("the registry answers 503")
+    with pytest.raises(KafkaError, match=r"could not be read in .*: SchemaError: the registry"):
+        rig.watcher.__enter__()
+
+
+def test_where_the_client_itself_fails_it_goes_on(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    real, left = rig.watcher._consumer, [3]
+
+    class Failing:
+        def poll(self, timeout: float) -> object:
+            if left[0]:
+                left[0] -= 1
+                raise RuntimeError("no memory")
+            return real.poll(timeout)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    rig.watcher._consumer = Failing()  # type: ignore[assignment]
+    rig.topic.set("a", HALTED)
+    assert rig.becomes("a", HALTED)
+    assert len(told(caplog, "thread control: RuntimeError: no memory; trying again")) == 1
+
+
+def test_the_states_are_confirmed_while_nothing_happens(rig: Rig) -> None:
+    for _ in range(3):
+        rig.later(20)
+        assert rig.becomes("a", ACTIVE)
+
+
+def test_read_once_the_states_stay_after_the_reader_has_gone(topic: Topic) -> None:
+    states = TradingStates()
+    topic.set("a", REDUCING)
+    with ControlWatcher(connection=topic.connection, topic="control", decoder=CODEC, states=states):
+        pass
+    assert states.of("a") is REDUCING
+    assert [event.account for event in states.events()] == [ALL_ACCOUNTS, "a"]
