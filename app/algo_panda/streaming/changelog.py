@@ -3,21 +3,27 @@
 A checkpoint is one Kafka transaction: the records of what changed, and under
 ``CHECKPOINT_KEY`` the input offsets that this state stands for. Whoever opens a partition calls
 ``init_transactions`` first, so that a former owner, however late it wakes up, can commit nothing
-any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all.
+any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all. A
+transaction that stays open would hide the checkpoints behind it, so then nothing is read back.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
+from algo_panda.kafka.connection import is_denial
+from algo_panda.kafka.open_transactions import (
+    PATIENCE_SECONDS,
+    OpenTransactionError,
+    wait_until_readable,
+)
 from algo_panda.streaming.operator import (
     Output,
     Probe,
@@ -145,8 +151,20 @@ class PartitionChangelog:
         partition: int,
         transactional_id: str,
         probe: Probe = no_probe,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
+        """Prepare; the broker is asked nothing yet.
+
+        Args:
+            connection: The cluster.
+            topic: The changelog, by its name on the broker.
+            partition: Number of the partition.
+            transactional_id: The same for every owner of the partition.
+            probe: Hears of every step.
+            patience: Seconds that a transaction of another producer may stay open in the changelog.
+        """
         self._probe = probe
+        self._patience = patience
         self._connection = connection
         self._topic = topic
         self._partition = partition
@@ -165,15 +183,24 @@ class PartitionChangelog:
         """Fence the former owner, then read the state back. Blocks.
 
         Raises:
-            CheckpointError: the broker did not answer in ``timeout`` seconds.
+            CheckpointError: the broker did not answer in ``timeout`` seconds, or a transaction
+                stays open that hides the end of the changelog.
             UnreadableStateError: the checkpoint has a form that this version does not know.
         """
+        records_read = 0
+
+        def records() -> Iterator[StateRecord]:
+            nonlocal records_read
+            for message in self._read(timeout, self._readable_end(timeout)):
+                record = StateRecord(message.key() or b"", message.value())
+                records_read += 1
+                yield record
+
         try:
             self._producer.init_transactions(timeout)
             self._probe("restore: former owner fenced")
             # Not all at once: of what is not compacted yet there may be gigabytes.
-            read = count()
-            state = latest(record for record, _ in zip(self._read(timeout), read, strict=False))
+            state = latest(records())
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
         checkpoint = state.pop(CHECKPOINT_KEY, None)
@@ -181,7 +208,7 @@ class PartitionChangelog:
             positions = None if checkpoint is None else Positions.decode(checkpoint)
         except StateFormatError as error:
             raise UnreadableStateError(self._topic, self._partition, error) from error
-        return Restored(state=state, positions=positions, records_read=next(read))
+        return Restored(state=state, positions=positions, records_read=records_read)
 
     def commit(
         self,
@@ -275,7 +302,26 @@ class PartitionChangelog:
             else:
                 return
 
-    def _read(self, timeout: float) -> Iterator[StateRecord]:
+    def _readable_end(self, timeout: float) -> int:
+        """Return where the changelog ends, once all of it can be read."""
+        where = (self._topic, self._partition)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                ends = wait_until_readable(self._connection, [where], patience=self._patience)
+                return ends[where]
+            except OpenTransactionError as error:
+                raise CheckpointError(
+                    f"changelog {self._topic}[{self._partition}] cannot be opened, because"
+                    f" checkpoints would be missed: {error}, then start the worker again"
+                ) from error
+            except KafkaError as error:
+                # A broker that restarts; as long as any other step of opening waits for one.
+                if is_denial(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_WAIT)
+
+    def _read(self, timeout: float, end: int) -> Iterator[Message]:
         consumer = Consumer(
             consumer_config(self._connection, auto_offset_reset="earliest", fetch_wait_max_ms=10)
         )
@@ -291,11 +337,11 @@ class PartitionChangelog:
                 for message in (first, *consumer.consume(_RESTORE_BATCH, 0)):
                     problem = message.error()
                     if problem is None:
-                        yield StateRecord(message.key() or b"", message.value())
-                    elif problem.code() == ClientError._PARTITION_EOF:  # noqa: SLF001
-                        return
-                    else:
+                        yield message
+                    elif problem.code() != ClientError._PARTITION_EOF:  # noqa: SLF001
                         raise KafkaException(problem)
+                    elif (message.offset() or 0) >= end:
+                        return
         finally:
             consumer.close()
 

@@ -46,3 +46,18 @@ def test_halting_all_halts_who_was_active() -> None:
     states.apply(event("paper", TradingState.ACTIVE))
     states.halt_all()
     assert states.of("paper") is TradingState.HALTED
+
+
+def test_while_events_are_hidden_nobody_may_trade() -> None:
+    states = TradingStates()
+    states.apply(event("paper", TradingState.REDUCING))
+    states.hide(True)
+    states.apply(event("other", TradingState.ACTIVE))
+    assert states.of("paper") is states.of("other") is TradingState.HALTED
+    assert {e.account: e.state for e in states.events()} == {
+        "other": TradingState.ACTIVE,
+        "paper": TradingState.REDUCING,
+    }
+    states.hide(False)
+    assert states.of("paper") is TradingState.REDUCING
+    assert states.of("other") is TradingState.ACTIVE
