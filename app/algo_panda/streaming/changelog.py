@@ -10,7 +10,7 @@ transaction that stays open would hide the checkpoints behind it, so then nothin
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
@@ -24,7 +24,9 @@ from algo_panda.kafka.open_transactions import (
     OpenTransactionError,
     wait_until_readable,
 )
+from algo_panda.streaming.marks import RecordMark, decode_marks, encode_marks
 from algo_panda.streaming.operator import (
+    MessageHeaders,
     Output,
     Probe,
     StateFormatError,
@@ -83,6 +85,8 @@ class Positions:
     horizons: Mapping[str, int]
     """Of no record from here on can an output have been sent, whatever its owner does next."""
     topic_ids: Mapping[str, str]
+    marks: Mapping[str, RecordMark] = field(default_factory=dict[str, RecordMark])
+    """The last record processed; none if an earlier version wrote the checkpoint."""
 
     @property
     def is_settled(self) -> bool:
@@ -101,12 +105,16 @@ class Positions:
         }
         return json.dumps({"topics": topics}, separators=(",", ":")).encode()
 
+    def headers(self) -> list[tuple[str, str | bytes | None]] | None:
+        """Build the headers of the record whose value is ``encode``'s."""
+        return encode_marks(self.marks)
+
     @classmethod
-    def decode(cls, value: bytes) -> "Positions":
-        """Read what ``encode`` gave.
+    def decode(cls, value: bytes, headers: MessageHeaders = None) -> "Positions":
+        """Read what ``encode`` and ``headers`` gave.
 
         Raises:
-            StateFormatError: ``encode`` does not give that. An unknown field is refused, because
+            StateFormatError: they do not give that. An unknown field is refused, because
                 processing may depend on it.
         """
         try:
@@ -115,7 +123,10 @@ class Positions:
                 offsets={topic: int(entry["next_offset"]) for topic, entry in topics.items()},
                 horizons={topic: int(entry["horizon"]) for topic, entry in topics.items()},
                 topic_ids={topic: str(entry["id"]) for topic, entry in topics.items()},
+                marks=decode_marks(headers),
             )
+        except StateFormatError:
+            raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StateFormatError(
                 f"the checkpoint is invalid: {type(error).__name__}: {error}"
@@ -187,12 +198,15 @@ class PartitionChangelog:
                 stays open that hides the end of the changelog.
             UnreadableStateError: the checkpoint has a form that this version does not know.
         """
+        headers: MessageHeaders = None
         records_read = 0
 
         def records() -> Iterator[StateRecord]:
-            nonlocal records_read
+            nonlocal headers, records_read
             for message in self._read(timeout, self._readable_end(timeout)):
                 record = StateRecord(message.key() or b"", message.value())
+                if record.key == CHECKPOINT_KEY:
+                    headers = message.headers()
                 records_read += 1
                 yield record
 
@@ -205,7 +219,7 @@ class PartitionChangelog:
             raise self._error("cannot be opened", error) from error
         checkpoint = state.pop(CHECKPOINT_KEY, None)
         try:
-            positions = None if checkpoint is None else Positions.decode(checkpoint)
+            positions = None if checkpoint is None else Positions.decode(checkpoint, headers)
         except StateFormatError as error:
             raise UnreadableStateError(self._topic, self._partition, error) from error
         return Restored(state=state, positions=positions, records_read=records_read)
@@ -249,7 +263,13 @@ class PartitionChangelog:
             for record in records:
                 self._produce(self._topic, record.key, record.value, None, self._partition)
             self._probe("checkpoint: state written")
-            self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
+            self._produce(
+                self._topic,
+                CHECKPOINT_KEY,
+                positions.encode(),
+                positions.headers(),
+                self._partition,
+            )
             self._probe("checkpoint: positions written")
             self._finish(self._producer.commit_transaction, deadline)
         except KafkaException as error:
