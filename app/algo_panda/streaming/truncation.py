@@ -62,11 +62,12 @@ def check_not_truncated(
             fetch_wait_max_ms=10,
             # One record is of interest.
             fetch_message_max_bytes=65_536,
-            queued_min_messages=1,
         )
     )
     try:
         for one in inputs:
+            # Of its own accord the client asks only once a second where a topic is.
+            consumer.list_topics(one.topic, timeout)
             # The end first: while a new leader learns how much is committed, the topic seems
             # shorter than it is, but an offset behind its last record is out of range at once.
             if _is_kept(consumer, one, timeout) and one.mark is not None:

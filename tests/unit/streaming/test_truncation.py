@@ -75,6 +75,9 @@ class FakeConsumer:
         self.closed = False
         self._place: TopicPartition
 
+    def list_topics(self, topic: str, _timeout: float) -> None:
+        assert topic in self.logs
+
     def assign(self, places: list[TopicPartition]) -> None:
         (self._place,) = places
 
