@@ -17,6 +17,7 @@ from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.trading import Stage
 from algo_panda.kafka.clients import producer_config
+from algo_panda.kafka.open_transactions import wait_until_readable
 from algo_panda.streaming.operator import Output
 from tests.chaos.oracle import Oracle
 from tests.chaos.strategies import SLOW
@@ -131,6 +132,15 @@ class ChaosSystem(System):
 
     def verdict(self) -> Verdict:
         """Compare everything with one uninterrupted pass."""
+        # Not with what stands before a transaction that was left open.
+        wait_until_readable(
+            self.connection,
+            [
+                (self.settings.topic(topic), number)
+                for topic, count in self.partitions.items()
+                for number in range(count)
+            ],
+        )
         ticks: dict[int, list[Message]] = {n: [] for n in range(self.partitions["ticks"])}
         for message in self.raw("ticks"):
             ticks[message.partition()].append(message)

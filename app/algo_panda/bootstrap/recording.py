@@ -10,9 +10,9 @@ from algo_panda.domain.errors import BadInputError
 from algo_panda.kafka.admin import Partition, connect, end_offsets, start_offsets, topic_ids
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.dev_broker import kafka_connection
-from algo_panda.kafka.reading import Ends, batches
+from algo_panda.kafka.reading import Ends, batches, records
 from algo_panda.replay.recorder import Recorder, open_recorder, record
-from algo_panda.replay.recording import Manifest
+from algo_panda.replay.recording import LastRecord, Manifest
 from algo_panda.settings import Settings
 
 
@@ -69,7 +69,8 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
     Raises:
         KafkaError: no broker, or no such topic.
         ConfigurationError: the folder cannot be used.
-        LostRecordsError: records behind those recorded are no longer on the topic.
+        LostRecordsError: records behind those recorded are no longer on the topic, or it holds
+            others in the place of recorded ones.
     """
     connection = kafka_connection(settings)
     topic = settings.topic("ticks")
@@ -86,6 +87,9 @@ def open_recording(settings: Settings, folder: Path, *, follow: bool) -> Generat
     with open_recorder(folder, manifest, decoder) as recorder:
         starts = {(topic, number): at for number, at in recorder.starts().items()}
         _check_kept(folder, starts, kept, ends)
+        for number, last in recorder.last_records().items():
+            if last.offset >= kept[topic, number]:
+                _check_same(folder, connection, (topic, number), last)
         yield Recording(
             topic=topic,
             connection=connection,
@@ -116,3 +120,21 @@ def _check_kept(
                 f"begins at {kept[where]} by now: what was between them is gone. Record to "
                 "another folder, and record more often than the topic's retention"
             )
+
+
+def _check_same(
+    folder: Path, connection: KafkaConnection, where: Partition, last: LastRecord
+) -> None:
+    """See that the topic holds the last record that is recorded, where it stands there."""
+    ends = Ends({where: last.offset + 1})
+    found = [
+        (message.timestamp()[1], message.key(), message.value())
+        for message in records(connection, {where: last.offset}, ends)
+    ]
+    if found != [last[1:]]:
+        topic, number = where
+        raise LostRecordsError(
+            f"{topic}[{number}] holds another record at offset {last.offset} than {folder} does:"
+            " the broker has lost records that are recorded, and given their offsets to others."
+            " Record to another folder"
+        )

@@ -14,7 +14,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -102,11 +108,14 @@ def list_offsets(
     admin: AdminClient,
     partitions: Collection[Partition],
     which: Literal["earliest", "latest"] | int,
+    *,
+    committed: bool = False,
 ) -> dict[Partition, int]:
     """Ask for the first offset kept, or the one after the last, of each partition.
 
     A number asks for the first record of that time or later, in milliseconds since the epoch;
-    the answer is negative where there is none.
+    the answer is negative where there is none. With ``committed``, only records before the first
+    open transaction count.
     """
     if not partitions:
         return {}
@@ -114,9 +123,12 @@ def list_offsets(
         OffsetSpec.for_timestamp(which) if isinstance(which, int) else getattr(OffsetSpec, which)()
     )
     wanted = {TopicPartition(*partition): spec for partition in partitions}
+    isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
     deadline = time.monotonic() + REQUEST_SECONDS
     while True:
-        futures = admin.list_offsets(wanted, request_timeout=REQUEST_SECONDS)
+        futures = admin.list_offsets(
+            wanted, isolation_level=isolation, request_timeout=REQUEST_SECONDS
+        )
         if time.monotonic() > deadline or not any(map(_has_no_leader, futures.values())):
             break
         time.sleep(0.05)  # a topic, or a broker, that is there only just now

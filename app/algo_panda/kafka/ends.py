@@ -4,6 +4,7 @@
 # pyright: reportPrivateImportUsage=false, reportUnknownArgumentType=false
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
@@ -15,6 +16,15 @@ from algo_panda.kafka.connection import Admin, connect, failure, refused_login
 _REQUEST_SECONDS = 5.0
 
 
+class End(NamedTuple):
+    """Where a partition ends."""
+
+    readable: int
+    """The offset behind the last record that a reader of committed records is given."""
+    last: int
+    """The offset behind the last record, be it behind a transaction that is still open."""
+
+
 class EndReader:
     """Connects when it is first asked. For one thread."""
 
@@ -22,8 +32,8 @@ class EndReader:
         self._connection = connection
         self._admin: Admin | None = None
 
-    def __call__(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """The offset behind the last record that a reader of committed records is given.
+    def __call__(self, partitions: Collection[Partition]) -> dict[Partition, End]:
+        """Return where each of ``partitions`` ends.
 
         Raises:
             KafkaError: the broker does not answer within some seconds, or refuses.
@@ -32,10 +42,18 @@ class EndReader:
             return {}
         if self._admin is None:
             self._admin = connect(self._connection, timeout_seconds=_REQUEST_SECONDS)
+        # In this order: what is committed in between must not look as if it were held back.
+        last = self._ends(self._admin, partitions, IsolationLevel.READ_UNCOMMITTED)
+        readable = self._ends(self._admin, partitions, IsolationLevel.READ_COMMITTED)
+        return {one: End(readable[one], max(last[one], readable[one])) for one in partitions}
+
+    def _ends(
+        self, admin: Admin, partitions: Collection[Partition], isolation: IsolationLevel
+    ) -> dict[Partition, int]:
         latest: OffsetSpec = getattr(OffsetSpec, "latest")()  # noqa: B009 - it has no types
-        futures = self._admin.list_offsets(
+        futures = admin.list_offsets(
             {TopicPartition(*partition): latest for partition in partitions},
-            isolation_level=IsolationLevel.READ_COMMITTED,
+            isolation_level=isolation,
             request_timeout=_REQUEST_SECONDS,
         )
         ends: dict[Partition, int] = {}
@@ -46,6 +64,6 @@ class EndReader:
             except KafkaException as error:
                 # If a login is refused after the start, the request itself only times out.
                 unread = failure(f"read the end of {where}", error, self._connection)
-                raise (refused_login(self._admin) or unread) from error
-        self._admin.errors.clear()
+                raise (refused_login(admin) or unread) from error
+        admin.errors.clear()
         return ends

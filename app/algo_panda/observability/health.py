@@ -16,6 +16,7 @@ class Status(StrEnum):
     OK = "ok"
     STARTING = "starting"
     STALLED = "stalled"
+    BLOCKED = "blocked"
     NO_BROKER = "no broker"
     DEGRADED = "degraded"
     FAILED = "failed"

@@ -20,10 +20,12 @@ from algo_panda.domain.errors import ConfigurationError
 from algo_panda.replay.decoding import TickDecoder, decode
 from algo_panda.replay.recording import (
     DECODED,
+    LastRecord,
     Manifest,
     RecordingError,
     files,
     is_recording,
+    last_record,
     next_offset,
     schema_of_now,
 )
@@ -103,6 +105,15 @@ class Recorder:
             written = files(self._folder, number)
             found[number] = next_offset(written[-1]) if written else first
         return found
+
+    def last_records(self) -> Mapping[int, LastRecord]:
+        """The last record of every partition that has some.
+
+        Raises:
+            RecordingError: a file cannot be read.
+        """
+        written = {n: files(self._folder, n) for n in range(len(self._manifest.first_offsets))}
+        return {number: last_record(some[-1]) for number, some in written.items() if some}
 
     def write(self, records: Iterable[Record]) -> None:
         """Take records, in offset order within each partition; none is a chance to finish files."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -163,6 +163,27 @@ def next_offset(file: Path) -> int:
         raise RecordingError(f"{file} holds no records; remove it")
     last = opened.metadata.row_group(opened.metadata.num_row_groups - 1)
     return int(last.column(0).statistics.max) + 1
+
+
+class LastRecord(NamedTuple):
+    """The last record of a file."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+def last_record(file: Path) -> LastRecord:
+    """Read the last record of ``file``.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
+    opened = _open(file)
+    group = _RowGroup(opened, opened.metadata.num_row_groups - 1, file)
+    *_, batch = group.batches(LastRecord._fields)
+    return LastRecord(*(column[-1].as_py() for column in batch.columns))
 
 
 class Recording:

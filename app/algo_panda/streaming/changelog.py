@@ -3,22 +3,30 @@
 A checkpoint is one Kafka transaction: the records of what changed, and under
 ``CHECKPOINT_KEY`` the input offsets that this state stands for. Whoever opens a partition calls
 ``init_transactions`` first, so that a former owner, however late it wakes up, can commit nothing
-any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all.
+any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all. A
+transaction that stays open would hide the checkpoints behind it, so then nothing is read back.
 """
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
+from algo_panda.kafka.connection import is_denial
+from algo_panda.kafka.open_transactions import (
+    PATIENCE_SECONDS,
+    OpenTransactionError,
+    wait_until_readable,
+)
+from algo_panda.streaming.marks import RecordMark, decode_marks, encode_marks
 from algo_panda.streaming.operator import (
+    MessageHeaders,
     Output,
     Probe,
     StateFormatError,
@@ -77,6 +85,8 @@ class Positions:
     horizons: Mapping[str, int]
     """Of no record from here on can an output have been sent, whatever its owner does next."""
     topic_ids: Mapping[str, str]
+    marks: Mapping[str, RecordMark] = field(default_factory=dict[str, RecordMark])
+    """The last record processed; none if an earlier version wrote the checkpoint."""
 
     @property
     def is_settled(self) -> bool:
@@ -95,12 +105,16 @@ class Positions:
         }
         return json.dumps({"topics": topics}, separators=(",", ":")).encode()
 
+    def headers(self) -> list[tuple[str, str | bytes | None]] | None:
+        """Build the headers of the record whose value is ``encode``'s."""
+        return encode_marks(self.marks)
+
     @classmethod
-    def decode(cls, value: bytes) -> "Positions":
-        """Read what ``encode`` gave.
+    def decode(cls, value: bytes, headers: MessageHeaders = None) -> "Positions":
+        """Read what ``encode`` and ``headers`` gave.
 
         Raises:
-            StateFormatError: ``encode`` does not give that. An unknown field is refused, because
+            StateFormatError: they do not give that. An unknown field is refused, because
                 processing may depend on it.
         """
         try:
@@ -109,7 +123,10 @@ class Positions:
                 offsets={topic: int(entry["next_offset"]) for topic, entry in topics.items()},
                 horizons={topic: int(entry["horizon"]) for topic, entry in topics.items()},
                 topic_ids={topic: str(entry["id"]) for topic, entry in topics.items()},
+                marks=decode_marks(headers),
             )
+        except StateFormatError:
+            raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StateFormatError(
                 f"the checkpoint is invalid: {type(error).__name__}: {error}"
@@ -145,8 +162,20 @@ class PartitionChangelog:
         partition: int,
         transactional_id: str,
         probe: Probe = no_probe,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
+        """Prepare; the broker is asked nothing yet.
+
+        Args:
+            connection: The cluster.
+            topic: The changelog, by its name on the broker.
+            partition: Number of the partition.
+            transactional_id: The same for every owner of the partition.
+            probe: Hears of every step.
+            patience: Seconds that a transaction of another producer may stay open in the changelog.
+        """
         self._probe = probe
+        self._patience = patience
         self._connection = connection
         self._topic = topic
         self._partition = partition
@@ -165,23 +194,35 @@ class PartitionChangelog:
         """Fence the former owner, then read the state back. Blocks.
 
         Raises:
-            CheckpointError: the broker did not answer in ``timeout`` seconds.
+            CheckpointError: the broker did not answer in ``timeout`` seconds, or a transaction
+                stays open that hides the end of the changelog.
             UnreadableStateError: the checkpoint has a form that this version does not know.
         """
+        headers: MessageHeaders = None
+        records_read = 0
+
+        def records() -> Iterator[StateRecord]:
+            nonlocal headers, records_read
+            for message in self._read(timeout, self._readable_end(timeout)):
+                record = StateRecord(message.key() or b"", message.value())
+                if record.key == CHECKPOINT_KEY:
+                    headers = message.headers()
+                records_read += 1
+                yield record
+
         try:
             self._producer.init_transactions(timeout)
             self._probe("restore: former owner fenced")
             # Not all at once: of what is not compacted yet there may be gigabytes.
-            read = count()
-            state = latest(record for record, _ in zip(self._read(timeout), read, strict=False))
+            state = latest(records())
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
         checkpoint = state.pop(CHECKPOINT_KEY, None)
         try:
-            positions = None if checkpoint is None else Positions.decode(checkpoint)
+            positions = None if checkpoint is None else Positions.decode(checkpoint, headers)
         except StateFormatError as error:
             raise UnreadableStateError(self._topic, self._partition, error) from error
-        return Restored(state=state, positions=positions, records_read=next(read))
+        return Restored(state=state, positions=positions, records_read=records_read)
 
     def commit(
         self,
@@ -222,7 +263,13 @@ class PartitionChangelog:
             for record in records:
                 self._produce(self._topic, record.key, record.value, None, self._partition)
             self._probe("checkpoint: state written")
-            self._produce(self._topic, CHECKPOINT_KEY, positions.encode(), None, self._partition)
+            self._produce(
+                self._topic,
+                CHECKPOINT_KEY,
+                positions.encode(),
+                positions.headers(),
+                self._partition,
+            )
             self._probe("checkpoint: positions written")
             self._finish(self._producer.commit_transaction, deadline)
         except KafkaException as error:
@@ -275,7 +322,26 @@ class PartitionChangelog:
             else:
                 return
 
-    def _read(self, timeout: float) -> Iterator[StateRecord]:
+    def _readable_end(self, timeout: float) -> int:
+        """Return where the changelog ends, once all of it can be read."""
+        where = (self._topic, self._partition)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                ends = wait_until_readable(self._connection, [where], patience=self._patience)
+                return ends[where]
+            except OpenTransactionError as error:
+                raise CheckpointError(
+                    f"changelog {self._topic}[{self._partition}] cannot be opened, because"
+                    f" checkpoints would be missed: {error}, then start the worker again"
+                ) from error
+            except KafkaError as error:
+                # A broker that restarts; as long as any other step of opening waits for one.
+                if is_denial(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_WAIT)
+
+    def _read(self, timeout: float, end: int) -> Iterator[Message]:
         consumer = Consumer(
             consumer_config(self._connection, auto_offset_reset="earliest", fetch_wait_max_ms=10)
         )
@@ -291,11 +357,11 @@ class PartitionChangelog:
                 for message in (first, *consumer.consume(_RESTORE_BATCH, 0)):
                     problem = message.error()
                     if problem is None:
-                        yield StateRecord(message.key() or b"", message.value())
-                    elif problem.code() == ClientError._PARTITION_EOF:  # noqa: SLF001
-                        return
-                    else:
+                        yield message
+                    elif problem.code() != ClientError._PARTITION_EOF:  # noqa: SLF001
                         raise KafkaException(problem)
+                    elif (message.offset() or 0) >= end:
+                        return
         finally:
             consumer.close()
 

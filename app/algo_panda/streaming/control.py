@@ -14,6 +14,12 @@ from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import failure
+from algo_panda.kafka.open_transactions import (
+    PATIENCE_SECONDS,
+    OpenTransactionError,
+    describe,
+    wait_until_readable,
+)
 from algo_panda.supervised_thread import SupervisedThread, one_line
 from algo_panda.wire.errors import WireError
 
@@ -120,10 +126,22 @@ class ControlWatcher:
         topic: str,
         decoder: ControlDecoder,
         states: TradingStates,
+        patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            connection: the cluster.
+            topic: ``control``, by its name on the broker.
+            decoder: of its values.
+            states: take the events.
+            patience: seconds that an open transaction may hide events at the start.
+            clock: monotonic.
+        """
         self._connection = connection
         self._topic = topic
+        self._patience = patience
         self._decoder = decoder
         self._states = states
         self._clock = clock
@@ -142,6 +160,8 @@ class ControlWatcher:
         self._next_ask = 0.0
         self._cause: str | None = None
         """The last error, since the states were confirmed."""
+        self._hidden_until: int | None = None
+        """Where the topic ended when an open transaction was found."""
         self._was_outdated = False
         self._answered = threading.Event()
         """Set when everything was read once, or the broker has refused."""
@@ -153,8 +173,17 @@ class ControlWatcher:
         """Read everything there is, then go on following.
 
         Raises:
-            KafkaError: the topic could not be read in 15 seconds.
+            KafkaError: the topic could not be read in 15 seconds, or an open transaction hides
+                the newest events.
         """
+        try:
+            wait_until_readable(self._connection, [(self._topic, 0)], patience=self._patience)
+        except OpenTransactionError as error:
+            self._consumer.close()
+            raise OpenTransactionError(
+                f"trading states are not known, because events would be missed: {error}, then"
+                " start again"
+            ) from error
         self._thread.start()
         if not self._answered.wait(_START_TIMEOUT):
             self.__exit__()
@@ -252,7 +281,10 @@ class ControlWatcher:
         self._unread, self._next = None, offset + 1
 
     def _confirm(self) -> None:
-        """Ask where the topic ends. If all before that is applied, confirm the states."""
+        """Ask where the topic ends. If all before that is applied, confirm the states.
+
+        Events behind an open transaction cannot be read, and one of them may be an order to stop.
+        """
         asked_at = self._clock()
         try:
             where = TopicPartition(self._topic, 0)
@@ -263,10 +295,21 @@ class ControlWatcher:
         if end < self._next:
             # The topic was created anew, or has lost records: read what it has now.
             self._next, self._is_assigned, self._is_at_end = 0, False, False
-        elif end == self._next:
+        elif end == self._next and not self._hides_events(end):
             self._states.confirm(asked_at)
             self._next_ask, self._cause = asked_at + _ASK_INTERVAL, None
             self._answered.set()
+
+    def _hides_events(self, end: int) -> bool:
+        """Return whether an open transaction hides events behind ``end``."""
+        # The end for readers of all records, as the last answer to a fetch had it.
+        _, last = self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), cached=True)
+        if last <= end:
+            return False
+        if self._hidden_until != last:
+            self._hidden_until = last
+            self._cause = describe(self._connection, (self._topic, 0), stable=end, end=last)
+        return True
 
     def _on_client_error(self, error: ClientError) -> None:
         """Remember why the broker does not answer; called by ``poll``."""

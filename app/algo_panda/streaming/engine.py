@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 from algo_panda.domain.containment import EscapedError, is_ordinary, ordinary
 from algo_panda.domain.errors import KafkaError
@@ -27,6 +28,7 @@ from algo_panda.streaming.outbox import Outbox
 from algo_panda.streaming.owned import OwnedPartition, Ownership
 from algo_panda.streaming.slices import SliceSize
 from algo_panda.streaming.telemetry import StreamTelemetry
+from algo_panda.streaming.truncation import TopicTruncatedError
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +154,10 @@ class StreamEngine:
                     await self.checkpoint(owned)
             return await self._fetcher.fetch(self.ownership)
         except OffsetLostError as error:
-            self.fail(await self._why_lost(error))
+            reason = await self._why_lost(error)
+            if isinstance(reason, TopicTruncatedError):
+                await self._keep_what_was_sent(reason)
+            self.fail(reason)
             raise
         except BaseException as error:
             if not is_cancellation(error):
@@ -339,6 +344,8 @@ class StreamEngine:
             else:
                 self._outbox.send(outputs)
         owned.next_offsets[topic] = end
+        if messages:
+            owned.last_records[topic] = messages[-1]
         seconds = time.perf_counter() - started
         self._slice.took(len(messages), seconds)
         self._telemetry.batch_processed(topic, owned.partition, len(messages), seconds)
@@ -399,13 +406,28 @@ class StreamEngine:
             )
 
     async def _why_lost(self, error: OffsetLostError) -> KafkaError:
-        """A topic that was created anew has lost all offsets, and that is the better reason."""
+        """Return the better reason: the topic was created anew, or lost its end."""
         for owned in self.ownership.partitions():
             try:
                 await self._inputs.verify(owned.durable, owned.partition, float("inf"))
+                reached = replace(
+                    owned.durable, offsets=dict(owned.next_offsets), marks=owned.marks()
+                )
+                await asyncio.to_thread(self._opener.check_inputs, owned.partition, reached)
             except KafkaError as reason:
                 return reason
         return error
+
+    async def _keep_what_was_sent(self, reason: TopicTruncatedError) -> None:
+        """Checkpoint the state of records that the broker lost, if it shows in outputs.
+
+        Otherwise a worker that is started again would go on from the checkpoint before them, and
+        answer the records in their place under the same ids. From this one, it refuses.
+        """
+        if self._spec.delivery is Delivery.AT_LEAST_ONCE:
+            logger.error("%s; writing a last checkpoint", reason)
+            with suppress(Exception):  # then it is as after a crash
+                await asyncio.gather(*map(self.checkpoint, self.ownership.partitions()))
 
     @staticmethod
     def _close(partitions: Iterable[OwnedPartition]) -> None:

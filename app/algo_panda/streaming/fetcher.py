@@ -22,6 +22,7 @@ from confluent_kafka import Message as ClientMessage
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.streaming.owned import OwnedPartition, Ownership
+from algo_panda.streaming.truncation import LOST_OFFSET
 
 _FIRST_RECORD_WAIT = 0.1
 _SHORT_WAIT = 0.004
@@ -193,7 +194,7 @@ class Fetcher:
 
 def _raise(error: ClientError, message: ClientMessage) -> None:
     where = f"{message.topic()}[{message.partition()}]"
-    if error.code() in (ClientError._AUTO_OFFSET_RESET, ClientError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+    if error.code() in LOST_OFFSET:
         raise OffsetLostError(
             f"{where}: the next record to process is no longer retained ({error.str()});"
             " records were lost before they were processed"

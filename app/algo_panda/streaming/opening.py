@@ -27,6 +27,7 @@ from algo_panda.streaming.operator import (
 from algo_panda.streaming.owned import OwnedPartition
 from algo_panda.streaming.rereading import reread
 from algo_panda.streaming.telemetry import StreamTelemetry
+from algo_panda.streaming.truncation import check_not_truncated
 from algo_panda.wire.errors import WireError
 
 BROKER_TIMEOUT = 60.0
@@ -60,6 +61,7 @@ class PartitionOpener:
 
         Raises:
             TopicRecreatedError: the state is of another topic of the same name.
+            TopicTruncatedError: an input lost records that are part of the state.
             UnreadableStateError: the state has a form that this version does not know.
             KafkaError: the broker did not answer in time, or refuses.
         """
@@ -122,6 +124,15 @@ class PartitionOpener:
         self._telemetry.restored(number, restored.records_read, time.perf_counter() - started)
         return owned
 
+    def check_inputs(self, number: int, positions: Positions) -> None:
+        """See that the inputs of a partition still hold what was processed of them. Blocks.
+
+        Raises:
+            TopicTruncatedError: one does not.
+            KafkaError: the broker did not answer in time, or refuses.
+        """
+        check_not_truncated(self._connection, self._spec, number, positions, BROKER_TIMEOUT)
+
     def _run(self, replay: Replay, number: int) -> bool:
         """Whether it came to its end."""
         where = TopicPartition(replay.topic, number, replay.first)
@@ -136,12 +147,15 @@ class PartitionOpener:
     def _positions(self, number: int, checkpoint: Positions | None) -> Positions:
         known = checkpoint or Positions(offsets={}, horizons={}, topic_ids={})
         check_topic_ids(known, self._topic_ids, self._spec, number)
+        if checkpoint is not None:
+            self.check_inputs(number, checkpoint)
         inputs = self._spec.inputs
         first = self._first(number, [topic for topic in inputs if topic not in known.offsets])
         return Positions(
             offsets={**first, **{t: known.offsets[t] for t in inputs if t in known.offsets}},
             horizons={**first, **{t: known.horizons[t] for t in inputs if t in known.horizons}},
             topic_ids={topic: self._topic_ids[topic] for topic in inputs},
+            marks={topic: known.marks[topic] for topic in inputs if topic in known.marks},
         )
 
     def _first(self, number: int, topics: Sequence[str]) -> dict[str, int]:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from algo_panda.streaming.changelog import PartitionChangelog, Positions
-from algo_panda.streaming.operator import Output, PartitionOperator
+from algo_panda.streaming.marks import RecordMark
+from algo_panda.streaming.operator import Message, Output, PartitionOperator
 
 _SMALLEST_WINDOW = 1_000
 _WINDOW_GROWTH = 4
@@ -45,6 +46,8 @@ class OwnedPartition:
         self.operator = operator
         self.changelog = changelog
         self.next_offsets = dict(positions.offsets)
+        self.last_records: dict[str, Message] = {}
+        """The last record that was processed here, by topic."""
         self.durable = positions
         self.durable_since = float("-inf")
         """Time of the clock of the last checkpoint written here."""
@@ -99,8 +102,18 @@ class OwnedPartition:
             topic: min(bound, horizons.get(topic, bound)) for topic, bound in self._bounds.items()
         }
         return Positions(
-            offsets=dict(self.next_offsets), horizons=horizons, topic_ids=self.durable.topic_ids
+            offsets=dict(self.next_offsets),
+            horizons=horizons,
+            topic_ids=self.durable.topic_ids,
+            marks=self.marks(),
         )
+
+    def marks(self) -> Mapping[str, RecordMark]:
+        """Mark the last record processed of every topic, be it by a former owner."""
+        return {
+            **self.durable.marks,
+            **{topic: RecordMark.of(record) for topic, record in self.last_records.items()},
+        }
 
     def wants_checkpoint(self, now: float) -> bool:
         """Whether something was processed that is worth one: outputs wait, or it has been a while.

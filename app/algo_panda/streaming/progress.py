@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from algo_panda.kafka.ends import End
+
 TopicPartition = tuple[str, int]
 
 _LONGEST_STEP = 5.0
@@ -17,10 +19,13 @@ class Lag(NamedTuple):
     """From the last checkpoint to the end, transaction markers among them."""
     seconds: float
     """For how long there have been records to process and the checkpoint has not moved."""
+    blocked_at: int | None = None
+    """Offset of an open transaction that hides all of these records; None: some can be read."""
 
 
 class _Standing(NamedTuple):
     offset: int
+    is_blocked: bool
     seconds: float
 
 
@@ -35,7 +40,7 @@ class Progress:
         self,
         now: float,
         durable: Mapping[TopicPartition, int],
-        ends: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, End],
     ) -> list[Lag]:
         """Take note of what is owned now, its last checkpoints and its ends; gives them all.
 
@@ -44,12 +49,14 @@ class Progress:
         step = 0.0 if self._looked_at is None else min(now - self._looked_at, _LONGEST_STEP)
         self._looked_at = now
         lags = [
-            Lag(where, max(0, ends[where] - offset), self._seconds(where, offset, ends, step))
+            self._lag(where, offset, ends[where], step)
             for where, offset in sorted(durable.items())
             if where in ends
         ]
         self._standing = {
-            lag.where: _Standing(durable[lag.where], lag.seconds) for lag in lags if lag.records
+            lag.where: _Standing(durable[lag.where], lag.blocked_at is not None, lag.seconds)
+            for lag in lags
+            if lag.records
         }
         return lags
 
@@ -57,10 +64,11 @@ class Progress:
         """The time until the next look does not count."""
         self._looked_at = None
 
-    def _seconds(
-        self, where: TopicPartition, offset: int, ends: Mapping[TopicPartition, int], step: float
-    ) -> float:
+    def _lag(self, where: TopicPartition, offset: int, end: End, step: float) -> Lag:
+        records = max(0, end.last - offset)
+        is_blocked = records > 0 and end.readable <= offset
         before = self._standing.get(where)
-        if before is None or before.offset != offset or ends[where] <= offset:
-            return 0.0
-        return before.seconds + step
+        seconds = 0.0
+        if records and before is not None and before[:2] == (offset, is_blocked):
+            seconds = before.seconds + step
+        return Lag(where, records, seconds, end.readable if is_blocked else None)

@@ -19,7 +19,8 @@ def reread(
     Only records of committed transactions, as the fetcher gives them. Blocks while it waits.
 
     Raises:
-        KafkaError: the broker refuses, or gives nothing for ``timeout`` seconds.
+        KafkaError: the broker refuses, gives nothing for ``timeout`` seconds, or holds no records
+            up to ``end``.
     """
     # If the first records are gone, begin with the first that is there.
     consumer = Consumer(
@@ -45,20 +46,27 @@ def reread(
 
 
 def _is_over(messages: list[Message], end: int) -> bool:
-    """Whether the end of the topic, or ``end``, was reached.
+    """Whether ``end`` was reached.
 
     Raises:
         KafkaException: the broker refused.
+        KafkaError: the topic can be read up to before ``end`` only.
     """
     for message in messages:
         error = message.error()
         if error is None:
             if (message.offset() or 0) >= end:
                 return True
-        elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+        elif error.code() != ClientError._PARTITION_EOF:  # noqa: SLF001 - its public name
+            raise KafkaException(error)
+        elif (message.offset() or 0) >= end:
             return True
         else:
-            raise KafkaException(error)
+            raise KafkaError(
+                f"{message.topic()}[{message.partition()}] can be read up to offset"
+                f" {message.offset()} only, and was read up to {end} before: the broker lost"
+                " records"
+            )
     return False
 
 

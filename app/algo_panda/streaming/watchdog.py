@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from algo_panda.domain.errors import KafkaError, PandaError
+from algo_panda.kafka.ends import End
 from algo_panda.observability.health import Health, Reason, Status
-from algo_panda.streaming.progress import Progress, TopicPartition
+from algo_panda.streaming.progress import Lag, Progress, TopicPartition
 from algo_panda.supervised_thread import SupervisedThread
 
 logger = logging.getLogger(__name__)
@@ -19,8 +20,8 @@ logger = logging.getLogger(__name__)
 _LOOK_INTERVAL = 1.0
 _LAST_LOOK_SECONDS = 1.0
 
-ReadEnds = Callable[[Collection[TopicPartition]], Mapping[TopicPartition, int]]
-"""Where partitions end for a reader of committed records; raises ``KafkaError``."""
+ReadEnds = Callable[[Collection[TopicPartition]], Mapping[TopicPartition, End]]
+"""Where partitions end; raises ``KafkaError``."""
 
 
 class StalledError(PandaError):
@@ -95,6 +96,7 @@ class Watchdog:
         self._clock = clock
         self._progress = Progress()
         self._stalled = False
+        self._blocked = False
         self._broker_away = False
         self._thread = SupervisedThread(
             "watchdog", self._step, last=faulthandler.cancel_dump_traceback_later
@@ -123,6 +125,10 @@ class Watchdog:
         elif self._stalled and health.status is Status.OK:
             logger.warning("it gets on again")
         self._stalled = stalled or (self._stalled and health.status is not Status.OK)
+        blocked = health.status is Status.BLOCKED
+        if blocked and not self._blocked:
+            logger.error("the worker is blocked: %s", "; ".join(map(str, health.reasons)))
+        self._blocked = blocked
         return health
 
     def _step(self, ending: threading.Event) -> None:
@@ -150,21 +156,11 @@ class Watchdog:
         lags = self._progress.look(self._clock(), durable, ends)
         self._tell_lags({lag.where: lag.records for lag in lags})
         still = [lag for lag in lags if lag.seconds > self._policy.seconds]
+        own = [lag for lag in still if lag.blocked_at is None]
+        if own:
+            return _health(Status.STALLED, *map(_stall, own))
         if still:
-            return _health(
-                Status.STALLED,
-                *(
-                    Reason(
-                        reason=f"{lag.records} records to process,"
-                        f" and none became durable for {lag.seconds:.0f} s",
-                        topic=lag.where[0],
-                        partition=lag.where[1],
-                        lag=lag.records,
-                        seconds=round(lag.seconds, 1),
-                    )
-                    for lag in still
-                ),
-            )
+            return _health(Status.BLOCKED, *map(_block, still))
         return self._opened()
 
     def _opened(self) -> Health:
@@ -205,6 +201,32 @@ def main_thread_at() -> str:
         return "its end"
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
+
+
+def _stall(lag: Lag) -> Reason:
+    return _reason(
+        lag, f"{lag.records} records to process, and none became durable for {lag.seconds:.0f} s"
+    )
+
+
+def _block(lag: Lag) -> Reason:
+    return _reason(
+        lag,
+        f"{lag.records} records cannot be read for {lag.seconds:.0f} s: the transaction that"
+        f" begins at offset {lag.blocked_at} is still open; abort it with kafka-transactions.sh"
+        f" abort --topic {lag.where[0]} --partition {lag.where[1]}"
+        f" --start-offset {lag.blocked_at}",
+    )
+
+
+def _reason(lag: Lag, reason: str) -> Reason:
+    return Reason(
+        reason=reason,
+        topic=lag.where[0],
+        partition=lag.where[1],
+        lag=lag.records,
+        seconds=round(lag.seconds, 1),
+    )
 
 
 def _health(status: Status, *reasons: Reason) -> Health:

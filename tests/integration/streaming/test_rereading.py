@@ -37,12 +37,17 @@ def read(kafka, kafka_admin: AdminClient, topic_prefix: str) -> Read:
 
 @pytest.mark.parametrize(
     ("first", "end", "expected"),
-    [(0, 10, range(10)), (3, 7, range(3, 7)), (3, 100, range(3, 10)), (9, 10, [9]), (4, 4, [])],
+    [(0, 10, range(10)), (3, 7, range(3, 7)), (9, 10, [9]), (4, 4, [])],
 )
 def test_what_was_asked_for_comes_and_nothing_else(
     read: Read, first: int, end: int, expected: list[int]
 ) -> None:
     assert read(first, end) == list(expected)
+
+
+def test_records_that_the_broker_lost_are_an_error_and_no_end(read: Read) -> None:
+    with pytest.raises(KafkaError, match=r"ticks\[0\] can be read up to offset 10 only"):
+        read(3, 11)
 
 
 def test_where_the_first_ones_are_gone_the_others_come(

@@ -9,13 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from algo_panda.bootstrap.recording import LostRecordsError, _check_kept
+from algo_panda.bootstrap import recording as bootstrap_module
+from algo_panda.bootstrap.recording import LostRecordsError, _check_kept, _check_same
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.market import MarketTick
+from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.replay import recorder as recorder_module
 from algo_panda.replay import recording as recording_module
 from algo_panda.replay.recorder import Recorder, open_recorder, record
-from algo_panda.replay.recording import Manifest, Recording, RecordingError, files
+from algo_panda.replay.recording import LastRecord, Manifest, Recording, RecordingError, files
 from algo_panda.replay.ticks import TickColumns, Unusable
 from algo_panda.wire.catalogue import SchemaError
 from algo_panda.wire.codecs import load_codecs
@@ -356,3 +358,38 @@ def test_a_recording_has_to_join_on_to_its_topic(
         return
     with pytest.raises(LostRecordsError, match=said):
         _check_kept(*given)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_the_last_record_of_each_partition_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: int
+) -> None:
+    monkeypatch.setattr(recorder_module, "_ROWS_PER_GROUP", 9 // groups)
+    odd = replace(of_tick(8), key_=None, value_=b"no tick", time=(2, NOW_MS + 5))
+    write(tmp_path, [*map(of_tick, range(8)), odd])
+    with open_recorder(tmp_path, MANIFEST, CODEC) as recorder:
+        assert recorder.last_records() == {0: (8, NOW_MS + 5, None, b"no tick")}
+
+
+@pytest.mark.parametrize(
+    ("held", "is_same"),
+    [
+        ([of_tick(8)], True),
+        ([], False),
+        ([replace(of_tick(8), value_=b"another")], False),
+        ([replace(of_tick(8), key_=b"1002")], False),
+        ([replace(of_tick(8), time=(1, NOW_MS + 1))], False),
+    ],
+    ids=["the same", "none", "another value", "another key", "another time"],
+)
+def test_a_recording_does_not_go_on_behind_a_record_that_is_another_one_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: list[Record], is_same: bool
+) -> None:
+    monkeypatch.setattr(bootstrap_module, "records", lambda *_: iter(held))
+    last = LastRecord(8, NOW_MS, b"1001", CODEC.encode(tick(8)))
+    connection = KafkaConnection("unused:1")
+    if is_same:
+        _check_same(tmp_path, connection, ("ticks", 0), last)
+    else:
+        with pytest.raises(LostRecordsError, match=r"ticks\[0\] holds another record at offset 8"):
+            _check_same(tmp_path, connection, ("ticks", 0), last)

@@ -15,6 +15,7 @@ from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.streaming.changelog import CheckpointError, FencedError, Positions
 from algo_panda.streaming.engine import OrphanedError, StreamEngine
 from algo_panda.streaming.fetcher import Batch, OffsetLostError
+from algo_panda.streaming.marks import RecordMark
 from algo_panda.streaming.operator import (
     Beginning,
     ConnectionSettings,
@@ -26,6 +27,7 @@ from algo_panda.streaming.operator import (
 )
 from algo_panda.streaming.owned import OwnedPartition, Ownership
 from algo_panda.streaming.telemetry import SilentStreamTelemetry
+from algo_panda.streaming.truncation import TopicTruncatedError
 
 TOPIC = "ticks"
 IDS = {TOPIC: "the-topic-id"}
@@ -38,6 +40,15 @@ class FakeMessage:
 
     def offset(self) -> int:
         return self._offset
+
+    def key(self) -> bytes:
+        return b"1"
+
+    def value(self) -> bytes:
+        return b"%d" % self._offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, 1_767_600_000_000 + self._offset
 
 
 class FakeOperator:
@@ -113,6 +124,9 @@ class Rig:
         self.durable = Durable(start, is_exactly_once=delivery is Delivery.EXACTLY_ONCE)
         self.operators: list[FakeOperator] = []
         self.is_outdated = False
+        self.lost: KafkaError | None = None
+        """What is found when the inputs are compared with what was processed."""
+        self.compared: list[Positions] = []
         self.engine = StreamEngine(
             spec=StreamSpec(
                 group="group",
@@ -133,6 +147,11 @@ class Rig:
 
     def stop(self) -> None:
         """There is no replay to break off."""
+
+    def check_inputs(self, number: int, positions: Positions) -> None:
+        self.compared.append(positions)
+        if self.lost is not None:
+            raise self.lost
 
     def open(self, number: int) -> OwnedPartition:
         operator = FakeOperator(self.durable, is_outdated=self.is_outdated)
@@ -267,6 +286,48 @@ def test_a_turn_that_fails_is_the_last() -> None:
         await rig.engine.take_turn(lambda: True)
         assert isinstance(rig.engine.failed_with(), OffsetLostError)
         assert not await rig.engine.turn_is_due()
+
+    on_rig(test)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "durable"), [(Delivery.AT_LEAST_ONCE, 10), (Delivery.EXACTLY_ONCE, 0)]
+)
+def test_of_lost_records_only_what_led_to_outputs_becomes_durable(
+    delivery: Delivery, durable: int
+) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.process([rig.batch(10)])
+
+        class Lost(GivenBatches):
+            async def fetch(self, _: Ownership) -> list[Batch]:
+                raise OffsetLostError("the end of the log is gone")
+
+        Lost(rig, ())
+        rig.lost = TopicTruncatedError("ticks lost records")
+        await rig.engine.take_turn(lambda: True)
+        assert rig.engine.failed_with() is rig.lost
+        # Compared is what was processed, not what the last checkpoint holds.
+        assert rig.compared[-1].offsets == {TOPIC: 10}
+        assert rig.compared[-1].marks == {TOPIC: RecordMark.of(FakeMessage(9))}
+        assert rig.durable.positions.offsets == {TOPIC: durable}
+        assert rig.durable.positions.marks == (rig.compared[-1].marks if durable else {})
+
+    on_rig(test, delivery)
+
+
+def test_an_offset_that_retention_took_stays_what_it_is() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.process([rig.batch(10)])
+
+        class Lost(GivenBatches):
+            async def fetch(self, _: Ownership) -> list[Batch]:
+                raise OffsetLostError("no longer retained")
+
+        Lost(rig, ())
+        await rig.engine.take_turn(lambda: True)
+        assert isinstance(rig.engine.failed_with(), OffsetLostError)
+        assert rig.durable.positions.offsets == {TOPIC: 0}
 
     on_rig(test)
 

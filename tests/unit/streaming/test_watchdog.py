@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.ends import End
 from algo_panda.observability.health import Health, Reason, Status
 from algo_panda.streaming import watchdog
 from algo_panda.streaming.progress import Lag, Progress, TopicPartition
@@ -44,6 +45,8 @@ class Rig:
         self.now = 1000.0
         self.ends: dict[TopicPartition, int] | None = {}
         self.defect: BaseException | None = None
+        self.open_at: dict[TopicPartition, int] = {}
+        """Where a transaction is open."""
         self.published: list[Health] = []
         self.lags: list[Mapping[TopicPartition, int]] = []
         self.stalls: list[StalledError] = []
@@ -57,12 +60,15 @@ class Rig:
             clock=lambda: self.now,
         )
 
-    def _read_ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    def _read_ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, End]:
         if self.ends is None:
             raise KafkaError("no broker answers")
         if self.defect is not None:
             raise self.defect
-        return {where: self.ends[where] for where in partitions}
+        return {
+            where: End(self.open_at.get(where, self.ends[where]), self.ends[where])
+            for where in partitions
+        }
 
     def look(self, times: int = 1) -> Health:
         for _ in range(times):
@@ -151,8 +157,42 @@ def test_time_without_a_broker_does_not_count() -> None:
 
 def test_time_in_which_this_process_was_held_up_counts_little() -> None:
     progress = Progress()
-    progress.look(0, {A: 5}, {A: 25})
-    assert progress.look(3600, {A: 5}, {A: 25}) == [Lag(A, 20, 5.0)]
+    progress.look(0, {A: 5}, {A: End(25, 25)})
+    assert progress.look(3600, {A: 5}, {A: End(25, 25)}) == [Lag(A, 20, 5.0)]
+
+
+@pytest.mark.parametrize("exits", [False, True])
+def test_records_behind_an_open_transaction_count_and_are_no_stall_of_the_worker(
+    exits: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(exits=exits)
+    rig.engine.durable, rig.ends, rig.open_at = {A: 5, B: 7}, {A: 25, B: 7}, {A: 5}
+    assert rig.look(1 + int(LIMIT)).status is Status.OK
+    assert rig.lags[-1] == {A: 20, B: 0}
+    health = rig.look(3)
+    assert health.status is Status.BLOCKED
+    (reason,) = health.reasons
+    assert (reason.topic, reason.partition, reason.lag) == ("ticks", 0, 20)
+    assert "begins at offset 5 is still open" in reason.reason
+    assert "--topic ticks --partition 0 --start-offset 5" in reason.reason
+    assert len([r for r in caplog.records if "blocked" in r.getMessage()]) == 1
+    assert rig.stalls == []  # starting again would not help
+
+
+def test_what_can_be_read_before_an_open_transaction_is_to_be_processed() -> None:
+    rig = Rig(exits=True)
+    rig.engine.durable, rig.ends, rig.open_at = {A: 5}, {A: 25}, {A: 6}
+    assert rig.look(2 + int(LIMIT)).status is Status.STALLED
+    assert len(rig.stalls) == 1
+
+
+def test_when_a_transaction_has_ended_the_wait_begins_anew() -> None:
+    rig = Rig()
+    rig.engine.durable, rig.ends, rig.open_at = {A: 5}, {A: 25}, {A: 5}
+    assert rig.look(2 + int(LIMIT)).status is Status.BLOCKED
+    rig.open_at = {}
+    assert rig.look(1 + int(LIMIT)).status is Status.OK
+    assert rig.look().status is Status.STALLED
 
 
 def test_partitions_that_have_gone_have_no_lag() -> None:
