@@ -31,7 +31,7 @@ def demo(
     ticks: Annotated[
         Path | None, typer.Option("--ticks", help="Publish this file instead of synthetic ticks.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Number of synthetic ticks.")] = 50_000,
+    count: Annotated[int, typer.Option(min=1, help="Number of synthetic ticks.")] = 30_000,
     rate: Annotated[
         float | None,
         typer.Option(

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import KafkaAuthenticationError
-from algo_panda.kafka.ends import EndReader
+from algo_panda.kafka.ends import End, EndReader
 
 CONNECTION = KafkaConnection("127.0.0.1:1")
 
@@ -62,7 +62,7 @@ def failure(reader: EndReader) -> KafkaError:
 
 
 def test_a_request_that_is_not_answered_says_so(reader: EndReader, admin: ScriptedAdmin) -> None:
-    assert reader([("ticks", 0)]) == {("ticks", 0): 7}
+    assert reader([("ticks", 0)]) == {("ticks", 0): End(7, 7)}
     admin.answer = KafkaException(ClientError(ClientError._TIMED_OUT))
     assert str(failure(reader)).startswith("cannot read the end of ticks[0] at 127.0.0.1:1: ")
 
@@ -80,6 +80,6 @@ def test_a_login_that_is_refused_after_the_start_is_the_reason_until_it_is_taken
     assert str(refused).startswith("Kafka at 127.0.0.1:1 refuses the login of this client")
     assert isinstance(failure(reader), KafkaAuthenticationError)
     admin.answer = 9
-    assert reader([("ticks", 0)]) == {("ticks", 0): 9}
+    assert reader([("ticks", 0)]) == {("ticks", 0): End(9, 9)}
     admin.answer = KafkaException(ClientError(ClientError._TIMED_OUT))
     assert not isinstance(failure(reader), KafkaAuthenticationError)

@@ -181,7 +181,7 @@ def test_a_record_that_is_no_event_halts_and_is_passed_over_as_before(
 def test_where_it_never_could_be_read_it_does_not_begin_and_says_why(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "_START_TIMEOUT", 0.5)
+    monkeypatch.setattr(control, "_START_TIMEOUT", 5.0)
     rig = Rig(topic)
     rig.decoder.failure = SchemaError("the registry answers 503")
     with pytest.raises(KafkaError, match=r"could not be read in .*: SchemaError: the registry"):
