@@ -45,13 +45,11 @@ def seen_records(
         changes: since the last checkpoint.
         encode: of the changelog's codec.
     """
-    return [
-        *(
-            StateRecord(_seen_key(kind, s.number), encode(SeenIds(kind, s)))
-            for s in changes.written
-        ),
-        *(StateRecord(_seen_key(kind, number), None) for number in changes.expired),
+    written = [
+        StateRecord(_seen_key(kind, segment.number), encode(SeenIds(kind, segment)))
+        for segment in changes.written
     ]
+    return written + [StateRecord(_seen_key(kind, number), None) for number in changes.expired]
 
 
 def _seen_key(kind: str, number: int) -> bytes:
