@@ -69,8 +69,9 @@ def test_a_report_comes_back_with_worker_and_time(
 ) -> None:
     reported = status(state=state, reason="model file is missing", token=2**32 - 1, version=4)
     repository.report(reported, worker="runner-0")
+    reported_at = clock.now
     assert repository.list() == (
-        ReportedStatus(status=reported, worker="runner-0", updated_at=clock.now),
+        ReportedStatus(status=reported, worker="runner-0", updated_at=reported_at),
     )
 
 
@@ -123,12 +124,12 @@ def test_what_was_said_long_ago_and_never_again_is_forgotten(
     repository: StatusRepository, clock: Clock
 ) -> None:
     repository.report(status(A), status(A, token=1001), status(B), worker="gone")
-    clock.now += timedelta(hours=23)
+    clock.now += timedelta(minutes=4)
     repository.report(status(A), worker="runner-0")
     assert len(repository.list()) == 4
-    clock.now += timedelta(hours=2)
+    clock.now += timedelta(minutes=2)
     repository.report(status(A), worker="runner-0")
-    assert said(repository) == [("gone", status(B)), ("runner-0", status(A))]
+    assert said(repository) == [("runner-0", status(A))]
 
 
 def test_clearing_a_strategy_leaves_the_others(repository: StatusRepository) -> None:

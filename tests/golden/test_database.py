@@ -106,12 +106,9 @@ def test_strategies_versions_and_statuses_are_as_they_were(database: StoredDatab
         assert found["usable"] == (row["strategy_type"] != "gone")
         names = row if found["usable"] else ("strategy_type", "enabled", "version")
         assert {name: plain(name, found[name]) for name in names} == {n: row[n] for n in names}
-    said = [
-        {name: plain(name, {"strategy_id": key, **one}[name]) for name in STATUSES.split(", ")}
-        for key, row in shown.items()
-        for one in row["status"]
-    ]
-    assert sorted(said, key=str) == sorted(statuses, key=str)
+    # Its workers are long gone, so nothing is shown of what they reported.
+    assert [row["status"] for row in shown.values()] == [[]] * len(shown)
+    assert statuses
 
 
 def test_the_fixture_holds_what_a_database_can_hold(database: StoredDatabase) -> None:

@@ -121,8 +121,9 @@ class InMemoryStatusRepository:
             self._entries[key] = ReportedStatus(status=status, worker=worker, updated_at=now)
 
     def list(self) -> tuple[ReportedStatus, ...]:
-        """All entries, oldest first."""
-        return tuple(self._entries.values())
+        """Return the entries of workers that run, oldest first."""
+        oldest = self._clock() - FORGOTTEN_AFTER
+        return tuple(one for one in self._entries.values() if one.updated_at >= oldest)
 
     def clear(self, strategy_id: UUID) -> None:
         """Forget what all workers said of a strategy."""

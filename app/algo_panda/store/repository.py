@@ -148,8 +148,9 @@ class StrategyRepository(Protocol):
         ...
 
 
-FORGOTTEN_AFTER = timedelta(days=1)
-"""Workers say what they have to say again long before (``status_writer.REPEAT_SECONDS``)."""
+FORGOTTEN_AFTER = timedelta(minutes=5)
+"""Age of a status whose worker does not run any more: workers repeat theirs every minute
+(``status_writer.REPEAT_SECONDS``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,10 @@ class StatusRepository(Protocol):
         ...
 
     def list(self) -> tuple[ReportedStatus, ...]:
-        """All entries, oldest first."""
+        """Return the entries of workers that run, oldest first.
+
+        An entry that was not repeated for ``FORGOTTEN_AFTER`` is left out.
+        """
         ...
 
     def clear(self, strategy_id: UUID) -> None:

@@ -49,8 +49,12 @@ class SqlStatusRepository:
                 )
 
     def list(self) -> tuple[ReportedStatus, ...]:
-        """All entries, oldest first."""
-        query = select(strategy_status).order_by(_columns.updated_at, _columns.entry)
+        """Return the entries of workers that run, oldest first."""
+        query = (
+            select(strategy_status)
+            .where(_columns.updated_at >= self._clock() - FORGOTTEN_AFTER)
+            .order_by(_columns.updated_at, _columns.entry)
+        )
         with at_head(self._database) as connection:
             return tuple(
                 ReportedStatus(

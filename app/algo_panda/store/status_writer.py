@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 _Key = tuple["UUID", int | None]
 
-REPEAT_SECONDS = 3600.0
+REPEAT_SECONDS = 60.0
 """How often everything is said again, so that it is not taken for that of a worker long gone."""
 
 _LONGEST_PAUSE = 5.0
