@@ -3,6 +3,7 @@
 from tests.oracle.fills import fill_differences
 from tests.oracle.flow import routing_differences, signal_differences
 from tests.oracle.limits import limit_differences
+from tests.oracle.moments import moment_differences
 from tests.oracle.records import Schemas, Topics
 from tests.oracle.reports import report_differences
 from tests.oracle.rules import Rules
@@ -10,7 +11,8 @@ from tests.oracle.states import state_differences
 from tests.oracle.world import read_world
 
 TOPICS = (
-    "ticks", "activations", "signals", "orders", "paper-orders", "executions", "rejections",
+    "ticks", "activations", "control",
+    "signals", "orders", "paper-orders", "executions", "rejections",
     "signals.dlq", "orders.dlq", "paper-orders.dlq", "executions.dlq",
     "risk-state-changelog", "router-state-changelog", "paper-state-changelog",
 )  # fmt: skip
@@ -33,6 +35,7 @@ def differences(topics: Topics, rules: Rules) -> list[str]:
         *signal_differences(world),
         *routing_differences(world),
         *report_differences(world),
+        *moment_differences(world),
         *limit_differences(world),
         *fill_differences(world),
         *state_differences(world),

@@ -26,6 +26,10 @@ class Rules:
     max_quantity: int = 1_000_000
     max_notional: Decimal = Decimal(1_000_000_000)
     max_position: int = 1_000_000
+    time_to_live_ms: int = 60_000
+    """How old a signal or an order may be."""
+    past_brokers: frozenset[str] = frozenset()
+    """Brokers that accept orders of past ticks."""
     id_memory_ms: int = 24 * 3_600 * 1_000
     """How long ids of processed records are remembered at least."""
     paper_expire_us: int = 6 * 3_600 * 1_000_000

@@ -42,6 +42,9 @@ from algo_panda.store.repository import ReportedStatus
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.sql_status import SqlStatusRepository
 from algo_panda.wire.codecs import load_codecs
+from tests.oracle.money import TOPICS, differences
+from tests.oracle.records import Raw
+from tests.oracle.rules import Rules
 
 
 class Located(NamedTuple):
@@ -92,6 +95,7 @@ class System:
     """Everything of one test, apart from that of all others by a prefix."""
 
     patience_seconds: ClassVar[float] = 120.0
+    changed_settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, folder: Path, bootstrap_servers: str, prefix: str) -> None:
         self.folder = folder
@@ -106,6 +110,7 @@ class System:
             checkpoint_interval_seconds=0.5,
             paper_accepts_past_ticks=True,  # most tests publish ticks of a fixed day
             signal_ttl_seconds=86_400,  # nothing expires because the machine is slow
+            **self.changed_settings,
         )
         self.connection = kafka_connection(self.settings)
         self.environment = DemoEnvironment(
@@ -113,6 +118,8 @@ class System:
         )
         self.codecs = load_codecs()
         self.workers: list[WorkerProcess] = []
+        self.is_settled = False
+        """Whether every stage has processed all that was published."""
         declared = declared_topics(self.settings)
         self.partitions = {name: topic.partitions for name, topic in declared.items()}
         apply_differences(
@@ -148,6 +155,7 @@ class System:
         return self._publish(LocatedTick(tick, 0, None) for tick in ticks)  # type: ignore[arg-type]
 
     def _publish(self, rows: Any) -> int:
+        self.is_settled = False
         topic = self.settings.topic("ticks")
         publisher = Publisher(
             producer=open_producer(self.connection, topic),
@@ -158,6 +166,7 @@ class System:
         return publisher.publish(rows).counts.acknowledged
 
     def send(self, topic: str, value: bytes | None, key: bytes | None = None, **at: int) -> None:
+        self.is_settled = False
         producer = Producer({**producer_config(self.connection)})
         producer.produce(self.settings.topic(topic), value, key, **at)
         assert producer.flush(10) == 0
@@ -253,6 +262,7 @@ class System:
                 return bool(monitor.has_settled(published))
 
             self.wait(f"{published} ticks processed by every stage", settled)
+        self.is_settled = True
 
     def raw(self, topic: str) -> list[Message]:
         """All records of a topic, by partition and offset."""
@@ -300,6 +310,42 @@ class System:
 
     def values(self, topic: str) -> list[Any]:
         return [record.value for record in self.records(topic)]
+
+    # Afterwards
+
+    def money_differences(self) -> list[str]:
+        """Compare all that risk, router and paper venue left with the independent model.
+
+        They must have processed all there is.
+        """
+        topics = {name: [_raw(message) for message in self.raw(name)] for name in TOPICS}
+        return differences(topics, self.rules())
+
+    def rules(self) -> Rules:
+        """The settings of the workers, as the independent model needs them."""
+        settings = self.settings
+        return Rules(
+            partitions=self.partitions,
+            prefix=settings.topic_prefix,
+            accounts=settings.accounts,
+            max_quantity=settings.risk_max_quantity,
+            max_notional=settings.risk_max_notional,
+            max_position=settings.risk_max_position,
+            time_to_live_ms=round(settings.signal_ttl_seconds * 1_000),
+            past_brokers=frozenset({"paper"} if settings.paper_accepts_past_ticks else ()),
+            paper_expire_us=settings.paper_expire_seconds * 1_000_000,
+        )
+
+
+def _raw(message: Message) -> Raw:
+    return Raw(
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),
+    )
 
 
 def _tail(log: Path) -> str:

@@ -21,6 +21,7 @@ SCHEMA_IDS = {
     "orders": 1000003,
     "executions": 1000008,
     "paper-orders": 1000009,
+    "control": 1000007,
     "activations": 1000010,
     "rejections": 1000011,
     "risk-state-changelog": 1000106,
@@ -39,6 +40,7 @@ RULES = Rules(
     prefix="test-",
     max_position=10,
     max_quantity=200,
+    past_brokers=frozenset({"paper", "zerodha"}),
 )
 HOME = partition_of(b"%d" % TOKEN, PARTITIONS)
 """The partition of the instrument."""

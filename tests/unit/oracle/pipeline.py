@@ -41,9 +41,10 @@ RULES = Rules(
     partitions={topic: 1 if topic.endswith(".dlq") else PARTITIONS for topic in TOPICS},
     max_position=5,
     max_quantity=4,
-    may_repeat=True,
+    past_brokers=frozenset({"paper", "zerodha"}),
 )
 ACTIONS = ("trade", "trade", "process", "process", "process", "commit", "crash", "repeat")
+INPUTS_OF_ALL = ("signals", "orders", "paper-orders", "executions")
 CHECKPOINT = b"\x00checkpoint"
 CODECS = load_codecs()
 CATALOGUE = load_catalogue()
@@ -172,8 +173,15 @@ class Worker:
 class Pipeline:
     """All workers, and a market whose every tick causes signals."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, repeated: Sequence[str]) -> None:
+        """Start without ticks.
+
+        Args:
+            seed: of everything that happens.
+            repeated: topics that records are sent to again.
+        """
         self.random = Random(seed)
+        self.repeated = repeated
         self.broker = Broker()
         self.workers = [
             Worker(program, partition, self.broker, make)
@@ -214,13 +222,13 @@ class Pipeline:
                 worker.commit()
 
     def repeat(self) -> None:
-        """Send a record of an input again, or one that is none."""
-        topic = self.random.choice(("signals", "orders", "paper-orders", "executions"))
+        """Send a record again, or one that is none."""
+        topic = self.random.choice(INPUTS_OF_ALL)
         records = self.broker.read(topic, self.random.randrange(PARTITIONS))
         if records:
             raw = self.random.choice(records).raw
-            value = b"no record" if self.random.random() < 0.2 else raw.value
-            self.broker.append(topic, raw.key, value)
+            is_again = topic in self.repeated and self.random.random() < 0.8
+            self.broker.append(topic, raw.key, raw.value if is_again else b"no record")
 
     def trade(self) -> None:
         """Publish a tick of one instrument, and signals of some strategies."""

@@ -155,7 +155,10 @@ SPOILED: dict[str, tuple[Spoil, list[str]]] = {
     ),
     "an order and a rejection": (
         add("rejections", lambda d: rejection("RISK", d["signals"][BUY], "paper", "EXPIRED", "")),
-        ["signals[0] offset 0: the signal for broker paper has an order (orders[1] offset 0) and"],
+        [
+            "signals[0] offset 0: the signal for broker paper has an order (orders[1] offset 0)",
+            "rejections[0] offset 2: signals[0] offset 0 was no older than 60000 ms, but EXPIRED",
+        ],
     ),
     "the side of an order": (
         change("orders", BOUGHT, side="SELL"),
@@ -271,6 +274,15 @@ SPOILED: dict[str, tuple[Spoil, list[str]]] = {
     "a dead letter of a usable record": (
         lambda d: d["signals.dlq"].append(letter("test-signals", HOME, 1)),
         ["signals.dlq[0] offset 0: signals[0] offset 1 is usable, or had a dead letter"],
+    ),
+    # Age and trading state
+    "a rejection for its age without need": (
+        change("rejections", 0, code="EXPIRED"),
+        ["rejections[0] offset 0: signals[0] offset 3 was no older than 60000 ms, but EXPIRED"],
+    ),
+    "a halt that nobody asked for": (
+        change("rejections", 1, code="TRADING_HALTED"),
+        ["rejections[0] offset 1: trading on account zerodha was never halted or reduced"],
     ),
     # Limits
     "an approval beyond the limit of the strategy": (
@@ -394,6 +406,23 @@ def test_forgotten_ids_are_no_difference_after_a_day() -> None:
     drafts = run()
     ids(drafts, "risk", "executions").pop(0)
     drafts["risk-state-changelog"][-1].timestamp_ms += 24 * 3_600 * 1_000
+    assert drafts.differences() == []
+
+
+def test_an_order_of_a_past_tick_is_found_unless_its_broker_accepts_it() -> None:
+    found = run().differences(replace(RULES, past_brokers=frozenset({"paper"})))
+    assert found == [
+        "orders[2] offset 0: the tick of signals[0] offset 4 was too old, expected is EXPIRED"
+    ]
+
+
+def test_a_rejection_for_its_age_and_a_halt_may_be_right() -> None:
+    drafts = run()
+    drafts["rejections"][0].fields.update(code="EXPIRED")  # type: ignore[union-attr]
+    drafts["rejections"][0].timestamp_ms += 60_001
+    drafts["rejections"][1].fields.update(code="TRADING_HALTED")  # type: ignore[union-attr]
+    halted = {"account": "*", "state": "HALTED", "reason": "", "issued_by": "", "issued_at": at(0)}
+    drafts["control"].append(Draft("*", halted))
     assert drafts.differences() == []
 
 
