@@ -105,7 +105,8 @@ class _Possible:
 
 def _judge(world: World, one: _Decided, possible: _Possible) -> Iterator[str]:
     fields = one.signal.fields
-    own = world.position_limits.get((fields["strategy_id"], fields["strategy_version"]))
+    # A version that is not known may hold nothing.
+    own = world.position_limits.get((fields["strategy_id"], fields["strategy_version"]), 0)
     limit = world.rules.max_position if own is None else min(own, world.rules.max_position)
     least = possible.least(one.sign) + one.quantity
     most = possible.most(one.sign) + one.quantity

@@ -50,8 +50,8 @@ class World:
     """The executions of each order, in the order of their topic."""
     unusable: list[tuple[str, Raw]] = field(default_factory=list)
     """Records that their reader cannot use, with their topic."""
-    position_limits: dict[tuple[str, int], int] = field(default_factory=dict)
-    """The limit of each strategy version that has one of its own."""
+    position_limits: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    """The limit of each known strategy version; None: it has none of its own."""
 
     def ended(self, order_id: str) -> bool:
         return any(r.fields["status"] in ENDS for r in self.reports.get(order_id, ()))
@@ -128,16 +128,16 @@ def _usable(world: World, topic: str) -> Iterator[Record]:
         yield record
 
 
-def _position_limits(world: World) -> dict[tuple[str, int], int]:
-    """Return the position limits of strategy versions; 0 if it is not known."""
-    limits: dict[tuple[str, int], int] = {}
+def _position_limits(world: World) -> dict[tuple[str, int], int | None]:
+    """Return the position limit of each strategy version that was ever active; the smallest one."""
+    limits: dict[tuple[str, int], int | None] = {}
     for raw in world.topics["activations"]:
         fields = world.schemas.read(raw.value)
-        key = fields["strategy_id"], fields["strategy_version"]
         text = fields.get("configuration")
-        own = json.loads(text)["parameters"].get("max_position_size") if text else 0
-        if own is not None:
-            limits[key] = min(own, limits.get(key, own))
+        if text is not None:
+            key = fields["strategy_id"], fields["strategy_version"]
+            known = limits.get(key), json.loads(text)["parameters"].get("max_position_size")
+            limits[key] = min((size for size in known if size is not None), default=None)
     return limits
 
 

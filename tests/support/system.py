@@ -8,14 +8,15 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.error import URLError
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
+from confluent_kafka.admin import OffsetSpec
 from prometheus_client.parser import text_string_to_metric_families
 
 from algo_panda.bootstrap import build_factory
@@ -313,13 +314,36 @@ class System:
 
     # Afterwards
 
-    def money_differences(self) -> list[str]:
+    def money_differences(self, **changed_rules: Any) -> list[str]:
         """Compare all that risk, router and paper venue left with the independent model.
 
         They must have processed all there is.
         """
+        self.until("the end of all transactions", self._all_is_committed)
         topics = {name: [_raw(message) for message in self.raw(name)] for name in TOPICS}
-        return differences(topics, self.rules())
+        return differences(topics, replace(self.rules(), **changed_rules))
+
+    def _all_is_committed(self) -> bool:
+        """Whether readers of committed records can see all that was written.
+
+        The broker answers a commit before it has marked the records as committed.
+        """
+        partitions = {
+            TopicPartition(self.settings.topic(name), number): OffsetSpec.latest()
+            for name in TOPICS
+            for number in range(self.partitions[name])
+        }
+        admin = connect(self.connection)
+        found = [
+            {
+                (where.topic, where.partition): answer.result(30).offset
+                for where, answer in admin.list_offsets(
+                    partitions, isolation_level=level, request_timeout=30
+                ).items()
+            }
+            for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        ]
+        return found[0] == found[1]
 
     def rules(self) -> Rules:
         """The settings of the workers, as the independent model needs them."""

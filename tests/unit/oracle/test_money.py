@@ -289,6 +289,14 @@ SPOILED: dict[str, tuple[Spoil, list[str]]] = {
         limit(4),
         ["orders[1] offset 2: order 2YEYDUWI7ZJPD7M6DJPO takes the position to at least 5, the"],
     ),
+    "an approval of a version that is not known": (
+        drop("activations", 0),
+        [
+            "orders[1] offset 0: order IU2IDPT2JEOITGPOKPNW takes the position to at least 3, the",
+            "orders[1] offset 2: order 2YEYDUWI7ZJPD7M6DJPO takes the position to at least 5, the",
+            "orders[2] offset 0: order OUEKK5FKT5HYAJZKCMCJ takes the position to at least 1, the",
+        ],
+    ),
     "an approval beyond the limit of an order": (
         change("signals", BUY, quantity=0),
         [
