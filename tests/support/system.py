@@ -267,7 +267,11 @@ class System:
 
     def raw(self, topic: str) -> list[Message]:
         """All records of a topic, by partition and offset."""
-        name = self.settings.topic(topic)
+        return self.raw_of([topic])[topic]
+
+    def raw_of(self, topics: Iterable[str]) -> dict[str, list[Message]]:
+        """The same of several topics at once."""
+        names = {self.settings.topic(topic): topic for topic in topics}
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -277,22 +281,30 @@ class System:
                 "enable.partition.eof": True,
             }
         )
-        found: list[Message] = []
-        left = self.partitions[topic]
+        found: dict[str, list[Message]] = {topic: [] for topic in names.values()}
+        partitions = [
+            TopicPartition(name, number, 0)
+            for name, topic in names.items()
+            for number in range(self.partitions[topic])
+        ]
+        left = {(where.topic, where.partition) for where in partitions}
         try:
-            consumer.assign([TopicPartition(name, n, 0) for n in range(left)])
+            consumer.assign(partitions)
             while left:
                 message = consumer.poll(30)
-                assert message is not None, f"{name} cannot be read"
+                assert message is not None, f"{', '.join(names)} cannot be read"
                 error = message.error()
                 if error is None:
-                    found.append(message)
+                    found[names[message.topic()]].append(message)
                     continue
                 assert error.code() == ClientError._PARTITION_EOF, error
-                left -= 1
+                left.discard((message.topic(), message.partition()))
         finally:
             consumer.close()
-        return sorted(found, key=lambda m: (m.partition(), m.offset()))
+        return {
+            topic: sorted(messages, key=lambda m: (m.partition(), m.offset()))
+            for topic, messages in found.items()
+        }
 
     def records(self, topic: str) -> list[Located]:
         """The same, decoded where the topic has a codec."""
@@ -320,7 +332,7 @@ class System:
         They must have processed all there is.
         """
         self.until("the end of all transactions", self._all_is_committed)
-        topics = {name: [_raw(message) for message in self.raw(name)] for name in TOPICS}
+        topics = {name: list(map(_raw, some)) for name, some in self.raw_of(TOPICS).items()}
         return differences(topics, replace(self.rules(), **changed_rules))
 
     def _all_is_committed(self) -> bool:
