@@ -7,7 +7,7 @@ PACKAGES := $(VENV)/.installed
 DEMO_PACKAGES := $(VENV)/.installed-for-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install compile demo test unit chaos lint types format docs bench lock clean
+.PHONY: help install compile demo test unit chaos mutants lint types format docs bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ unit: $(PACKAGES)  ## The fast tests alone
 
 chaos: $(PACKAGES) compile  ## Kill workers and brokers while ticks flow: ARGS="--seeds 1,2 --faults 50"
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+mutants: $(PACKAGES)  ## Apply small faults one by one, each of which the tests must find: ARGS="--only NAME"
+	@$(BIN)/python tests/mutants/run.py $(ARGS)
 
 lint: $(PACKAGES)  ## Check style, and the direction of imports
 	@$(BIN)/ruff check .

@@ -34,6 +34,9 @@ HEADINGS = (
     "seconds",
 )
 
+SHOWN = 20
+"""Differences per storm that are logged, of all kinds; ``--json`` has all."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,6 +79,9 @@ def storm(seed: int, given: argparse.Namespace) -> dict[str, object]:
                 verdict = weather.rage(given.faults, kinds)
             finally:
                 system.close()
+            found = verdict.money_differences
+            for sentence in found[:: len(found) // SHOWN + 1]:
+                _say(f"seed {seed}: {sentence}")
             return {
                 **asdict(verdict),
                 "seed": seed,

@@ -5,10 +5,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import psutil
 from confluent_kafka import Message, Producer
@@ -26,6 +26,10 @@ from tests.support.system import System, WorkerProcess
 SESSION_SECONDS = 3.0
 ENTRY = Path(__file__).with_name("faulty_worker.py")
 OUTPUTS = ("signals", "rejections", "ticks.dlq")
+MAX_POSITION = 50
+"""So small that risk rejects a part of the signals."""
+MAX_POSITION = 50
+"""So small that risk rejects a part of the signals."""
 
 
 class Fault(NamedTuple):
@@ -52,6 +56,8 @@ class Verdict:
     unanswered_signals: int
     wrong_executions: int
     activations: int
+    money_differences: list[str]
+    """What the independent model finds wrong with risk, router and paper venue."""
 
     @property
     def differences(self) -> int:
@@ -62,6 +68,7 @@ class Verdict:
             + self.doubled_orders
             + self.unanswered_signals
             + self.wrong_executions
+            + len(self.money_differences)
         )
 
 
@@ -69,6 +76,7 @@ class ChaosSystem(System):
     """A ``System`` whose workers may die."""
 
     patience_seconds = 240.0
+    changed_settings: ClassVar[Mapping[str, Any]] = {"risk_max_position": MAX_POSITION}
 
     def __init__(
         self, folder: Path, bootstrap_servers: str, prefix: str, delivery: str = "at_least_once"
@@ -106,6 +114,7 @@ class ChaosSystem(System):
                 "PANDA_DELIVERY": self.delivery,
                 "PANDA_LOG_FORMAT": "json",
                 SLOW: "1",
+                "PANDA_RISK_MAX_POSITION": str(self.settings.risk_max_position),
                 "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
                 # A storm stops the broker for longer than 5 s. Which ticks and orders meet the halt
                 # is a matter of timing, and the oracle compares every order and fill.
@@ -178,6 +187,7 @@ class ChaosSystem(System):
             unanswered_signals=len(to_trade ^ answered),
             wrong_executions=(fills - executions).total() + (executions - fills).total(),
             activations=len(activations),
+            money_differences=self.money_differences(),
         )
 
     def _is_runners(self, message: Message) -> bool:

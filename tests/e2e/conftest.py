@@ -10,6 +10,11 @@ from tests.support.system import System
 
 @pytest.fixture
 def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
+    """Start nothing yet; after a test that let all stages settle, compare what they left."""
     running = System(tmp_path, kafka.bootstrap_servers, topic_prefix)
-    yield running
-    running.close()
+    try:
+        yield running
+        if running.is_settled:
+            assert running.money_differences() == []
+    finally:
+        running.close()

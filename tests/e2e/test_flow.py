@@ -10,6 +10,7 @@ import pytest
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
+from algo_panda.domain.timestamps import to_micros
 from algo_panda.ingest.synthetic import SyntheticSource
 from tests.support.naive import next_tick_fills
 from tests.support.reference import uninterrupted
@@ -137,7 +138,10 @@ def test_an_order_for_a_broker_that_is_not_there_is_refused_and_not_dropped(
         rules_rsi(1001, active_brokers=None, zerodha_trading_enabled=True),
         rules_rsi(1001, number=2, active_brokers=()),
     )
-    published = system.publish(rising(1001, 8))
+    # No broker but paper accepts signals of past ticks.
+    age_us = to_micros(datetime.now(UTC)) - to_micros(START)
+    ticks = [tick._replace(event_time_us=tick.event_time_us + age_us) for tick in rising(1001, 8)]
+    published = system.publish(ticks)
     system.start("runner", "risk", "router", "paper")
     system.wait_until_settled(published)
 

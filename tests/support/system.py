@@ -9,14 +9,15 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.error import HTTPError, URLError
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
+from confluent_kafka.admin import OffsetSpec
 from prometheus_client.parser import text_string_to_metric_families
 
 from algo_panda.bootstrap import build_factory
@@ -43,6 +44,9 @@ from algo_panda.store.repository import ReportedStatus
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.sql_status import SqlStatusRepository
 from algo_panda.wire.codecs import load_codecs
+from tests.oracle.money import TOPICS, differences
+from tests.oracle.records import Raw
+from tests.oracle.rules import Rules
 
 
 class Located(NamedTuple):
@@ -93,6 +97,7 @@ class System:
     """Everything of one test, apart from that of all others by a prefix."""
 
     patience_seconds: ClassVar[float] = 120.0
+    changed_settings: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, folder: Path, bootstrap_servers: str, prefix: str) -> None:
         self.folder = folder
@@ -107,6 +112,7 @@ class System:
             checkpoint_interval_seconds=0.5,
             paper_accepts_past_ticks=True,  # most tests publish ticks of a fixed day
             signal_ttl_seconds=86_400,  # nothing expires because the machine is slow
+            **self.changed_settings,
         )
         self.connection = kafka_connection(self.settings)
         self.environment = DemoEnvironment(
@@ -114,6 +120,8 @@ class System:
         )
         self.codecs = load_codecs()
         self.workers: list[WorkerProcess] = []
+        self.is_settled = False
+        """Whether every stage has processed all that was published."""
         declared = declared_topics(self.settings)
         self.partitions = {name: topic.partitions for name, topic in declared.items()}
         apply_differences(
@@ -149,6 +157,7 @@ class System:
         return self._publish(LocatedTick(tick, 0, None) for tick in ticks)  # type: ignore[arg-type]
 
     def _publish(self, rows: Any) -> int:
+        self.is_settled = False
         topic = self.settings.topic("ticks")
         publisher = Publisher(
             producer=open_producer(self.connection, topic),
@@ -159,6 +168,7 @@ class System:
         return publisher.publish(rows).counts.acknowledged
 
     def send(self, topic: str, value: bytes | None, key: bytes | None = None, **at: int) -> None:
+        self.is_settled = False
         producer = Producer({**producer_config(self.connection)})
         producer.produce(self.settings.topic(topic), value, key, **at)
         assert producer.flush(10) == 0
@@ -256,10 +266,15 @@ class System:
                 return bool(monitor.has_settled(published))
 
             self.wait(f"{published} ticks processed by every stage", settled)
+        self.is_settled = True
 
     def raw(self, topic: str) -> list[Message]:
         """All records of a topic, by partition and offset."""
-        name = self.settings.topic(topic)
+        return self.raw_of([topic])[topic]
+
+    def raw_of(self, topics: Iterable[str]) -> dict[str, list[Message]]:
+        """The same of several topics at once."""
+        names = {self.settings.topic(topic): topic for topic in topics}
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -269,22 +284,30 @@ class System:
                 "enable.partition.eof": True,
             }
         )
-        found: list[Message] = []
-        left = self.partitions[topic]
+        found: dict[str, list[Message]] = {topic: [] for topic in names.values()}
+        partitions = [
+            TopicPartition(name, number, 0)
+            for name, topic in names.items()
+            for number in range(self.partitions[topic])
+        ]
+        left = {(where.topic, where.partition) for where in partitions}
         try:
-            consumer.assign([TopicPartition(name, n, 0) for n in range(left)])
+            consumer.assign(partitions)
             while left:
                 message = consumer.poll(30)
-                assert message is not None, f"{name} cannot be read"
+                assert message is not None, f"{', '.join(names)} cannot be read"
                 error = message.error()
                 if error is None:
-                    found.append(message)
+                    found[names[message.topic()]].append(message)
                     continue
                 assert error.code() == ClientError._PARTITION_EOF, error
-                left -= 1
+                left.discard((message.topic(), message.partition()))
         finally:
             consumer.close()
-        return sorted(found, key=lambda m: (m.partition(), m.offset()))
+        return {
+            topic: sorted(messages, key=lambda m: (m.partition(), m.offset()))
+            for topic, messages in found.items()
+        }
 
     def records(self, topic: str) -> list[Located]:
         """The same, decoded where the topic has a codec."""
@@ -303,6 +326,65 @@ class System:
 
     def values(self, topic: str) -> list[Any]:
         return [record.value for record in self.records(topic)]
+
+    # Afterwards
+
+    def money_differences(self, **changed_rules: Any) -> list[str]:
+        """Compare all that risk, router and paper venue left with the independent model.
+
+        They must have processed all there is.
+        """
+        self.until("the end of all transactions", self._all_is_committed)
+        topics = {name: list(map(_raw, some)) for name, some in self.raw_of(TOPICS).items()}
+        return differences(topics, replace(self.rules(), **changed_rules))
+
+    def _all_is_committed(self) -> bool:
+        """Whether readers of committed records can see all that was written.
+
+        The broker answers a commit before it has marked the records as committed.
+        """
+        partitions = {
+            TopicPartition(self.settings.topic(name), number): OffsetSpec.latest()
+            for name in TOPICS
+            for number in range(self.partitions[name])
+        }
+        admin = connect(self.connection)
+        found = [
+            {
+                (where.topic, where.partition): answer.result(30).offset
+                for where, answer in admin.list_offsets(
+                    partitions, isolation_level=level, request_timeout=30
+                ).items()
+            }
+            for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        ]
+        return found[0] == found[1]
+
+    def rules(self) -> Rules:
+        """The settings of the workers, as the independent model needs them."""
+        settings = self.settings
+        return Rules(
+            partitions=self.partitions,
+            prefix=settings.topic_prefix,
+            accounts=settings.accounts,
+            max_quantity=settings.risk_max_quantity,
+            max_notional=settings.risk_max_notional,
+            max_position=settings.risk_max_position,
+            time_to_live_ms=round(settings.signal_ttl_seconds * 1_000),
+            past_brokers=frozenset({"paper"} if settings.paper_accepts_past_ticks else ()),
+            paper_expire_us=settings.paper_expire_seconds * 1_000_000,
+        )
+
+
+def _raw(message: Message) -> Raw:
+    return Raw(
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),
+    )
 
 
 def health(worker: WorkerProcess) -> tuple[int, dict[str, Any]]:

@@ -1,0 +1,42 @@
+"""The settings that the rules of the money stages depend on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+INPUTS = {
+    "risk": ("signals", "executions"),
+    "router": ("orders",),
+    "paper": ("ticks", "paper-orders"),
+}
+"""What each program reads, by its name in that of its changelog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Settings of the workers, as the documentation names their defaults."""
+
+    partitions: Mapping[str, int]
+    """How many partitions each topic has."""
+    prefix: str = ""
+    """What precedes the names of topics on the broker."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """Broker to account; a broker that is not named is its own account."""
+    available_brokers: frozenset[str] = frozenset({"paper"})
+    max_quantity: int = 1_000_000
+    max_notional: Decimal = Decimal(1_000_000_000)
+    max_position: int = 1_000_000
+    time_to_live_ms: int = 60_000
+    """How old a signal or an order may be."""
+    past_brokers: frozenset[str] = frozenset()
+    """Brokers that accept orders of past ticks."""
+    id_memory_ms: int = 24 * 3_600 * 1_000
+    """How long ids of processed records are remembered at least."""
+    paper_expire_us: int = 6 * 3_600 * 1_000_000
+    may_repeat: bool = False
+    """Whether records were sent again by others, as a replay of dead letters does."""
+    is_default_fill_model: bool = True
+    """Whether paper fills at the price of the next tick, whole and without fees."""
+
+    def account(self, broker: str) -> str:
+        return self.accounts.get(broker, broker)
