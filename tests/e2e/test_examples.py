@@ -14,7 +14,7 @@ from algo_panda.ingest.opening import Reading, open_source
 from tests.e2e.test_replay import wait_for_ticks
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ENVIRONMENT = {

@@ -6,7 +6,7 @@ from algo_panda.kafka.admin import connect, delete_topics
 from algo_panda.kafka.ports import free_ports
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 
 @pytest.mark.parametrize("program", ["runner", "risk", "router", "paper"])

@@ -16,7 +16,7 @@ from tests.support.naive import next_tick_fills
 from tests.support.reference import uninterrupted
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 TOKENS = (1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008)

@@ -10,7 +10,7 @@ from algo_panda.domain.status import StrategyState, StrategyStatus
 from tests.e2e.test_flow import rising
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 SILENT = """\
 class Silent:

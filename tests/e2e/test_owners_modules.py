@@ -14,7 +14,7 @@ from algo_panda.ingest.opening import Reading, open_source
 from tests.e2e.test_replay import wait_for_ticks
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 RULES = Counter(BUY=3_316, SELL=3_517)
 HYBRID = Counter(BUY=6_833)

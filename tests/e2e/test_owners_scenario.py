@@ -12,7 +12,7 @@ from algo_panda.domain.status import StrategyState
 from tests.support.naive import naive_rsi_sides, next_tick_fills
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 RULES, MOMENTUM, HYBRID = (UUID(int=n) for n in (1, 2, 3))
 MODEL = Path(__file__).parents[2] / "app" / "algo_panda" / "ml" / "models" / "momentum.onnx"

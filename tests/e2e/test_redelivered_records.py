@@ -14,7 +14,7 @@ from algo_panda.streaming.state_codec import RiskStateCodec
 from algo_panda.wire.catalogue import load_catalogue
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 TOKEN = 1001
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)

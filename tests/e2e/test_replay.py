@@ -20,7 +20,7 @@ from algo_panda.replay.fingerprint import RecordHash
 from tests.support.system import System
 from tests.unit.fakes.values import changed
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 IBM, SPY = 1001, 1002
 

@@ -12,7 +12,7 @@ from algo_panda.store.database import Database
 from algo_panda.store.migrate import upgrade
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 TOKENS = (1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008)

@@ -10,7 +10,7 @@ from tests.e2e.test_flow import TOKENS, rules_rsi, synthetic
 from tests.support.reference import uninterrupted
 from tests.support.system import System
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 
 def listening_on(process: psutil.Process) -> list[tuple[str, int]]:

@@ -19,7 +19,7 @@ from tests.e2e.test_replay import wait_for_ticks
 from tests.support.system import System
 from tests.unit.fakes.values import changed
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 STRATEGY = StrategyConfig(
     id=UUID(int=1),

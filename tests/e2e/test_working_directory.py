@@ -17,7 +17,7 @@ from algo_panda.domain.config import StrategyConfig
 from tests.e2e.test_flow import rising
 from tests.support.system import System
 
-pytestmark = [pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(1200)]
 
 NAMES = ("app", "queue", "types", "random", "algo_panda", "confluent_kafka", "numpy", "select")
 PANDA = str(Path(sys.executable).with_name("panda"))

@@ -27,7 +27,7 @@ from tests.golden.write import (
 )
 from tests.support.golden import Golden
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 STRATEGIES_KEY = b"\x00strategies"
 

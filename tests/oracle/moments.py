@@ -3,7 +3,7 @@
 A signal is judged after it was written and before its verdict is written; an order likewise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 from tests.oracle.ids import rejection_id
@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def moment_differences(world: World) -> Iterator[str]:
     """Check what risk and the router say about age and trading state."""
-    restricted = _restricted(world)
+    restricted = accounts_in(world, {"HALTED", "REDUCING"})
     for name, due in world.due.items():
         refused = rejection_id("risk", due.signal.fields["signal_id"], due.account)
         passed, rejection = world.orders.get(name), world.rejections.get(refused)
@@ -57,7 +57,7 @@ def _judged(
         )
 
 
-def _restricted(world: World) -> set[str]:
-    """Return the accounts that were ever in another trading state than ACTIVE."""
+def accounts_in(world: World, states: Collection[str]) -> set[str]:
+    """Return the accounts that were ever in one of these trading states; ``*`` is every account."""
     events = [world.schemas.read(raw.value) for raw in world.topics["control"]]
-    return {event["account"] for event in events if event["state"] != "ACTIVE"}
+    return {event["account"] for event in events if event["state"] in states}

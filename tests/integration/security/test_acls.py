@@ -17,7 +17,7 @@ from algo_panda.cli.main import app
 from tests.support.processes import eventually
 from tests.support.secured_broker import USERS, SecuredBroker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 PREFIX = "matrix-"
 TOPICS = (

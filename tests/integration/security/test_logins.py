@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 from tests.support.processes import eventually
 from tests.support.secured_broker import ADMIN, KEY_PASSWORD, SecuredBroker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 PREFIX = "logins-"
 

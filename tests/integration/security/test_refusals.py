@@ -27,7 +27,7 @@ from algo_panda.settings import Settings
 from tests.support.processes import eventually
 from tests.support.secured_broker import ADMIN, KEY_PASSWORD, UNRESOLVABLE_HOST, SecuredBroker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 PREFIX = "refusals-"
 USER = "nobody"

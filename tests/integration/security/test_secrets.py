@@ -16,7 +16,7 @@ import pytest
 from tests.support.processes import eventually, in_session
 from tests.support.secured_broker import ADMIN, KEY_PASSWORD, SecuredBroker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 WRONG = "canary-wrong-password"
 DATABASE = "canary-database-password"

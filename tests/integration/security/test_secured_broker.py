@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 from tests.support.processes import eventually
 from tests.support.secured_broker import ADMIN, KEY_PASSWORD, UNRESOLVABLE_HOST, SecuredBroker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 
 def topics(config: dict[str, Any]) -> set[str]:

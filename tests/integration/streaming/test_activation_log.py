@@ -12,7 +12,7 @@ from algo_panda.kafka.clients import producer_config
 from algo_panda.streaming.activation_log import ActivationLog
 from algo_panda.wire.codecs import load_codecs
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 CODEC = load_codecs().activations
 

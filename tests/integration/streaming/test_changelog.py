@@ -17,7 +17,7 @@ from algo_panda.streaming.changelog import (
 )
 from algo_panda.streaming.operator import Output, Probe, StateRecord, no_probe
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 Open = Callable[..., PartitionChangelog]
 

@@ -15,7 +15,7 @@ from algo_panda.streaming.control import ControlWatcher, TradingStates
 from tests.support.processes import eventually
 from tests.support.system import System, WorkerProcess, health
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 HALTED = "all trading is halted until it can"
 

@@ -15,7 +15,7 @@ from algo_panda.streaming.operator import Output
 from algo_panda.streaming.outbox import DeliveryError, Outbox
 from algo_panda.streaming.owned import Ownership
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 
 class FakeOwned:

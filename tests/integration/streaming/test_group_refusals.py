@@ -15,7 +15,7 @@ from algo_panda.kafka.ports import free_ports
 from tests.support.processes import eventually
 from tests.support.system import System, WorkerProcess, health
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 

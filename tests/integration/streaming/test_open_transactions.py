@@ -28,7 +28,7 @@ from algo_panda.streaming.operator import StateRecord
 from algo_panda.wire.codecs import load_codecs
 from tests.unit.fakes import values
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 CODECS = load_codecs()
 SOON = 1.0

@@ -16,7 +16,7 @@ from algo_panda.domain.market import MarketTick
 from algo_panda.domain.status import StrategyState
 from tests.support.system import System, WorkerProcess
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 TOKENS = (1001, 1002)

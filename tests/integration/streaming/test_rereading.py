@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from algo_panda.domain.errors import KafkaError
 from algo_panda.streaming.rereading import reread
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 Read = Callable[[int, int], list[int]]
 

@@ -24,7 +24,7 @@ from algo_panda.streaming.fetcher import Fetcher, OffsetLostError
 from algo_panda.streaming.owned import Ownership
 from tests.support.system import System, WorkerProcess
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 

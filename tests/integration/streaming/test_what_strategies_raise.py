@@ -12,7 +12,7 @@ from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from tests.support.system import System, WorkerProcess
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 TOKEN = 1001

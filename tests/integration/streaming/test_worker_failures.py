@@ -24,7 +24,7 @@ from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
 from tests.support.system import System, WorkerProcess
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 
