@@ -162,8 +162,8 @@ class StrategySlot(SlotState):
             return self._provenance.signal(result, tick, offset)
         except PriceError as error:
             return Violation(code=RejectionCode.INVALID_PRICE, reason=shown(error))
-        except UnusableValueError as error:
-            return Violation(code=error.code, reason=shown(error))
+        except UnusableValueError as unusable:
+            return Violation(code=unusable.code, reason=shown(unusable))
 
     def _recovered(self) -> None:
         self._has_failed = False
