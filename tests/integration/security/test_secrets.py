@@ -70,7 +70,6 @@ class Watched:
         self.environment = {
             **ours,
             "PANDA_DATA_DIR": str(folder / "data"),
-            "PANDA_TOPIC_PREFIX": "secrets-",
             "PANDA_LOG_LEVEL": "debug",
             "PANDA_CHECKPOINT_INTERVAL_SECONDS": "0.3",
             "PYTHONASYNCIODEBUG": "1",
@@ -149,6 +148,8 @@ def test_secrets_are_in_nothing_that_can_be_seen(
             "PANDA_KAFKA_CLIENT_CONFIG": '{"debug": "all"}',
             "PANDA_TRACING_ENDPOINT": spans.url,
             "PANDA_TRACING_RATIO": "1",
+            # State of another database must not be continued.
+            "PANDA_TOPIC_PREFIX": f"secrets-{mechanism.lower()}-",
         },
     )
     watched.run("topics", "apply")
