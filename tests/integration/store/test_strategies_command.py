@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -176,8 +176,10 @@ def test_the_list_shows_bad_rows_and_what_workers_say(seeded: Panda, file: Path)
         reason="model file [x.onnx] is missing",
     )
     with Database(f"sqlite:///{file}") as database:
-        clock = lambda: datetime(2024, 1, 1, tzinfo=UTC)  # noqa: E731 - a clock is a function
-        SqlStatusRepository(database, clock=clock).report(status, worker="runner-0")
+        reported_at = datetime.now(UTC).replace(microsecond=0)
+        SqlStatusRepository(database, clock=lambda: reported_at).report(status, worker="runner-0")
+        gone_at = reported_at - timedelta(hours=1)
+        SqlStatusRepository(database, clock=lambda: gone_at).report(status, worker="dead")
 
     rows = {row["id"]: row for row in listed(seeded)}
     assert rows[model["id"]]["status"] == [
@@ -187,7 +189,7 @@ def test_the_list_shows_bad_rows_and_what_workers_say(seeded: Panda, file: Path)
             "instrument_token": None,
             "strategy_version": 1,
             "worker": "runner-0",
-            "updated_at": "2024-01-01T00:00:00Z",
+            "updated_at": f"{reported_at:%Y-%m-%dT%H:%M:%SZ}",
         }
     ]
     assert rows[bad]["usable"] is False
