@@ -16,6 +16,7 @@ import pytest
 
 from algo_panda.domain.market import MarketTick
 from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.kafka.placement import partition_of
 from algo_panda.replay.recorder import open_recorder
 from algo_panda.replay.recording import Manifest
 from algo_panda.wire.codecs import load_codecs
@@ -129,12 +130,12 @@ def walk() -> Sequence[MarketTick]:
 
 
 def write_recording(folder: Path, ticks: Sequence[MarketTick]) -> None:
-    """Of three partitions, of which one has two of the instruments."""
+    """Of three partitions, each with the instruments whose keys belong there."""
     manifest = Manifest(topic="ticks", topic_id="T", partitions=3, first_offsets=(0, 0, 0))
     offsets = [0, 0, 0]
     with open_recorder(folder, manifest, CODEC) as recorder:
         for tick in ticks:
-            partition = TOKENS.index(tick.instrument_token) % 3
+            partition = partition_of(b"%d" % tick.instrument_token, 3)
             recorder.write([Record((partition, offsets[partition]), tick)])
             offsets[partition] += 1
 
