@@ -145,7 +145,7 @@ def test_workers_and_readers_run(system: System) -> None:
         )
     )
     published = system.publish(rising(1001, 30))
-    system.start("runner", args=("--workers", "2"))
+    system.start("runner", args=("--workers", "2"), env={"PANDA_METRICS_PORT": ""})
     system.start("risk", "router", "paper")
     system.wait_until_settled(published)
     expected = len(system.values("signals"))
