@@ -16,8 +16,11 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 WITH_SERVERS_OF_THEIR_OWN = (
     "tests/integration/kafka/test_dev_commands.py",
     "tests/integration/kafka/test_embedded_kafka.py",
+    "tests/integration/kafka/test_startup_cache.py",
     "tests/integration/security",
+    "tests/integration/streaming/test_control.py",
     "tests/integration/streaming/test_liveness.py",
+    "tests/integration/streaming/test_truncated_topics.py",
     "tests/integration/wire/test_real_registry.py",
 )
 
