@@ -88,7 +88,12 @@ class RecentIds:
 
     def changes(self) -> SegmentChanges:
         """Return what changed since the last call."""
-        written = [one for one in self._full if one.number >= self._rewritten_from]
+        written: list[IdSegment] = []
+        for segment in reversed(self._full):  # the newest first: a day has many older ones
+            if segment.number < self._rewritten_from:
+                break
+            written.append(segment)
+        written.reverse()
         if self._open_has_grown:
             written.append(self._open_segment())
             self._open_has_grown = False
