@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from algo_panda.domain.containment import name_of, text_of
+
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.1
@@ -132,9 +134,5 @@ class SupervisedThread:
 
 def one_line(error: BaseException) -> str:
     """Return the class and the message of an error in one line."""
-    name = type(error).__name__
-    try:
-        message = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - its own __str__ fails
-        message = ""
-    return f"{name}: {message}" if message else name
+    message = " ".join(text_of(error).split())
+    return f"{name_of(error)}: {message}" if message else name_of(error)
