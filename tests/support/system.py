@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.error import HTTPError, URLError
+from uuid import UUID
 
 from confluent_kafka import Consumer, IsolationLevel, Message, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -50,6 +51,16 @@ from tests.oracle.records import Raw
 from tests.oracle.rules import Rules
 
 _LOOK_SECONDS = 5.0
+
+
+ONE_STRATEGY = StrategyConfig(
+    id=UUID(int=1),
+    strategy_type="rules_rsi",
+    parameters={"period": 5},
+    instruments=(1001,),
+    active_brokers=("paper",),
+)
+"""For tests in which it does not matter what the strategy does."""
 
 
 class Located(NamedTuple):

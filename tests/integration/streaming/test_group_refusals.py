@@ -3,17 +3,15 @@
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from confluent_kafka import Consumer
 
-from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.kafka.embedded import EmbeddedKafka
 from algo_panda.kafka.ports import free_ports
 from tests.support.processes import eventually
-from tests.support.system import System, WorkerProcess, health
+from tests.support.system import ONE_STRATEGY, System, WorkerProcess, health
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
@@ -23,15 +21,7 @@ START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 @pytest.fixture
 def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
     running = System(tmp_path, kafka.bootstrap_servers, topic_prefix)
-    running.add(
-        StrategyConfig(
-            id=UUID(int=1),
-            strategy_type="rules_rsi",
-            parameters={"period": 5},
-            instruments=(1001,),
-            active_brokers=("paper",),
-        )
-    )
+    running.add(ONE_STRATEGY)
     yield running
     running.close()
 

@@ -6,13 +6,11 @@ import struct
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.cimpl import NewTopic
 
-from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.kafka.admin_calls import create_topics
 from algo_panda.kafka.clients import producer_config
@@ -22,7 +20,7 @@ from algo_panda.kafka.ports import free_ports
 from algo_panda.kafka.server_properties import TOPICS_DIR
 from algo_panda.streaming.fetcher import Fetcher, OffsetLostError
 from algo_panda.streaming.owned import Ownership
-from tests.support.system import System, WorkerProcess
+from tests.support.system import ONE_STRATEGY, System, WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
@@ -41,15 +39,7 @@ def system(tmp_path: Path, broker: EmbeddedKafka) -> Generator[System]:
     folder = tmp_path / "system"
     folder.mkdir()
     running = System(folder, broker.bootstrap_servers, "test-")
-    running.add(
-        StrategyConfig(
-            id=UUID(int=1),
-            strategy_type="rules_rsi",
-            parameters={"period": 5},
-            instruments=(1001,),
-            active_brokers=("paper",),
-        )
-    )
+    running.add(ONE_STRATEGY)
     yield running
     running.close()
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -16,13 +15,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.kafka.admin import connect, delete_topics, topic_states
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
-from tests.support.system import System, WorkerProcess
+from tests.support.system import ONE_STRATEGY, System, WorkerProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
@@ -32,15 +30,7 @@ START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 @pytest.fixture
 def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
     running = System(tmp_path, kafka.bootstrap_servers, topic_prefix)
-    running.add(
-        StrategyConfig(
-            id=UUID(int=1),
-            strategy_type="rules_rsi",
-            parameters={"period": 5},
-            instruments=(1001,),
-            active_brokers=("paper",),
-        )
-    )
+    running.add(ONE_STRATEGY)
     yield running
     running.close()
 
