@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from tests.oracle.moments import accounts_in
+from tests.oracle.cuts import TradingStates, cut_of
 from tests.oracle.records import Raw, Record, UnreadableError, differing
 from tests.oracle.world import World
 
@@ -15,36 +15,41 @@ def fill_differences(world: World) -> Iterator[str]:
     That is the first tick of its instrument behind its own whose event time is not before the
     order's, unless time and price are those of the order's own tick. A tick that happened more
     than the time to expiry after the order's own ends the order instead. While the account is
-    HALTED, ticks pass without filling. When the venue knew of that is not recorded, so that an
-    order on an account that was ever halted may wait, or be filled by any later tick.
+    HALTED, ticks pass without filling: a tick may only have passed if the account was halted at
+    some offset of ``control`` between the cuts of the report before and of this one.
     """
     if not world.rules.is_default_fill_model:
         return
     ticks = _Ticks(world)
-    halted = accounts_in(world, {"HALTED"})
+    states = TradingStates(world)
     for name, paper in world.paper_orders.items():
         reports = world.reports.get(name, [])
         if not reports or reports[0].fields["status"] != "ACCEPTED":
             continue
-        outcomes = _outcomes(world, paper, ticks)
-        if {paper.fields["account"], "*"} & halted:
-            if len(reports) > 1 and all(differing(reports[1].fields, one) for one in outcomes):
-                yield f"{reports[1].where}: no tick has this outcome for order {name}"
-            continue
-        expected = next(outcomes, None)
-        if expected is None:
-            for report in reports[1:]:
-                yield f"{report.where}: no tick fills order {name} yet"
-        elif len(reports) == 1:
-            yield f"{paper.where}: no report of order {name}, expected {expected['status']}"
-        else:
-            wrong = differing(reports[1].fields, expected)
-            if wrong:
-                yield f"{reports[1].where}: {wrong}"
+        accepted, account = cut_of(reports[0]), paper.fields["account"]
+        if accepted is None:
+            continue  # that is a difference by itself
+        following = reports[1] if len(reports) > 1 else None
+        cut = None if following is None else cut_of(following)
+        last = None if cut is None else cut.control
+        is_halted = states.is_ever_halted(account, accepted.control, last)
+        outcomes = list(_outcomes(world, paper, ticks, only_first=not is_halted))
+        if following is None:
+            if outcomes and not is_halted:
+                expected = outcomes[0]["status"]
+                yield f"{paper.where}: no report of order {name}, expected {expected}"
+        elif all(differing(following.fields, one) for one in outcomes):
+            expected = outcomes[0] if outcomes else {}
+            wrong = differing(following.fields, expected) or "no tick fills the order yet"
+            yield f"{following.where}: {wrong}"
+        elif following.fields["status"] == "FILLED" and states.at(account, last) == "HALTED":
+            yield f"{following.where}: a fill while account {account} is HALTED"
 
 
-def _outcomes(world: World, paper: Record, ticks: "_Ticks") -> Iterator[dict[str, Any]]:
-    """Yield the outcome by each tick that may fill the order or end it, the first one first."""
+def _outcomes(
+    world: World, paper: Record, ticks: "_Ticks", *, only_first: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the outcome by each tick that may fill the order, up to one that ends it."""
     order = paper.fields
     expiry = order["event_time"] + timedelta(microseconds=world.rules.paper_expire_us)
     for tick in ticks.behind(paper):
@@ -63,6 +68,8 @@ def _outcomes(world: World, paper: Record, ticks: "_Ticks") -> Iterator[dict[str
             "event_time": tick["event_time"],
             "fees": None,
         }
+        if is_late or only_first:
+            return
 
 
 class _Ticks:

@@ -1,13 +1,13 @@
 """All comparisons of the money stages: risk, router and paper venue."""
 
+from tests.oracle.cuts import cut_differences
 from tests.oracle.fills import fill_differences
 from tests.oracle.flow import routing_differences, signal_differences
-from tests.oracle.limits import limit_differences
-from tests.oracle.moments import moment_differences
 from tests.oracle.records import Schemas, Topics
 from tests.oracle.reports import report_differences
 from tests.oracle.rules import Rules
 from tests.oracle.states import state_differences
+from tests.oracle.verdicts import verdict_differences
 from tests.oracle.world import read_world
 
 TOPICS = (
@@ -35,8 +35,8 @@ def differences(topics: Topics, rules: Rules) -> list[str]:
         *signal_differences(world),
         *routing_differences(world),
         *report_differences(world),
-        *moment_differences(world),
-        *limit_differences(world),
+        *cut_differences(world),
+        *verdict_differences(world),
         *fill_differences(world),
         *state_differences(world),
     ]

@@ -75,6 +75,7 @@ def _ended_by_router(world: World, order: Record, rejection: Record) -> Iterator
         "reason": rejection.fields["reason"],
         "event_time": order.fields["event_time"],
         "venue_order_id": None,
+        "decision": rejection.fields.get("decision"),
     }
     wrong = differing(reports[0].fields, expected)
     if wrong:

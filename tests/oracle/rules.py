@@ -28,6 +28,9 @@ class Rules:
     max_position: int = 1_000_000
     time_to_live_ms: int = 60_000
     """How old a signal or an order may be."""
+    oldest_cut_ms: int | None = 2_500
+    """How old what a decision knows may be, with the time that a transaction stays open; None: any,
+    where the broker was stopped."""
     past_brokers: frozenset[str] = frozenset()
     """Brokers that accept orders of past ticks."""
     id_memory_ms: int = 24 * 3_600 * 1_000

@@ -13,6 +13,7 @@ from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.errors import ConfigurationError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.settings import Settings
+from algo_panda.streaming.control import PinnedStates
 from algo_panda.streaming.opening import BROKER_TIMEOUT
 from algo_panda.streaming.operator import Message, PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.paper import PaperOperator, Reread
@@ -23,7 +24,7 @@ from algo_panda.wire.codecs import load_codecs
 
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
-    trading_state = wiring.trading_states(stack)
+    trading_states = wiring.trading_states(stack)
     model, fees = fill_model(wiring.settings), fee_schedule(wiring.settings)
     # State is read by this program alone: by the schema files, never by a registry's ids.
     states = PaperStateCodec(load_catalogue(), load_codecs().paper_orders)
@@ -31,12 +32,11 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     ticks = wiring.on_broker("ticks")
 
     def create(partition: int, ids: Mapping[str, str]) -> PartitionOperator:
+        pinned = PinnedStates(trading_states)
         return PaperOperator(
             partition=partition,
             topic_id=ids[ticks],
-            venue=PaperVenue(
-                topic_id=ids[ticks], model=model, fees=fees, trading_state=trading_state
-            ),
+            venue=PaperVenue(topic_id=ids[ticks], model=model, fees=fees, trading_state=pinned.of),
             ticks=wiring.codecs.ticks,
             orders=wiring.codecs.paper_orders,
             executions=wiring.codecs.executions,
@@ -46,12 +46,20 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
             reread=_reread(wiring.connection, ticks, partition),
+            pin_trading_states=pinned.pin,
             now_us=now_us,
         )
 
     # Ticks of before its first start are read again for the orders that they are to fill.
     inputs = ("ticks", "paper-orders")
-    return wiring.spec("paper", inputs, PAPER_CHANGELOG, create, from_the_end=("ticks",))
+    return wiring.spec(
+        "paper",
+        inputs,
+        PAPER_CHANGELOG,
+        create,
+        from_the_end=("ticks",),
+        trading_states=trading_states,
+    )
 
 
 def fill_model(settings: Settings) -> FillModel:

@@ -10,6 +10,7 @@ from algo_panda.risk.engine import RiskEngine
 from algo_panda.risk.strategy_limits import StrategyLimits
 from algo_panda.settings import Settings
 from algo_panda.streaming.activation_log import ActivationLog
+from algo_panda.streaming.control import PinnedStates
 from algo_panda.streaming.operator import PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.risk import RiskOperator
 from algo_panda.streaming.state_codec import RISK_CHANGELOG, RiskStateCodec
@@ -18,7 +19,7 @@ from algo_panda.wire.catalogue import load_catalogue
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     settings = wiring.settings
-    trading_state = wiring.trading_states(stack)
+    trading_states = wiring.trading_states(stack)
     limits = risk_limits(settings, time_to_live(settings))
     activations = ActivationLog(
         wiring.connection, wiring.on_broker("activations"), wiring.codecs.activations.decode
@@ -28,11 +29,12 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     dead_letters = wiring.dead_letters()
 
     def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
+        pinned = PinnedStates(trading_states)
         return RiskOperator(
             engine=RiskEngine(
                 limits=limits,
                 account_for=settings.account_for,
-                trading_state=trading_state,
+                trading_state=pinned.of,
                 strategy_limit=strategy_limits.of,
             ),
             signals=wiring.codecs.signals,
@@ -40,15 +42,25 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             orders=wiring.codecs.orders,
             rejections=wiring.codecs.rejections,
             states=states,
+            limits_version=limits.version,
             signals_topic=wiring.on_broker("signals"),
+            executions_topic=wiring.on_broker("executions"),
             orders_topic=wiring.on_broker("orders"),
             rejections_topic=wiring.on_broker("rejections"),
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
+            pin_trading_states=pinned.pin,
             now_us=now_us,
         )
 
-    return wiring.spec("risk", ("signals", "executions"), RISK_CHANGELOG, create)
+    return wiring.spec(
+        "risk",
+        ("signals", "executions"),
+        RISK_CHANGELOG,
+        create,
+        leading=("executions",),
+        trading_states=trading_states,
+    )
 
 
 def risk_limits(settings: Settings, time_to_live: TimeToLive | None = None) -> RiskLimits:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from algo_panda.bootstrap.wiring import Program, Wiring, now_us, time_to_live
 from algo_panda.brokers.paper.broker import PaperBroker
 from algo_panda.execution.router import OrderRouter
+from algo_panda.streaming.control import PinnedStates
 from algo_panda.streaming.operator import PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.router import RouterOperator
 from algo_panda.streaming.state_codec import ROUTER_CHANGELOG, RouterStateCodec
@@ -13,16 +14,17 @@ from algo_panda.wire.catalogue import load_catalogue
 
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
-    trading_state = wiring.trading_states(stack)
+    trading_states = wiring.trading_states(stack)
     brokers = {"paper": PaperBroker()}
     states = RouterStateCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
 
     def create(_partition: int, _ids: Mapping[str, str]) -> PartitionOperator:
+        pinned = PinnedStates(trading_states)
         return RouterOperator(
             router=OrderRouter(
                 brokers=brokers,
-                trading_state=trading_state,
+                trading_state=pinned.of,
                 time_to_live=time_to_live(wiring.settings),
             ),
             orders=wiring.codecs.orders,
@@ -35,10 +37,13 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             rejections_topic=wiring.on_broker("rejections"),
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
+            pin_trading_states=pinned.pin,
             now_us=now_us,
         )
 
-    return wiring.spec("router", ("orders",), ROUTER_CHANGELOG, create)
+    return wiring.spec(
+        "router", ("orders",), ROUTER_CHANGELOG, create, trading_states=trading_states
+    )
 
 
 ROUTER = Program(

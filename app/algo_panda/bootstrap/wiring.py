@@ -8,7 +8,6 @@ from importlib.metadata import version
 
 from algo_panda.bootstrap.codecs import codecs_of
 from algo_panda.domain.time_to_live import TimeToLive
-from algo_panda.domain.trading import TradingState
 from algo_panda.kafka.admin import topic_ids
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect
@@ -19,7 +18,7 @@ from algo_panda.observability.health import HealthBoard
 from algo_panda.observability.telemetry import PrometheusTelemetry
 from algo_panda.settings import Settings
 from algo_panda.streaming.control import ControlWatcher, TradingStates
-from algo_panda.streaming.operator import Delivery, OperatorFactory, StreamSpec
+from algo_panda.streaming.operator import Delivery, OperatorFactory, StreamSpec, always
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
 from algo_panda.wire.codecs import Codecs
 from algo_panda.wire.dead_letter import SUFFIX
@@ -57,10 +56,10 @@ class Wiring:
             app_version=version("algo-panda"),
         )
 
-    def trading_states(self, stack: contextlib.ExitStack) -> Callable[[str], TradingState]:
-        """Return what tells the trading state of an account, until ``stack`` is closed.
+    def trading_states(self, stack: contextlib.ExitStack) -> TradingStates:
+        """Return the trading states of all accounts, which are followed until ``stack`` is closed.
 
-        It is the state that ``control`` has; HALTED for every account while that cannot be read.
+        While ``control`` cannot be read, every account is HALTED.
         """
         states = TradingStates(time.monotonic, self.settings.control_timeout_seconds)
         watcher = stack.enter_context(
@@ -72,7 +71,7 @@ class Wiring:
             )
         )
         self.health.watch(lambda: watcher.trouble)
-        return states.of
+        return states
 
     def spec(
         self,
@@ -82,6 +81,8 @@ class Wiring:
         create: OperatorFactory,
         *,
         from_the_end: tuple[str, ...] = (),
+        leading: tuple[str, ...] = (),
+        trading_states: TradingStates | None = None,
     ) -> StreamSpec:
         """What ``program`` reads, and what runs on each partition of it."""
         is_runner = program == "runner"
@@ -98,6 +99,8 @@ class Wiring:
             ),
             create=create,
             from_the_end=tuple(map(self.on_broker, from_the_end)),
+            leading=tuple(map(self.on_broker, leading)),
+            is_control_current=always if trading_states is None else trading_states.is_current,
         )
 
 

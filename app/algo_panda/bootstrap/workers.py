@@ -70,7 +70,7 @@ async def run_program(
                 instance_id=instance_id,
             ),
             read_topic_ids=wiring.read_topic_ids,
-            read_ends=EndReader(wiring.connection),
+            make_read_ends=lambda: EndReader(wiring.connection),
             telemetry=telemetry,
             stall=StallPolicy(
                 seconds=settings.stall_seconds + spec.checkpoint_interval,

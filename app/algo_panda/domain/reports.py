@@ -2,6 +2,7 @@
 
 from typing import Any, Final, cast
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import execution_id
 from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, new_report
 
@@ -20,11 +21,12 @@ def report_of(
     cumulative_quantity: int = 0,
     fees_raw: int | None = None,
     reason: str | None = None,
+    decision: Decision | None = None,
 ) -> ExecutionReport:
     """The ``sequence``-th event (from 1) of ``order``; without a quantity, it is no fill."""
     (
         name, signal_id, account, broker, strategy_id, strategy_type, token, side, quantity,
-        _, _, _, _, _, _,
+        _, _, _, _, _, _, _,
     ) = cast("tuple[Any, ...]", order)  # fmt: skip
     fields: tuple[object, ...] = (
         execution_id(name, sequence),
@@ -45,5 +47,11 @@ def report_of(
         fees_raw,
         reason,
         event_time_us,
+        decision,
     )
     return new_report(_REPORT, fields)
+
+
+def with_decision(report: ExecutionReport, decision: Decision) -> ExecutionReport:
+    """Return ``report`` with what the worker that writes it knows."""
+    return new_report(_REPORT, (*report[:-1], decision))

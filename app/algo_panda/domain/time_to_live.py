@@ -22,6 +22,8 @@ class TimeToLive:
         self.seconds = seconds
         self.limit_us = round(seconds * 1_000_000)
         self._past_brokers = frozenset(past_brokers)
+        self.text = "|".join([str(self.limit_us), *sorted(self._past_brokers)])
+        """Both in one line, for digests."""
 
     def problem(self, *, broker: str, event_us: int, appended_us: int, now_us: int) -> str | None:
         """Return why a record has expired, or None.

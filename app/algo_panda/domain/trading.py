@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Self, cast
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import rejection_id
 from algo_panda.domain.money import from_raw, to_raw
 from algo_panda.domain.signals import TradingSignal
@@ -120,6 +121,8 @@ class Order(NamedTuple):
     tick_topic_id: str
     tick_partition: int
     tick_offset: int
+    decision: Decision | None = None
+    """What risk knew when it approved the order; None in a backtest and in old records."""
 
     @classmethod
     def of(
@@ -140,6 +143,7 @@ class Order(NamedTuple):
         tick_topic_id: str,
         tick_partition: int,
         tick_offset: int,
+        decision: Decision | None = None,
     ) -> Self:
         """Make an order of plain values.
 
@@ -163,6 +167,7 @@ class Order(NamedTuple):
             tick_topic_id,
             tick_partition,
             tick_offset,
+            decision,
         )
 
     @property
@@ -213,6 +218,8 @@ class ExecutionReport(NamedTuple):
     event_time_us: int
     """When it happened at the venue, microseconds since the epoch; the paper venue takes times of
     ticks."""
+    decision: Decision | None = None
+    """What the worker that wrote the report knew; None in a backtest and in old records."""
 
     @classmethod
     def of(
@@ -236,6 +243,7 @@ class ExecutionReport(NamedTuple):
         fees: Decimal | None = None,
         reason: str | None,
         event_time: datetime,
+        decision: Decision | None = None,
     ) -> Self:
         """Make a report of plain values.
 
@@ -262,6 +270,7 @@ class ExecutionReport(NamedTuple):
             None if fees is None else to_raw(fees),
             reason,
             to_micros(event_time),
+            decision,
         )
 
     @property
@@ -312,6 +321,9 @@ class Rejection:
     """Event time of the tick that caused the signal, aware UTC."""
     tick_partition: int
     tick_offset: int
+    decision: Decision | None = None
+    """What risk or the router knew; None where the runner refused, in a backtest, and in old
+    records."""
 
     @classmethod
     def of_signal(
@@ -322,16 +334,19 @@ class Rejection:
         *,
         account: str | None = None,
         broker: str | None = None,
+        decision: Decision | None = None,
     ) -> Self:
         """``signal`` is refused: as a whole, or as an order on ``account`` at ``broker``."""
         name = rejection_id(stage, signal.signal_id, account)
-        return cls._of(signal, name, stage, violation, account, broker)
+        return cls._of(signal, name, stage, violation, account, broker, decision)
 
     @classmethod
-    def of_order(cls, order: Order, stage: Stage, violation: Violation) -> Self:
+    def of_order(
+        cls, order: Order, stage: Stage, violation: Violation, decision: Decision | None = None
+    ) -> Self:
         """``order`` is refused."""
         name = rejection_id(stage, order.client_order_id, order.account)
-        return cls._of(order, name, stage, violation, order.account, order.broker)
+        return cls._of(order, name, stage, violation, order.account, order.broker, decision)
 
     @classmethod
     def _of(
@@ -342,6 +357,7 @@ class Rejection:
         violation: Violation,
         account: str | None,
         broker: str | None,
+        decision: Decision | None,
     ) -> Self:
         return cls(
             rejection_id=name,
@@ -357,6 +373,7 @@ class Rejection:
             event_time=refused.event_time,
             tick_partition=refused.tick_partition,
             tick_offset=refused.tick_offset,
+            decision=decision,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.reports import report_of
 from algo_panda.domain.routes import RestoredRoutes, RouteRecord
@@ -58,7 +59,11 @@ class OrderRouter:
         self._routes = RestoredRoutes()
 
     def on_order(
-        self, order: Order, now_us: int | None = None, appended_us: int = 0
+        self,
+        order: Order,
+        now_us: int | None = None,
+        appended_us: int = 0,
+        decision: Decision | None = None,
     ) -> Sequence[ExecutionReport | Order | Rejection]:
         """Send ``order`` and return the events known at once; none if it is a redelivery.
 
@@ -71,6 +76,7 @@ class OrderRouter:
             now_us: the present time, microseconds since the epoch; None: the order's event time,
                 as in a backtest.
             appended_us: when the order was appended to its topic; 0 if unknown.
+            decision: what is known now, for the record of a refusal; None in a backtest.
         """
         now = order.event_time_us if now_us is None else now_us
         if not self._seen.add(order.client_order_id, now) or self._routes.cover(order):
@@ -78,13 +84,14 @@ class OrderRouter:
         violation = self._gate(order, now, appended_us)
         if violation is not None:
             return (
-                Rejection.of_order(order, Stage.ROUTER, violation),
+                Rejection.of_order(order, Stage.ROUTER, violation, decision),
                 report_of(
                     order,
                     sequence=1,
                     status=OrderStatus.REJECTED,
                     event_time_us=order.event_time_us,
                     reason=violation.reason,
+                    decision=decision,
                 ),
             )
         return self._brokers[order.broker].submit(order)

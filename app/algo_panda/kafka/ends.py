@@ -3,7 +3,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportPrivateImportUsage=false, reportUnknownArgumentType=false
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
@@ -23,6 +23,10 @@ class End(NamedTuple):
     """The offset behind the last record that a reader of committed records is given."""
     last: int
     """The offset behind the last record, be it behind a transaction that is still open."""
+
+
+ReadEnds = Callable[[Collection[Partition]], Mapping[Partition, End]]
+"""Where partitions end; raises ``KafkaError``."""
 
 
 class EndReader:

@@ -57,6 +57,7 @@ class Unbooked:
     def _add(self, report: ExecutionReport) -> None:
         (
             _, order_id, _, _, account, _, strategy_id, _, token, _, _, _, _, _, _, _, _, time_us,
+            _,
         ) = report  # fmt: skip
         key = (strategy_id, account, token)
         booked_us = self._booked_us.get(key)

@@ -5,6 +5,7 @@ returns what is wrong, or None. To add one, write the function and put it into `
 the order in which refusals should be named.
 """
 
+import hashlib
 from collections.abc import Callable
 from decimal import Decimal
 from operator import index
@@ -45,6 +46,10 @@ class RiskLimits:
         amount, whole = max_notional.as_integer_ratio()
         self.max_notional_raw = amount * 10**PRICE_SCALE // whole
         """The largest whole number of ``10**-8`` that is not above ``max_notional``."""
+        age = "" if time_to_live is None else time_to_live.text
+        text = f"{max_quantity}|{self.max_notional_raw}|{max_position}|{age}"
+        self.version = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        """Hex of BLAKE2b-32 over all of them: other limits have another version."""
 
 
 class UnknownLimit(NamedTuple):

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import client_order_id
 from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.signals import SignalType, TradingSignal
@@ -87,7 +88,11 @@ class RiskEngine:
         """When the reservation of an order without a report ends, its id, and its ledger."""
 
     def on_signal(
-        self, signal: TradingSignal, now_us: int | None = None, appended_us: int = 0
+        self,
+        signal: TradingSignal,
+        now_us: int | None = None,
+        appended_us: int = 0,
+        decision: Decision | None = None,
     ) -> Sequence[Verdict]:
         """Return a verdict per broker of the signal; none for HOLD and for a redelivered signal.
 
@@ -96,6 +101,7 @@ class RiskEngine:
             now_us: the present time, microseconds since the epoch; None: its event time, as in a
                 backtest.
             appended_us: when it was appended to its topic; 0 if unknown.
+            decision: what is known now, for the record of every verdict; None in a backtest.
         """
         side = _SIDES.get(signal.signal_type)
         if side is None or not signal.brokers:
@@ -109,7 +115,7 @@ class RiskEngine:
             return ()
         verdicts: list[Verdict] = []
         for broker in signal.brokers:
-            verdict = self._judge(signal, side, broker, ledger, now, appended_us)
+            verdict = self._judge(signal, side, broker, ledger, now, appended_us, decision)
             if verdict is not None:
                 verdicts.append(verdict)
         return verdicts
@@ -184,6 +190,7 @@ class RiskEngine:
         ledger: Ledger,
         now_us: int,
         appended_us: int,
+        decision: Decision | None,
     ) -> Verdict | None:
         """Return the verdict; None if the order exists already."""
         account = self._accounts.get(broker)
@@ -207,9 +214,14 @@ class RiskEngine:
             violation = check(given)
             if violation is not None:
                 return Rejection.of_signal(
-                    signal, Stage.RISK, violation, account=account, broker=broker
+                    signal,
+                    Stage.RISK,
+                    violation,
+                    account=account,
+                    broker=broker,
+                    decision=decision,
                 )
-        order = _order(signal, side, given.quantity, broker, account, name)
+        order = _order(signal, side, given.quantity, broker, account, name, decision)
         self._decided.add(name, now_us)
         ledger.reserve(order, now_us)
         self._await_report(name, ledger.key, now_us)
@@ -249,7 +261,13 @@ def _approval(order: WorkingOrder) -> tuple[int, str]:
 
 
 def _order(
-    signal: TradingSignal, side: Side, quantity: int, broker: str, account: str, name: str
+    signal: TradingSignal,
+    side: Side,
+    quantity: int,
+    broker: str,
+    account: str,
+    name: str,
+    decision: Decision | None,
 ) -> Order:
     (
         strategy_id, strategy_type, _, _, token, _, topic_id, partition, offset, signal_id, _,
@@ -271,5 +289,6 @@ def _order(
         topic_id,
         partition,
         offset,
+        decision,
     )
     return new_order(_ORDER, fields)

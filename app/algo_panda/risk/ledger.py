@@ -151,7 +151,7 @@ class Ledger:
             Whether the order was working.
         """
         (
-            _, name, _, _, account, _, _, _, _, side, status, _, filled, _, _, _, _, _,
+            _, name, _, _, account, _, _, _, _, side, status, _, filled, _, _, _, _, _, _,
         ) = report  # fmt: skip
         if filled:
             if side is not _BUY:

@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol, Self
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -26,6 +26,8 @@ from algo_panda.wire.errors import WireError
 logger = logging.getLogger(__name__)
 
 OUTDATED_AFTER_SECONDS = 5.0
+CURRENT_SECONDS = 2.0
+"""How old the states may be that an order is decided by."""
 
 _POLL = 0.2
 _ASK_INTERVAL = 1.0
@@ -50,6 +52,26 @@ class ControlDecoder(Protocol):
         ...
 
 
+class TradingView(NamedTuple):
+    """The state of every account at one moment."""
+
+    states: Mapping[str, TradingState]
+    """As recorded, by account; ``*`` is every account."""
+    offset: int | None
+    """Records of ``control`` with a lower offset are applied. None: it could not be read, and
+    every account is halted."""
+
+    def of(self, account: str) -> TradingState:
+        """Return the stricter of the account's own state and everybody's."""
+        if self.offset is None:
+            return TradingState.HALTED
+        given = (
+            self.states.get(account, TradingState.ACTIVE),
+            self.states.get(ALL_ACCOUNTS, TradingState.ACTIVE),
+        )
+        return max(given, key=_STRICTNESS.__getitem__)
+
+
 class TradingStates:
     """The newest state of every account; the stricter of the account's own and everybody's.
 
@@ -69,20 +91,24 @@ class TradingStates:
             clock: monotonic; None: the states are those of the moment in which they were read.
             outdated_after: seconds without a confirmation after which every account is halted.
         """
-        self._states: dict[str, TradingState] = {}
+        self._view = TradingView({}, 0)
         self._events: dict[str, ControlEvent] = {}
         self._clock = clock
         self._outdated_after = outdated_after
         self._confirmed_at = 0.0 if clock is None else clock()
 
-    def apply(self, event: ControlEvent) -> None:
-        """Take the newest event of an account."""
-        self._states[event.account] = event.state
+    def apply(self, event: ControlEvent, offset: int = 0) -> None:
+        """Take the newest event of an account, which has this offset."""
+        self._take(event.account, event.state, offset)
         self._events[event.account] = event
 
-    def halt_all(self) -> None:
-        """Halt every account."""
-        self._states[ALL_ACCOUNTS] = TradingState.HALTED
+    def halt_all(self, offset: int = 0) -> None:
+        """Halt every account, because the record at this offset cannot be read."""
+        self._take(ALL_ACCOUNTS, TradingState.HALTED, offset)
+
+    def skip(self, offset: int) -> None:
+        """Take note of a record that says nothing."""
+        self._view = TradingView(self._view.states, offset + 1)
 
     def confirm(self, moment: float) -> None:
         """All events that the topic had at ``moment`` are applied."""
@@ -96,19 +122,51 @@ class TradingStates:
         seconds = self._clock() - self._confirmed_at
         return seconds if seconds > self._outdated_after else None
 
+    def is_current(self) -> bool:
+        """Return whether the states are those of 2 s ago, or outdated, so that all is halted."""
+        if self._clock is None:
+            return True
+        seconds = self._clock() - self._confirmed_at
+        return seconds <= CURRENT_SECONDS or seconds > self._outdated_after
+
     def events(self) -> tuple[ControlEvent, ...]:
         """Return the newest event of every account, by account."""
         return tuple(self._events[account] for account in sorted(self._events))
 
     def of(self, account: str) -> TradingState:
         """Return whether ``account`` may trade. From any thread."""
+        return self.view().of(account)
+
+    def view(self) -> TradingView:
+        """Return all states as they are now. From any thread."""
         if self._clock is not None and self._clock() - self._confirmed_at > self._outdated_after:
-            return TradingState.HALTED
-        given = (
-            self._states.get(account, TradingState.ACTIVE),
-            self._states.get(ALL_ACCOUNTS, TradingState.ACTIVE),
-        )
-        return max(given, key=_STRICTNESS.__getitem__)
+            return TradingView(self._view.states, None)
+        return self._view
+
+    def _take(self, account: str, state: TradingState, offset: int) -> None:
+        """Replace the view as a whole: other threads read it."""
+        self._view = TradingView({**self._view.states, account: state}, offset + 1)
+
+
+class PinnedStates:
+    """The trading states as they were at the last ``pin``: those of one batch of records."""
+
+    def __init__(self, states: TradingStates) -> None:
+        self._states = states
+        self._view = states.view()
+
+    def pin(self) -> int | None:
+        """Take the states of now; return the offset of ``control`` up to which they are known.
+
+        Returns:
+            None: ``control`` cannot be read, and every account is halted.
+        """
+        self._view = self._states.view()
+        return self._view.offset
+
+    def of(self, account: str) -> TradingState:
+        """Return whether ``account`` may trade."""
+        return self._view.of(account)
 
 
 class ControlWatcher:
@@ -257,7 +315,9 @@ class ControlWatcher:
     def _apply(self, message: ClientMessage) -> None:
         """Apply a record. If another error than a ``WireError`` is raised, it is read again."""
         offset = message.offset() or 0
-        if message.value() is not None:
+        if message.value() is None:
+            self._states.skip(offset)
+        else:
             try:
                 event = self._decoder.decode(message.value(), message.timestamp()[1])
             except WireError as problem:
@@ -268,7 +328,7 @@ class ControlWatcher:
                     offset,
                     problem,
                 )
-                self._states.halt_all()
+                self._states.halt_all(offset)
             else:
                 logger.info(
                     "account %s is %s (%s, by %s)",
@@ -277,7 +337,7 @@ class ControlWatcher:
                     event.reason,
                     event.issued_by,
                 )
-                self._states.apply(event)
+                self._states.apply(event, offset)
         self._unread, self._next = None, offset + 1
 
     def _confirm(self) -> None:

@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
 from algo_panda.domain.containment import EscapedError, is_ordinary, ordinary
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.ends import End, ReadEnds
 from algo_panda.runner.collector import making_what_stays
 from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.checkpointing import Checkpointer
 from algo_panda.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from algo_panda.streaming.inputs import InputTopics
+from algo_panda.streaming.leading import CURRENT_SECONDS, LeadingInputs
 from algo_panda.streaming.opening import PartitionOpener
 from algo_panda.streaming.operator import (
     ConnectionSettings,
@@ -26,6 +28,7 @@ from algo_panda.streaming.operator import (
 )
 from algo_panda.streaming.outbox import Outbox
 from algo_panda.streaming.owned import OwnedPartition, Ownership
+from algo_panda.streaming.progress import TopicPartition
 from algo_panda.streaming.slices import SliceSize
 from algo_panda.streaming.telemetry import StreamTelemetry
 from algo_panda.streaming.truncation import TopicTruncatedError
@@ -37,10 +40,15 @@ _OUTPUTS_HELD = 50_000
 _ORPHANED_SESSIONS = 3
 _TURN_SECONDS = 0.1
 _TURN_WAIT = 0.2
+_CONTROL_WAIT = 0.02
 
 
 class OrphanedError(KafkaError):
     """The broker took a partition's transactions away, and the group did not give it to anyone."""
+
+
+def _no_ends(_: Collection[TopicPartition]) -> Mapping[TopicPartition, End]:
+    return {}
 
 
 class StreamEngine:
@@ -56,6 +64,7 @@ class StreamEngine:
         connection: ConnectionSettings,
         read_topic_ids: Callable[[], Mapping[str, str]],
         telemetry: StreamTelemetry,
+        read_ends: ReadEnds = _no_ends,
         probe: Probe = no_probe,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,6 +74,9 @@ class StreamEngine:
         self._probe = probe
         self._clock = clock
         self.ownership = Ownership()
+        self._leading = LeadingInputs(
+            spec.leading, read_ends=read_ends, owned=self.ownership.numbers, clock=clock
+        )
         self._outbox = Outbox(connection.kafka)
         self._fetcher = Fetcher(connection=connection.kafka, max_batch=connection.max_batch)
         self._inputs = InputTopics(spec, read_topic_ids, clock)
@@ -152,6 +164,7 @@ class StreamEngine:
             for owned in self.ownership.partitions():
                 if len(owned.outputs) > _OUTPUTS_HELD:
                     await self.checkpoint(owned)
+            self._end_catching_up()
             return await self._fetcher.fetch(self.ownership)
         except OffsetLostError as error:
             reason = await self._why_lost(error)
@@ -198,6 +211,8 @@ class StreamEngine:
             with making_what_stays():
                 opened = await self._open(partitions)
             self.ownership.add(opened)
+            self._leading.start()
+            self._leading.ask_now()
             self.is_open, self.opening_since = True, None
             self._telemetry.assigned(len(opened))
             logger.info(
@@ -271,6 +286,11 @@ class StreamEngine:
         return _durable(self.ownership.partitions())
 
     @property
+    def trouble(self) -> str | None:
+        """Why inputs wait for others, or None. From any thread."""
+        return self._leading.trouble
+
+    @property
     def is_stopping(self) -> bool:
         """Whether it opens nothing any more."""
         return self._stopping
@@ -288,6 +308,7 @@ class StreamEngine:
         """Let go of everything, without a checkpoint."""
         self._stopping = True
         self._opener.stop()
+        self._leading.stop()
         self._close(self.ownership.take(self.ownership.numbers()))
         self._fetcher.close()
         self._pool.shutdown(wait=True)
@@ -313,7 +334,7 @@ class StreamEngine:
     async def _process(self, batch: Batch) -> None:
         """Slice by slice, so that whatever else the loop has to do waits for one slice only."""
         owned, messages, at = batch.owned, batch.messages, 0
-        while self._is_current(batch):
+        while self._is_current(batch) and await self._may_process(batch):
             until = self._slice.end(messages, at, owned.bound(batch.topic))
             if until == at < len(messages):
                 # What comes next lies beyond the horizon.
@@ -327,6 +348,49 @@ class StreamEngine:
                 return
             at = until
             await asyncio.sleep(0)
+
+    async def _may_process(self, batch: Batch) -> bool:
+        """Wait until what decisions depend on is known as it is now.
+
+        Returns:
+            False: the batch is stale.
+        """
+        owned, spec = batch.owned, self._spec
+        while batch.topic not in spec.leading:
+            if not self._leading.is_current(owned):
+                self._catch_up(owned, batch.topic)
+                return False
+            if spec.is_control_current():
+                return True
+            await asyncio.sleep(_CONTROL_WAIT)
+            if not self._is_current(batch):
+                return False
+        return True
+
+    def _catch_up(self, owned: OwnedPartition, topic: str) -> None:
+        """Read nothing but leading inputs, until all there is of them is processed."""
+        logger.info(
+            "%s[%d] waits: %s of the last %g s are not processed yet",
+            topic,
+            owned.partition,
+            " and ".join(self._spec.leading),
+            CURRENT_SECONDS,
+        )
+        owned.is_catching_up = True
+        self._leading.ask_now()
+        self.ownership.advance()
+
+    def _end_catching_up(self) -> None:
+        """Read all inputs of the partitions that have caught up."""
+        caught_up = [
+            owned
+            for owned in self.ownership.partitions()
+            if owned.is_catching_up and self._leading.is_current(owned)
+        ]
+        for owned in caught_up:
+            owned.is_catching_up = False
+        if caught_up:
+            self.ownership.advance()
 
     def _take(
         self, owned: OwnedPartition, topic: str, messages: Sequence[Message], end: int

@@ -108,6 +108,7 @@ class PartitionOpener:
             positions=positions,
             sends_ahead=self._spec.delivery is Delivery.AT_LEAST_ONCE,
             ends=self._ends(number),
+            leading=self._spec.leading,
             is_outdated=beginning.is_outdated,
         )
         if beginning.announcements or owned.wants_horizon:

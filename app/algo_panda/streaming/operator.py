@@ -166,6 +166,11 @@ class Delivery(StrEnum):
     EXACTLY_ONCE = "exactly_once"
 
 
+def always() -> bool:
+    """Say yes."""
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
     """One worker program: what it reads, where its state goes, how its outputs leave."""
@@ -183,6 +188,11 @@ class StreamSpec:
     create: OperatorFactory
     from_the_end: tuple[str, ...] = ()
     """Inputs of which only what comes after the program's first start is of interest."""
+    leading: tuple[str, ...] = ()
+    """Inputs that the others wait for, as ``algo_panda.streaming.leading`` says."""
+    is_control_current: Callable[[], bool] = always
+    """Whether the trading states are those of at most two seconds ago, or every account is halted
+    because they are not. Until then, only leading inputs are processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The partitions that this worker owns, and how far each has come."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from algo_panda.streaming.changelog import PartitionChangelog, Positions
 from algo_panda.streaming.marks import RecordMark
@@ -29,6 +29,7 @@ class OwnedPartition:
         positions: Positions,
         sends_ahead: bool,
         ends: Mapping[str, int] | None = None,
+        leading: Sequence[str] = (),
         is_outdated: bool = False,
     ) -> None:
         """Take a partition as it was restored.
@@ -40,6 +41,7 @@ class OwnedPartition:
             positions: how far it is.
             sends_ahead: whether outputs leave before their checkpoint.
             ends: where the topics end now: up to there it is known that there is something to do.
+            leading: inputs that the others wait for.
             is_outdated: whether the operator has to be made anew at the horizon.
         """
         self.partition = partition
@@ -58,6 +60,11 @@ class OwnedPartition:
         self.closed = False
         """Nothing may be processed or written any more."""
         self.is_outdated = is_outdated
+        self.is_catching_up = bool(leading)
+        """Whether only leading inputs are read."""
+        self.current_at = float("-inf")
+        """Time of the clock up to which all records of leading inputs are known to be processed."""
+        self._leading = leading
         self._sends_ahead = sends_ahead
         self._bounds: Mapping[str, int] = positions.horizons
         self._inherited = positions.horizons
@@ -132,8 +139,13 @@ class OwnedPartition:
 
     def start_fetching(self) -> Mapping[str, int]:
         """Where a fetcher has to start; batch numbers begin anew."""
-        self._due = dict.fromkeys(self.next_offsets, 0)
-        return dict(self.next_offsets)
+        offsets = {
+            topic: offset
+            for topic, offset in self.next_offsets.items()
+            if topic in self._leading or not self.is_catching_up
+        }
+        self._due = dict.fromkeys(offsets, 0)
+        return offsets
 
     def is_due(self, topic: str, number: int) -> bool:
         """Whether the batch of this number is the next; if so, the one after it is due then."""

@@ -5,12 +5,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from algo_panda.domain.errors import KafkaError, PandaError
-from algo_panda.kafka.ends import End
+from algo_panda.kafka.ends import ReadEnds
 from algo_panda.observability.health import Health, Reason, Status
 from algo_panda.streaming.progress import Lag, Progress, TopicPartition
 from algo_panda.supervised_thread import SupervisedThread
@@ -19,9 +19,6 @@ logger = logging.getLogger(__name__)
 
 _LOOK_INTERVAL = 1.0
 _LAST_LOOK_SECONDS = 1.0
-
-ReadEnds = Callable[[Collection[TopicPartition]], Mapping[TopicPartition, End]]
-"""Where partitions end; raises ``KafkaError``."""
 
 
 class StalledError(PandaError):

@@ -17,6 +17,7 @@ from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import failure as client_failure
 from algo_panda.kafka.connection import is_denial, no_acl
+from algo_panda.kafka.ends import ReadEnds
 from algo_panda.observability.health import HealthBoard
 from algo_panda.runner.collector import collect_seldom
 from algo_panda.streaming.cancellation import is_cancellation
@@ -26,7 +27,7 @@ from algo_panda.streaming.group_trouble import GroupTrouble
 from algo_panda.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
 from algo_panda.streaming.stopping import StopDeadline, end_process
 from algo_panda.streaming.telemetry import StreamTelemetry
-from algo_panda.streaming.watchdog import ReadEnds, StallPolicy, Watchdog
+from algo_panda.streaming.watchdog import StallPolicy, Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ async def run_worker(
     spec: StreamSpec,
     connection: ConnectionSettings,
     read_topic_ids: Callable[[], Mapping[str, str]],
-    read_ends: ReadEnds,
+    make_read_ends: Callable[[], ReadEnds],
     telemetry: StreamTelemetry,
     stall: StallPolicy,
     health: HealthBoard,
@@ -78,11 +79,12 @@ async def run_worker(
             connection=connection,
             read_topic_ids=read_topic_ids,
             telemetry=telemetry,
+            read_ends=make_read_ends(),
             probe=probe,
         )
         watchdog = Watchdog(
             watched=engine,
-            read_ends=read_ends,
+            read_ends=make_read_ends(),
             policy=stall,
             publish=health.write,
             tell_lags=telemetry.lags,
@@ -91,6 +93,7 @@ async def run_worker(
         group = GroupTrouble(spec.group)
         health.watch(lambda: watchdog.trouble)
         health.watch(lambda: group.trouble)
+        health.watch(lambda: engine.trouble)
         stack.enter_context(group.listening())
         try:
             with watchdog:

@@ -46,6 +46,7 @@ ORDERS = RecordType(
     prices=("signal_price", "reference_price"),
     times=("event_time",),
     quantities=("quantity",),
+    decisions=("decision",),
     enums={"side": Side},
 )
 PAPER_ORDERS = replace(ORDERS, topic="paper-orders")
@@ -53,6 +54,7 @@ REJECTIONS = RecordType(
     topic="rejections",
     make=Rejection,
     times=("event_time",),
+    decisions=("decision",),
     enums={"stage": Stage, "code": RejectionCode},
 )
 EXECUTIONS = RecordType(
@@ -62,6 +64,7 @@ EXECUTIONS = RecordType(
     amounts=("fees",),
     times=("event_time",),
     quantities=("quantity", "last_quantity", "cumulative_quantity"),
+    decisions=("decision",),
     enums={"side": Side, "status": OrderStatus},
 )
 ACTIVATIONS = RecordType(topic="activations", make=Activation)

@@ -8,6 +8,8 @@ from algo_panda.wire.parts import (
     SIDES,
     amount_from,
     amount_part,
+    decision_from,
+    decision_part,
     maybe_text_part,
     price_from,
     price_part,
@@ -32,6 +34,7 @@ class ExecutionCodec(HandwrittenCodec[ExecutionReport]):
         (
             name, order_id, venue_order_id, signal_id, account, broker, strategy_id, strategy_type,
             token, side, status, quantity, last_quantity, price, filled, fees, reason, time,
+            decision,
         ) = report  # fmt: skip
         return b"".join(
             (
@@ -51,6 +54,7 @@ class ExecutionCodec(HandwrittenCodec[ExecutionReport]):
                 b"\0" if fees is None else b"\2" + amount_part(fees),
                 maybe_text_part(reason),
                 time_part(time),
+                decision_part(decision),
             )
         )
 
@@ -75,5 +79,6 @@ class ExecutionCodec(HandwrittenCodec[ExecutionReport]):
             None if fees is None else amount_from(fees),
             fields["reason"],
             time_from(fields["event_time"], latest),
+            decision_from(fields["decision"], latest),
         )
         return new_report(_REPORT, values)

@@ -6,10 +6,11 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.money import plain
 from algo_panda.domain.signals import TradingSignal
-from algo_panda.domain.timestamps import iso_utc
+from algo_panda.domain.timestamps import from_micros, iso_utc
 from algo_panda.domain.trading import ExecutionReport, Order
 
 _Tuples = TradingSignal | Order | ExecutionReport
@@ -61,6 +62,13 @@ def _plain_value(value: Any) -> Any:  # noqa: ANN401 - a field's value
             return plain(value)
         case datetime():
             return iso_utc(value)
+        case Decision():
+            return {
+                "decided_at": iso_utc(from_micros(value.decided_us)),
+                "control_offset": value.control_offset,
+                "executions_offset": value.executions_offset,
+                "limits_version": value.limits_version,
+            }
         case tuple():
             return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
         case _:

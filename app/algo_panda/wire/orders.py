@@ -6,6 +6,8 @@ from algo_panda.domain.trading import Order, new_order
 from algo_panda.wire.handwritten import HandwrittenCodec
 from algo_panda.wire.parts import (
     SIDES,
+    decision_from,
+    decision_part,
     price_from,
     price_part,
     quantity_from,
@@ -27,7 +29,7 @@ class OrderCodec(HandwrittenCodec[Order]):
     def _encode(self, order: Order, /) -> bytes:
         (
             name, signal_id, account, broker, strategy_id, strategy_type, token, side, quantity,
-            price, reference, time, topic_id, partition, offset,
+            price, reference, time, topic_id, partition, offset, decision,
         ) = order  # fmt: skip
         if not -_MOST_PARTITIONS <= partition < _MOST_PARTITIONS:
             raise ValueError
@@ -46,6 +48,7 @@ class OrderCodec(HandwrittenCodec[Order]):
                 text_part(topic_id),
                 encode_long(partition),
                 encode_long(offset),
+                decision_part(decision),
             )
         )
 
@@ -66,5 +69,6 @@ class OrderCodec(HandwrittenCodec[Order]):
             fields["tick_topic_id"],
             fields["tick_partition"],
             fields["tick_offset"],
+            decision_from(fields["decision"], latest),
         )
         return new_order(_ORDER, values)

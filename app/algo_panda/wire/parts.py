@@ -1,8 +1,9 @@
 """Pieces of records that are written by hand; whatever is unusual is for ``RecordCodec``."""
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.trading import Side
 from algo_panda.wire.values import EARLIEST_US, RAW_LIMIT, raw_to_bytes
 from algo_panda.wire.varint import CHUNK_BITS, LAST, MASK, MORE, encode_long
@@ -62,6 +63,27 @@ def time_part(time_us: int) -> bytes:
         + MORE[moment >> 2 * CHUNK_BITS & MASK]
         + LAST[moment >> 3 * CHUNK_BITS]
     )
+
+
+@lru_cache(4)
+def decision_part(decision: Decision | None) -> bytes:
+    """A decision or null; as a rule that of the record before."""
+    if decision is None:
+        return b"\0"
+    return b"".join(
+        (
+            b"\2",
+            time_part(decision.decided_us),
+            maybe_long_part(decision.control_offset),
+            maybe_long_part(decision.executions_offset),
+            maybe_text_part(decision.limits_version),
+        )
+    )
+
+
+def maybe_long_part(number: int | None) -> bytes:
+    """A whole number or null."""
+    return b"\0" if number is None else b"\2" + encode_long(number)
 
 
 def quantity_part(quantity: int) -> bytes:
@@ -148,3 +170,15 @@ def quantity_from(quantity: int) -> int:
     if quantity < 0:
         raise UnusualError
     return quantity
+
+
+def decision_from(fields: dict[str, Any] | None, latest_us: int) -> Decision | None:
+    """The decision with these fields."""
+    if fields is None:
+        return None
+    return Decision(
+        time_from(fields["decided_at"], latest_us),
+        fields["control_offset"],
+        fields["executions_offset"],
+        fields["limits_version"],
+    )

@@ -18,6 +18,8 @@ from algo_panda.wire.values import (
     amount_to_bytes,
     check_confidence,
     check_quantity,
+    decision_from_wire,
+    decision_to_wire,
     latest_us,
     price_from_bytes,
     price_to_bytes,
@@ -50,6 +52,8 @@ class RecordType(Generic[T]):
     quantities: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
     tuples: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+    """``Decision`` or None."""
     enums: Mapping[str, type[StrEnum]] = field(default_factory=dict[str, type[StrEnum]])
     repeating: int = 0
     """How many of the schema's first fields are mostly as they were the last time."""
@@ -140,6 +144,8 @@ class RecordCodec(Generic[T]):
             fields[name] = time_to_micros(fields[name])
         for name, symbols in self._symbols.items():
             fields[name] = symbols[fields[name]]
+        for name in kind.decisions:
+            fields[name] = decision_to_wire(fields[name])
         _check(kind, fields)
 
     def _from_wire(self, fields: dict[str, Any], latest: int) -> None:
@@ -156,6 +162,8 @@ class RecordCodec(Generic[T]):
             fields[name] = symbol_from_wire(fields[name], enum)
         for name in kind.tuples:
             fields[name] = tuple(fields[name])
+        for name in kind.decisions:
+            fields[name] = decision_from_wire(fields[name], latest)
         _check(kind, fields)
 
 

@@ -5,8 +5,9 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from operator import index
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.money import PRICE_PRECISION, PriceError, from_raw, to_raw
 from algo_panda.domain.timestamps import from_micros, to_micros
 from algo_panda.wire.errors import (
@@ -152,6 +153,43 @@ def invalid_time(micros: int, latest: int) -> InvalidTimeError:
         return InvalidTimeError(f"the time {_shown(micros)} is before 1990")
     return InvalidTimeError(
         f"the time {_shown(micros)} is after {_shown(latest)}, a day after the record arrived"
+    )
+
+
+def decision_to_wire(decision: Decision | None) -> dict[str, Any] | None:
+    """``decision`` as the fields of its schema.
+
+    Raises:
+        InvalidTimeError: its time is before 1990.
+    """
+    if decision is None:
+        return None
+    if decision.decided_us < EARLIEST_US:
+        raise invalid_time(decision.decided_us, LATEST_US)
+    return {
+        "decided_at": decision.decided_us,
+        "control_offset": decision.control_offset,
+        "executions_offset": decision.executions_offset,
+        "limits_version": decision.limits_version,
+    }
+
+
+def decision_from_wire(fields: dict[str, Any] | None, latest: int) -> Decision | None:
+    """The decision with these fields.
+
+    Raises:
+        InvalidTimeError: its time is before 1990 or after ``latest``.
+    """
+    if fields is None:
+        return None
+    decided_us = fields["decided_at"]
+    if not EARLIEST_US <= decided_us <= latest:
+        raise invalid_time(decided_us, latest)
+    return Decision(
+        decided_us,
+        fields["control_offset"],
+        fields["executions_offset"],
+        fields["limits_version"],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import fastavro
 
+from tests.oracle.cuts import limits_version
 from tests.oracle.ids import client_order_id, partition_of, rejection_id, signal_id
 from tests.oracle.money import TOPICS, differences
 from tests.oracle.records import Raw, Schemas
@@ -18,12 +19,12 @@ from tests.oracle.rules import INPUTS, Rules
 SCHEMA_IDS = {
     "ticks": 1000001,
     "signals": 1000002,
-    "orders": 1000003,
-    "executions": 1000008,
-    "paper-orders": 1000009,
+    "orders": 1000012,
+    "executions": 1000015,
+    "paper-orders": 1000013,
     "control": 1000007,
     "activations": 1000010,
-    "rejections": 1000011,
+    "rejections": 1000014,
     "risk-state-changelog": 1000106,
     "router-state-changelog": 1000107,
     "paper-state-changelog": 1000108,
@@ -33,6 +34,8 @@ STRATEGY = "00000000-0000-0000-0000-000000000001"
 TOPIC_ID = "yW7cT1vNQ6mTe0tV0k9QaA"
 START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
 WRITTEN_MS = 1_800_000_000_000
+WRITTEN_AT = datetime(2027, 1, 15, 8, tzinfo=UTC)
+"""The same."""
 DAY_US = 24 * 3_600 * 1_000_000
 PARTITIONS = 4
 RULES = Rules(
@@ -144,7 +147,17 @@ def signal(offset: int, kind: str, quantity: int, *brokers: str) -> Draft:
     return Draft(str(TOKEN), fields)
 
 
-def order(cause: Draft) -> Draft:
+def decision(executions: int | None = None) -> dict[str, Any]:
+    """What risk knew, with so many executions; what the router or the venue knew, without."""
+    return {
+        "decided_at": WRITTEN_AT,
+        "control_offset": 0,
+        "executions_offset": executions,
+        "limits_version": None if executions is None else limits_version(RULES),
+    }
+
+
+def order(cause: Draft, executions: int = 0) -> Draft:
     (broker,) = cause["brokers"]
     names = (
         "strategy_id", "strategy_type", "instrument_token", "tick_topic_id", "tick_partition",
@@ -158,11 +171,14 @@ def order(cause: Draft) -> Draft:
         "side": cause["signal_type"],
         "signal_price": cause["price"],
         "reference_price": cause["tick_price"],
+        "decision": decision(executions),
     }
     return Draft(broker, fields, partition_of(broker.encode(), PARTITIONS))
 
 
-def rejection(stage: str, cause: Draft, broker: str, code: str, reason: str) -> Draft:
+def rejection(
+    stage: str, cause: Draft, broker: str, code: str, reason: str, executions: int | None = None
+) -> Draft:
     names = (
         "strategy_id", "strategy_type", "instrument_token", "tick_partition", "tick_offset",
         "signal_id", "event_time",
@@ -177,6 +193,7 @@ def rejection(stage: str, cause: Draft, broker: str, code: str, reason: str) -> 
         "reason": reason,
         "account": broker,
         "broker": broker,
+        "decision": decision(executions),
     }
     return Draft(str(TOKEN), fields)
 
@@ -196,6 +213,7 @@ def report(cause: Draft, number: int, status: str, **changed: Any) -> Draft:
         "cumulative_quantity": 0,
         "fees": None,
         "reason": None,
+        "decision": decision(),
         **changed,
     }
     return Draft(str(TOKEN), fields)
@@ -236,16 +254,17 @@ def run() -> Drafts:
         drafts["ticks"].append(Draft(str(TOKEN), fields))
     hold = signal(2, "HOLD", 0, "paper")
     drafts["signals"].extend([buy, sell, hold, large, absent, last])
-    orders = [order(one) for one in (buy, sell, absent, last)]
+    # When the third of them was judged, the first two had been filled.
+    orders = [order(buy), order(sell), order(absent, 5), order(last, 5)]
     bought, sold, unavailable, waiting = orders
     drafts["orders"].extend(orders)
     for one in (bought, sold, waiting):
-        drafts["paper-orders"].append(Draft(str(TOKEN), one.copy().fields))
+        drafts["paper-orders"].append(Draft(str(TOKEN), one.copy(decision=decision()).fields))
     reason = "position would become 101 (held 1), beyond the maximum of 10"
     missing = "broker 'zerodha' is not available here"
     drafts["rejections"].extend(
         [
-            rejection("RISK", large, "paper", "POSITION_EXCEEDS_MAXIMUM", reason),
+            rejection("RISK", large, "paper", "POSITION_EXCEEDS_MAXIMUM", reason, 5),
             rejection("ROUTER", unavailable, "zerodha", "BROKER_UNAVAILABLE", missing),
         ]
     )
@@ -317,11 +336,16 @@ def remember(drafts: Drafts) -> None:
         routed = {**route, "tick_offset": -1, "seen": seen("orders", ids)}
         write("router", partition, "seen|orders|0", **routed)
 
-    opened = {"order": waiting.copy().fields, "filled": 0, "events": 1, "notional_raw": "0"}
+    opened = {
+        "order": waiting.copy(decision=decision()).fields,
+        "filled": 0,
+        "events": 1,
+        "notional_raw": "0",
+    }
     nothing = {"open": None, "route": None, "seen": None}
     write("paper", HOME, f"order|{name}", **{**nothing, "open": opened})
-    sent = seen("orders", [one["client_order_id"] for one in drafts["paper-orders"]])
-    write("paper", HOME, "seen|orders|0", **{**nothing, "seen": sent})
+    taken = seen("orders", [one["client_order_id"] for one in drafts["paper-orders"]])
+    write("paper", HOME, "seen|orders|0", **{**nothing, "seen": taken})
     cover(drafts)
 
 

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 from algo_panda.brokers.paper.broker import PaperBroker
 from algo_panda.brokers.paper.fills import FillModel
 from algo_panda.brokers.paper.venue import PaperVenue
-from algo_panda.domain.trading import TradingState
+from algo_panda.domain.time_to_live import TimeToLive
 from algo_panda.execution.router import OrderRouter
 from algo_panda.risk.checks import RiskLimits
 from algo_panda.risk.engine import RiskEngine
+from algo_panda.streaming.control import PinnedStates, TradingStates
 from algo_panda.streaming.operator import Message, Output, PartitionOperator, Start
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
 from algo_panda.streaming.operators.paper import PaperOperator
@@ -43,8 +44,16 @@ RULES = Rules(
     max_quantity=4,
     past_brokers=frozenset({"paper", "zerodha"}),
 )
-ACTIONS = ("trade", "trade", "process", "process", "process", "commit", "crash", "repeat")
+ACTIONS = (
+    *("trade",) * 4,
+    *("process",) * 6,
+    *("commit",) * 2,
+    *("crash",) * 2,
+    *("repeat",) * 2,
+    "control",
+)
 INPUTS_OF_ALL = ("signals", "orders", "paper-orders", "executions")
+TTL = TimeToLive(seconds=60, past_brokers=("paper", "zerodha"))
 CHECKPOINT = b"\x00checkpoint"
 CODECS = load_codecs()
 CATALOGUE = load_catalogue()
@@ -124,7 +133,7 @@ class Worker:
     program: str
     partition: int
     broker: Broker
-    make: Callable[[int, Broker], PartitionOperator]
+    make: Callable[[int, Broker, PinnedStates], PartitionOperator]
     positions: dict[str, int] = field(default_factory=dict)
     pending: list[tuple[int, Output]] = field(default_factory=list)
 
@@ -145,8 +154,18 @@ class Worker:
         if CHECKPOINT in state:
             topics = json.loads(state.pop(CHECKPOINT))["topics"]
             self.positions = {topic: entry["next_offset"] for topic, entry in topics.items()}
-        self.operator = self.make(self.partition, self.broker)
+        self.states = TradingStates()
+        self.control = 0
+        self.read_control()
+        self.operator = self.make(self.partition, self.broker, PinnedStates(self.states))
         self.operator.restore(state, Start(offsets=self.positions, is_settled=True))
+
+    def read_control(self) -> None:
+        """Take the trading states of now."""
+        for message in self.broker.read("control", 0, self.control):
+            event = CODECS.control.decode(message.value())
+            self.states.apply(event, message.offset())
+            self.control = message.offset() + 1
 
     def process(self, topic: str, most: int) -> int:
         """Process up to so many records; return how many there were."""
@@ -205,14 +224,33 @@ class Pipeline:
                     self.repeat()
                 case "process":
                     topic = self.random.choice(INPUTS[worker.program])
+                    if self.random.random() < 0.7:  # else it learns of changes later
+                        worker.read_control()
                     worker.process(topic, self.random.randint(1, 5))
+                case "control":
+                    self.control()
                 case "commit":
                     worker.commit()
                 case "crash":
                     worker.open()
 
+    def control(self) -> None:
+        """Change the trading state of an account, or of all."""
+        self.broker.now_ms += 1
+        account = self.random.choice(["*", "paper", "zerodha"])
+        self._control(account, self.random.choice(["ACTIVE", "ACTIVE", "REDUCING", "HALTED"]))
+
+    def _control(self, account: str, state: str) -> None:
+        fields = {"account": account, "state": state, "reason": "", "issued_by": "test"}
+        value = encode("control", {**fields, "issued_at": at(self.tick)})
+        self.broker.append("control", account.encode(), value, partition=0)
+
     def settle(self) -> None:
-        """Process all there is, and commit it."""
+        """Let everybody trade, process all there is, and commit it."""
+        for account in ("*", "paper", "zerodha"):
+            self._control(account, "ACTIVE")
+        for worker in self.workers:
+            worker.read_control()
         busy = True
         while busy:
             busy = False
@@ -280,21 +318,18 @@ def _letters(topics: Iterable[str]) -> DeadLetterWriter:
     )
 
 
-def _active(_account: str) -> TradingState:
-    return TradingState.ACTIVE
-
-
-def _risk(_partition: int, broker: Broker) -> PartitionOperator:
+def _risk(_partition: int, broker: Broker, pinned: PinnedStates) -> PartitionOperator:
     limits = RiskLimits(
         max_quantity=RULES.max_quantity,
         max_notional=RULES.max_notional,
         max_position=RULES.max_position,
+        time_to_live=TTL,
     )
     return RiskOperator(
         engine=RiskEngine(
             limits=limits,
             account_for=RULES.account,
-            trading_state=_active,
+            trading_state=pinned.of,
             strategy_limit=lambda strategy, _version: STRATEGIES[strategy],
         ),
         signals=CODECS.signals,
@@ -302,18 +337,23 @@ def _risk(_partition: int, broker: Broker) -> PartitionOperator:
         orders=CODECS.orders,
         rejections=CODECS.rejections,
         states=RiskStateCodec(CATALOGUE),
+        limits_version=limits.version,
         signals_topic="signals",
+        executions_topic="executions",
         orders_topic="orders",
         rejections_topic="rejections",
         dead_letters=_letters(INPUTS["risk"]),
         telemetry=SilentStageTelemetry(),
+        pin_trading_states=pinned.pin,
         now_us=broker.now_us,
     )
 
 
-def _router(_partition: int, broker: Broker) -> PartitionOperator:
+def _router(_partition: int, broker: Broker, pinned: PinnedStates) -> PartitionOperator:
     return RouterOperator(
-        router=OrderRouter(brokers={"paper": PaperBroker()}, trading_state=_active),
+        router=OrderRouter(
+            brokers={"paper": PaperBroker()}, trading_state=pinned.of, time_to_live=TTL
+        ),
         orders=CODECS.orders,
         paper_orders=CODECS.paper_orders,
         executions=CODECS.executions,
@@ -324,11 +364,12 @@ def _router(_partition: int, broker: Broker) -> PartitionOperator:
         rejections_topic="rejections",
         dead_letters=_letters(INPUTS["router"]),
         telemetry=SilentStageTelemetry(),
+        pin_trading_states=pinned.pin,
         now_us=broker.now_us,
     )
 
 
-def _paper(partition: int, broker: Broker) -> PartitionOperator:
+def _paper(partition: int, broker: Broker, pinned: PinnedStates) -> PartitionOperator:
     def reread(first: int, end: int) -> Iterable[Sequence[Message]]:
         batch: Sequence[Message] = broker.read("ticks", partition, first)[: end - first]
         return [batch]
@@ -336,7 +377,7 @@ def _paper(partition: int, broker: Broker) -> PartitionOperator:
     return PaperOperator(
         partition=partition,
         topic_id=TOPIC_ID,
-        venue=PaperVenue(topic_id=TOPIC_ID, model=FillModel()),
+        venue=PaperVenue(topic_id=TOPIC_ID, model=FillModel(), trading_state=pinned.of),
         ticks=CODECS.ticks,
         orders=CODECS.paper_orders,
         executions=CODECS.executions,
@@ -346,6 +387,7 @@ def _paper(partition: int, broker: Broker) -> PartitionOperator:
         dead_letters=_letters(INPUTS["paper"]),
         telemetry=SilentStageTelemetry(),
         reread=reread,
+        pin_trading_states=pinned.pin,
         now_us=broker.now_us,
         ticks_kept=4,
     )

@@ -114,8 +114,10 @@ def test_what_is_there_is_known_before_it_begins_and_the_rest_is_followed(topic:
     rig = Rig(topic)
     with rig.watcher:
         assert [rig.states.of(one) for one in "abc"] == [REDUCING, HALTED, ACTIVE]
+        assert rig.states.view().offset == 4
         topic.set("b", ACTIVE)
         assert rig.becomes("b", ACTIVE)
+        assert rig.states.view().offset == 5
         assert rig.watcher.trouble is None
 
 
@@ -169,6 +171,7 @@ def test_a_record_that_is_no_event_halts_and_is_passed_over_as_before(
     rig.topic.send(b"\0\0")
     assert rig.becomes("a", HALTED)
     assert told(caplog, "control[0] offset 1 cannot be read, so all trading is halted")
+    assert rig.states.view().offset == 2
     rig.topic.set("a", ACTIVE)
     rig.topic.set("b", HALTED)
     assert eventually(lambda: len(rig.states.events()) == 3)

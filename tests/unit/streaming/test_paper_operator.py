@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from algo_panda.brokers.paper.fills import FillModel
 from algo_panda.brokers.paper.venue import PaperVenue
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, TradingState
@@ -106,6 +107,7 @@ class Rig:
             ),
             telemetry=SilentStageTelemetry(),
             reread=self._reread,
+            pin_trading_states=lambda: 0,
             now_us=lambda: ORDER.event_time_us,
             ticks_kept=self.kept,
         )
@@ -136,7 +138,9 @@ class Rig:
     def _take(self, topic: str, records: Sequence[Record]) -> None:
         for output in self.operator.process(topic, records):
             assert (output.topic, output.key) == ("executions", instrument_key(TOKEN))
-            self.reports.append(CODECS.executions.decode(output.value))
+            report = CODECS.executions.decode(output.value)
+            assert report.decision == Decision(ORDER.event_time_us, 0)
+            self.reports.append(report._replace(decision=None))
 
     def _reread(self, first: int, end: int) -> Iterable[Sequence[Message]]:
         self.reread.append((first, end))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
-from algo_panda.streaming.control import TradingStates
+from algo_panda.streaming.control import PinnedStates, TradingStates
 
 
 def event(account: str, state: TradingState) -> ControlEvent:
@@ -46,6 +46,33 @@ def test_halting_all_halts_who_was_active() -> None:
     states.apply(event("paper", TradingState.ACTIVE))
     states.halt_all()
     assert states.of("paper") is TradingState.HALTED
+
+
+def test_a_record_without_an_event_only_moves_the_offset() -> None:
+    states = TradingStates()
+    states.apply(event("paper", TradingState.HALTED), 6)
+    states.skip(7)
+    assert states.view().offset == 8
+    assert states.of("paper") is TradingState.HALTED
+
+
+def test_pinned_states_stay_as_they_are_until_they_are_pinned_again() -> None:
+    now = [100.0]
+    states = outdated_after(5, now)
+    states.apply(event("paper", TradingState.REDUCING), 3)
+    pinned = PinnedStates(states)
+    assert pinned.pin() == 4
+    states.apply(event("paper", TradingState.ACTIVE), 4)
+    states.apply(event("other", TradingState.HALTED), 5)
+    assert pinned.of("paper") is TradingState.REDUCING
+    assert pinned.of("other") is TradingState.ACTIVE
+    assert pinned.pin() == 6
+    assert pinned.of("paper") is TradingState.ACTIVE
+    assert pinned.of("other") is TradingState.HALTED
+    now[0] += 5.1
+    assert pinned.of("paper") is TradingState.ACTIVE
+    assert pinned.pin() is None
+    assert pinned.of("paper") is TradingState.HALTED
 
 
 def outdated_after(seconds: float, now: list[float]) -> TradingStates:

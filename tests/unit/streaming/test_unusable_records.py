@@ -89,11 +89,14 @@ def risk(telemetry: HeardLetters) -> PartitionOperator:
         orders=CODECS.orders,
         rejections=CODECS.rejections,
         states=RiskStateCodec(load_catalogue()),
+        limits_version="1",
         signals_topic="signals",
+        executions_topic="executions",
         orders_topic="orders",
         rejections_topic="rejections",
         dead_letters=writer(telemetry),
         telemetry=telemetry,
+        pin_trading_states=lambda: 0,
         now_us=lambda: ORDER.event_time_us,
     )
 
@@ -113,6 +116,7 @@ def router(telemetry: HeardLetters) -> PartitionOperator:
         rejections_topic="rejections",
         dead_letters=writer(telemetry),
         telemetry=telemetry,
+        pin_trading_states=lambda: 0,
         now_us=lambda: ORDER.event_time_us,
     )
 
@@ -131,6 +135,7 @@ def paper(telemetry: HeardLetters) -> PartitionOperator:
         dead_letters=writer(telemetry),
         telemetry=telemetry,
         reread=lambda _first, _end: (),
+        pin_trading_states=lambda: 0,
         now_us=lambda: ORDER.event_time_us,
     )
     start = Start(offsets={"ticks": ORDER.tick_offset, "paper-orders": 0}, is_settled=True)

@@ -56,7 +56,7 @@ class _Waiting:
 
     def __init__(self, order: Order, filled: int, events: int, notional_raw: int) -> None:
         (
-            name, _, _, _, _, _, token, _, quantity, _, reference_raw, time_us, _, _, offset,
+            name, _, _, _, _, _, token, _, quantity, _, reference_raw, time_us, _, _, offset, _,
         ) = order  # fmt: skip
         self.order = order
         self.name = name

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from algo_panda.brokers.paper.venue import OpenOrder, PaperVenue
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.reports import report_of
+from algo_panda.domain.reports import report_of, with_decision
 from algo_panda.domain.routes import RouteRecord
 from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus
 from algo_panda.streaming.operator import Beginning, Message, Output, Start, StateRecord
@@ -51,6 +52,7 @@ class PaperOperator:
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
         reread: Reread,
+        pin_trading_states: Callable[[], int | None],
         now_us: Callable[[], int],
         ticks_kept: int = 32_768,
     ) -> None:
@@ -66,6 +68,7 @@ class PaperOperator:
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._reread = reread
+        self._pin_trading_states = pin_trading_states
         self._now_us = now_us
         self._ticks_kept = ticks_kept
         self._recent = RecentTicks(0, ticks_kept)
@@ -74,9 +77,11 @@ class PaperOperator:
         self._far: dict[int, _Stretch] = {}
         """Of instruments that tick seldom, those behind: by token."""
         self._at = 0
+        self._decision = Decision(0)
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Show ticks to open orders; take orders."""
+        self._decision = Decision(self._now_us(), self._pin_trading_states())
         if topic == self._ticks_topic:
             return self._on_ticks(messages)
         return self._on_orders(topic, messages)
@@ -138,7 +143,7 @@ class PaperOperator:
         if order.tick_topic_id == self._topic_id and order.tick_partition != self._partition:
             yield self._misplaced(order)
             return
-        taken = self._venue.on_order(order, self._now_us())
+        taken = self._venue.on_order(order, self._decision.decided_us)
         yield from taken
         first = self._first(order)
         if not taken or not self._venue.is_open(order):
@@ -246,4 +251,5 @@ class PaperOperator:
     def _output(self, report: ExecutionReport) -> Output:
         self._telemetry.executed(report)
         key = instrument_key(report.instrument_token)
-        return Output(self._executions_topic, key, self._executions.encode(report))
+        value = self._executions.encode(with_decision(report, self._decision))
+        return Output(self._executions_topic, key, value)

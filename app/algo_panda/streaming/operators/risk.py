@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.recent_ids import IdSegment
 from algo_panda.domain.signals import TradingSignal
@@ -37,36 +38,70 @@ class RiskOperator:
         orders: Encoder[Order],
         rejections: Encoder[Rejection],
         states: RiskStateCodec,
+        limits_version: str,
         signals_topic: str,
+        executions_topic: str,
         orders_topic: str,
         rejections_topic: str,
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
+        pin_trading_states: Callable[[], int | None],
         now_us: Callable[[], int],
     ) -> None:
+        """Take what it is made of.
+
+        Args:
+            engine: decides.
+            signals: decoder of its first input.
+            executions: of its second.
+            orders: encoder of approvals.
+            rejections: encoder of refusals.
+            states: codec of the changelog.
+            limits_version: of the engine's limits.
+            signals_topic: by its name on the broker, as all others.
+            executions_topic: the second input.
+            orders_topic: for approvals.
+            rejections_topic: for refusals.
+            dead_letters: for records that cannot be used.
+            telemetry: counts.
+            pin_trading_states: called before each batch; the engine's trading states stay as they
+                are then, and the result is how far ``control`` was read.
+            now_us: the present time, microseconds since the epoch.
+        """
         self._engine = engine
         self._signals = signals
         self._executions = executions
         self._orders = orders
         self._rejections = rejections
         self._states = states
+        self._limits_version = limits_version
         self._signals_topic = signals_topic
+        self._executions_topic = executions_topic
         self._orders_topic = orders_topic
         self._rejections_topic = rejections_topic
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._pin_trading_states = pin_trading_states
         self._now_us = now_us
+        self._executions_offset = 0
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Judge signals, book executions."""
         take = self._on_signal if topic == self._signals_topic else self._on_execution
         outputs: list[Output] = []
-        now_us = self._now_us()
+        decision = Decision(
+            self._now_us(),
+            self._pin_trading_states(),
+            self._executions_offset,
+            self._limits_version,
+        )
         for message in messages:
             try:
-                outputs.extend(take(message, now_us))
+                outputs.extend(take(message, decision))
             except WireError as error:
                 outputs.append(self._dead_letters.write(topic, message, error))
+        if topic == self._executions_topic:
+            self._executions_offset = (messages[-1].offset() or 0) + 1
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
@@ -83,8 +118,9 @@ class RiskOperator:
             *seen_records(_BOOKED, changes.booked, states.encode),
         ]
 
-    def restore(self, state: Mapping[bytes, bytes], _start: Start, /) -> Beginning:
+    def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
         """Go on from a checkpoint."""
+        self._executions_offset = start.offsets[self._executions_topic]
         records = [self._states.decode(value) for value in state.values()]
         self._engine.restore(
             ledgers=(r for r in records if isinstance(r, LedgerRecord)),
@@ -97,10 +133,11 @@ class RiskOperator:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _on_signal(self, message: Message, now_us: int) -> Iterable[Output]:
+    def _on_signal(self, message: Message, decision: Decision) -> Iterable[Output]:
         signal = self._signals.decode(message.value(), message.timestamp()[1])
         check_key(message, instrument_key(signal.instrument_token))
-        for verdict in self._engine.on_signal(signal, now_us, appended_us(message)):
+        now_us = decision.decided_us
+        for verdict in self._engine.on_signal(signal, now_us, appended_us(message), decision):
             match verdict:
                 case Order():
                     self._telemetry.order_approved(verdict)
@@ -115,10 +152,10 @@ class RiskOperator:
                         self._rejections.encode(verdict),
                     )
 
-    def _on_execution(self, message: Message, now_us: int) -> Iterable[Output]:
+    def _on_execution(self, message: Message, decision: Decision) -> Iterable[Output]:
         report = self._executions.decode(message.value(), message.timestamp()[1])
         check_key(message, instrument_key(report.instrument_token))
-        self._engine.on_execution(report, now_us)
+        self._engine.on_execution(report, decision.decided_us)
         return ()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.routes import RouteRecord
 from algo_panda.domain.trading import ExecutionReport, Order, Rejection
@@ -37,6 +38,7 @@ class RouterOperator:
         rejections_topic: str,
         dead_letters: DeadLetterWriter,
         telemetry: StageTelemetry,
+        pin_trading_states: Callable[[], int | None],
         now_us: Callable[[], int],
     ) -> None:
         self._router = router
@@ -50,12 +52,13 @@ class RouterOperator:
         self._rejections_topic = rejections_topic
         self._dead_letters = dead_letters
         self._telemetry = telemetry
+        self._pin_trading_states = pin_trading_states
         self._now_us = now_us
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
         """Route every order."""
         outputs: list[Output] = []
-        now_us = self._now_us()
+        decision = Decision(self._now_us(), self._pin_trading_states())
         for message in messages:
             try:
                 order = self._orders.decode(message.value(), message.timestamp()[1])
@@ -63,8 +66,10 @@ class RouterOperator:
             except WireError as error:
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
-            events = self._router.on_order(order, now_us, appended_us(message))
-            outputs.extend(map(self._output, events))
+            events = self._router.on_order(
+                order, decision.decided_us, appended_us(message), decision
+            )
+            outputs.extend([self._output(event, decision) for event in events])
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
@@ -87,11 +92,12 @@ class RouterOperator:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _output(self, event: ExecutionReport | Order | Rejection) -> Output:
+    def _output(self, event: ExecutionReport | Order | Rejection, decision: Decision) -> Output:
         match event:
             case Order():
                 key = instrument_key(event.instrument_token)
-                return Output(self._paper_orders_topic, key, self._paper_orders.encode(event))
+                value = self._paper_orders.encode(event._replace(decision=decision))
+                return Output(self._paper_orders_topic, key, value)
             case ExecutionReport():
                 key = instrument_key(event.instrument_token)
                 self._telemetry.executed(event)

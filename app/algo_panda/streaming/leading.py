@@ -1,0 +1,100 @@
+"""Inputs that others wait for, so that nothing is decided by what was true a while ago.
+
+Risk judges signals by the executions that it has booked. After a restart, a pause or a burst, many
+executions may be waiting. A program names such inputs as leading: records of its other inputs are
+processed only if every leading record that was on the broker at most two seconds ago is.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from algo_panda.kafka.ends import End, ReadEnds
+from algo_panda.streaming.owned import OwnedPartition
+from algo_panda.streaming.progress import TopicPartition
+from algo_panda.supervised_thread import SupervisedThread
+
+CURRENT_SECONDS = 2.0
+"""How old what decisions depend on may be."""
+
+_ASK_INTERVAL = 0.5
+
+_Ends = Mapping[TopicPartition, End]
+
+
+class LeadingInputs:
+    """Asks in a thread where the leading inputs end; says whether a partition is that far."""
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        *,
+        read_ends: ReadEnds,
+        owned: Callable[[], Collection[int]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; the thread does not run yet.
+
+        Args:
+            topics: the leading inputs, by their names on the broker. If there are none, every
+                partition always is that far.
+            read_ends: asks the broker, in the thread.
+            owned: numbers of the partitions to ask about, from any thread.
+            clock: monotonic.
+        """
+        self._topics = tuple(topics)
+        self._read_ends = read_ends
+        self._owned = owned
+        self._clock = clock
+        self._known: tuple[float, _Ends] = (float("-inf"), {})
+        """When it asked, and the answer; replaced as a whole."""
+        self._asked = threading.Event()
+        self._thread = SupervisedThread("leading inputs", self._step, longest_pause=_ASK_INTERVAL)
+
+    def start(self) -> None:
+        """Start the thread, if there is anything to ask."""
+        if self._topics and not self._thread.is_alive:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._asked.set()
+        self._thread.stop()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the thread gets no answer, or None. From any thread."""
+        return self._thread.trouble
+
+    def ask_now(self) -> None:
+        """Have the thread ask at once."""
+        self._asked.set()
+
+    def is_current(self, owned: OwnedPartition) -> bool:
+        """Return whether all leading records are processed that existed two seconds ago."""
+        if not self._topics:
+            return True
+        asked_at, ends = self._known
+        if asked_at > owned.current_at:
+            known = [ends.get((topic, owned.partition)) for topic in self._topics]
+            reached = [owned.next_offsets[topic] for topic in self._topics]
+            pairs = zip(known, reached, strict=True)
+            if all(end is not None and offset >= end.readable for end, offset in pairs):
+                owned.current_at = asked_at
+        return self._clock() - owned.current_at <= CURRENT_SECONDS
+
+    def ask(self) -> None:
+        """Ask the broker, and keep the answer.
+
+        Raises:
+            KafkaError: it does not answer.
+        """
+        asked_at = self._clock()
+        where = [(topic, number) for number in self._owned() for topic in self._topics]
+        self._known = asked_at, self._read_ends(where)
+
+    def _step(self, ending: threading.Event) -> None:
+        self.ask()
+        if not ending.is_set():
+            self._asked.wait(_ASK_INTERVAL)
+            self._asked.clear()

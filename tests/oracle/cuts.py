@@ -1,0 +1,226 @@
+"""What was known at each decision: the cut that the record of the decision states.
+
+A cut says how far ``control`` and ``executions`` had been applied, under which limits, and at what
+time. From one decision of a partition to the next it only rises, and it is never more than two
+seconds old.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import NamedTuple
+
+from tests.oracle.ids import rejection_id
+from tests.oracle.records import Raw, Record, UnreadableError
+from tests.oracle.rules import Rules
+from tests.oracle.world import World
+
+EVERYBODY = "*"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Cut(NamedTuple):
+    """What a record states about the moment of its decision."""
+
+    at_us: int
+    control: int | None
+    executions: int | None
+    limits: str | None
+
+
+class Decided(NamedTuple):
+    """A record that says what became of its cause."""
+
+    cause: Record
+    record: Record
+
+
+def cut_of(record: Record) -> Cut | None:
+    """Return the cut, or None if the record states none."""
+    decision = record.fields.get("decision")
+    if decision is None:
+        return None
+    return Cut(
+        micros(decision["decided_at"]),
+        decision["control_offset"],
+        decision["executions_offset"],
+        decision["limits_version"],
+    )
+
+
+def micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+class TradingStates:
+    """The state of accounts behind each record of ``control``."""
+
+    def __init__(self, world: World) -> None:
+        self._events = [_event(world, raw) for raw in sorted(world.topics["control"])]
+
+    def at(self, account: str, offset: int | None) -> str:
+        """Return the state when all records below ``offset`` were applied; None: all are halted."""
+        if offset is None:
+            return "HALTED"
+        states = {name: state for at, name, state in self._events if at < offset and name}
+        return max(states.get(account, "ACTIVE"), states.get(EVERYBODY, "ACTIVE"), key=_strictness)
+
+    def is_ever_halted(self, account: str, first: int | None, last: int | None) -> bool:
+        """Return whether the account is halted anywhere from one offset to another, or unknown.
+
+        ``last`` None is the end of the topic.
+        """
+        if first is None:
+            return True
+        end = max((at + 1 for at, _, _ in self._events), default=0) if last is None else last
+        return any(self.at(account, n) == "HALTED" for n in range(first, max(first, end) + 1))
+
+
+def cut_differences(world: World) -> Iterator[str]:
+    """Check that every record states a cut, that it rises, and that it is not old."""
+    control = sorted(world.topics["control"])
+    for decided in _by_partition(risk_verdicts(world)):
+        partition = decided[0].cause.raw.partition
+        booked = sorted(r.raw for r in world.executions.values() if r.raw.partition == partition)
+        yield from _rising(decided)
+        for one in decided:
+            yield from _moment(one)
+            yield from _limits(world.rules, one.record)
+            yield from _age(world.rules, one.record, "control", control)
+            yield from _age(world.rules, one.record, "executions", booked)
+    for decided in chain(_by_partition(routed(world)), _by_partition(reported(world))):
+        yield from _rising(decided)
+        for one in decided:
+            yield from _moment(one)
+            yield from _age(world.rules, one.record, "control", control)
+
+
+def risk_verdicts(world: World) -> Iterator[Decided]:
+    """Yield the orders and rejections by risk, with their signals."""
+    for name, due in world.due.items():
+        refused = rejection_id("risk", due.signal.fields["signal_id"], due.account)
+        for record in (world.orders.get(name), world.rejections.get(refused)):
+            if record is not None:
+                yield Decided(due.signal, record)
+
+
+def routed(world: World) -> Iterator[Decided]:
+    """Yield the paper orders and rejections by the router, with their orders."""
+    for name, order in world.orders.items():
+        refused = rejection_id("router", name, order.fields["account"])
+        for record in (world.paper_orders.get(name), world.rejections.get(refused)):
+            if record is not None:
+                yield Decided(order, record)
+
+
+def reported(world: World) -> Iterator[Decided]:
+    """Yield the reports of the paper venue, with their paper orders."""
+    for name, paper in world.paper_orders.items():
+        for report in world.reports.get(name, ()):
+            yield Decided(paper, report)
+
+
+def limits_version(rules: Rules) -> str:
+    """Hex of BLAKE2b-32 over the limits, joined by ``|``."""
+    text = "|".join(
+        [
+            str(rules.max_quantity),
+            str(int(rules.max_notional * 10**8)),
+            str(rules.max_position),
+            str(rules.time_to_live_ms * 1_000),
+            *sorted(rules.past_brokers),
+        ]
+    )
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _by_partition(decided: Iterable[Decided]) -> Iterator[list[Decided]]:
+    """Yield those of each partition, in the order in which they were decided.
+
+    Risk and the router decide in the order of causes, the paper venue in that of its reports.
+    """
+    found: dict[int, list[Decided]] = {}
+    for one in decided:
+        found.setdefault(one.cause.raw.partition, []).append(one)
+    for some in found.values():
+        yield sorted(some, key=_order)
+
+
+def _order(one: Decided) -> int:
+    of_venue = one.record.topic == "executions"
+    return one.record.raw.offset if of_venue else one.cause.raw.offset
+
+
+def _rising(decided: Iterable[Decided]) -> Iterator[str]:
+    highest = Cut(0, 0, 0, None)
+    for one in decided:
+        cut = cut_of(one.record)
+        if cut is None:
+            yield f"{one.record.where}: it does not state what was known at the decision"
+            continue
+        if cut.at_us < highest.at_us:
+            yield f"{one.record.where}: it was decided before an earlier record was"
+        for name in ("control", "executions"):
+            reached, before = getattr(cut, name), getattr(highest, name)
+            if reached is not None and reached < before:
+                yield f"{one.record.where}: {name} is applied to {reached}, before to {before}"
+        highest = Cut(*map(_highest, highest[:3], cut[:3]), None)
+
+
+def _moment(one: Decided) -> Iterator[str]:
+    """A decision is no earlier than its cause was written, no later than its own record."""
+    cut = cut_of(one.record)
+    if cut is None:
+        return
+    first_us, last_us = (
+        one.cause.raw.timestamp_ms * 1_000,
+        (one.record.raw.timestamp_ms + 1) * 1_000,
+    )
+    if not first_us <= cut.at_us <= last_us:
+        yield (
+            f"{one.record.where}: it was decided at {cut.at_us} us, its cause was written at"
+            f" {first_us} us, it itself at {last_us} us"
+        )
+
+
+def _limits(rules: Rules, record: Record) -> Iterator[str]:
+    cut, expected = cut_of(record), limits_version(rules)
+    if cut is not None and cut.limits != expected:
+        yield f"{record.where}: limits_version is {cut.limits}, expected {expected}"
+
+
+def _age(rules: Rules, record: Record, name: str, known: list[Raw]) -> Iterator[str]:
+    """Nothing that was written long before a decision is beyond its cut."""
+    cut = cut_of(record)
+    reached = None if cut is None else getattr(cut, name)
+    if cut is None or reached is None or rules.oldest_cut_ms is None:
+        return
+    for raw in known:
+        age_ms = cut.at_us // 1_000 - raw.timestamp_ms
+        if raw.offset >= reached and age_ms > rules.oldest_cut_ms:
+            yield (
+                f"{record.where}: {name} offset {raw.offset} was written {age_ms} ms before the"
+                f" decision, which knew only offsets below {reached}"
+            )
+            return
+
+
+def _event(world: World, raw: Raw) -> tuple[int, str | None, str]:
+    """Return offset, account and state; no account if there is no value."""
+    if raw.value is None:
+        return raw.offset, None, ""
+    try:
+        fields = world.schemas.read(raw.value)
+    except UnreadableError:  # it may be an order to stop
+        return raw.offset, EVERYBODY, "HALTED"
+    return raw.offset, fields["account"], fields["state"]
+
+
+def _strictness(state: str) -> int:
+    return ("ACTIVE", "REDUCING", "HALTED").index(state)
+
+
+def _highest(one: int | None, other: int | None) -> int:
+    return max(one or 0, other or 0)
