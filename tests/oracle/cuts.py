@@ -6,14 +6,15 @@ seconds old.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 
-from tests.oracle.ids import rejection_id
+from tests.oracle.ids import execution_id, rejection_id
 from tests.oracle.records import Raw, Record, UnreadableError
-from tests.oracle.rules import Rules
+from tests.oracle.rules import CHECKPOINT, Rules
 from tests.oracle.world import World
 
 EVERYBODY = "*"
@@ -28,6 +29,14 @@ class Cut(NamedTuple):
     control: int | None
     executions: int | None
     limits: str | None
+
+
+class _Written(NamedTuple):
+    """A record of an input of decisions."""
+
+    offset: int
+    readable_ms: int
+    """It could be read then, at the latest."""
 
 
 class Decided(NamedTuple):
@@ -58,14 +67,17 @@ class TradingStates:
     """The state of accounts behind each record of ``control``."""
 
     def __init__(self, world: World) -> None:
-        self._events = [_event(world, raw) for raw in sorted(world.topics["control"])]
+        self._offsets: list[int] = []
+        self._states: list[dict[str, str]] = [{}]
+        """Before the first record, and behind each one."""
+        for offset, account, state in sorted(_event(world, raw) for raw in world.topics["control"]):
+            changed = {account: state} if account else {}
+            self._offsets.append(offset)
+            self._states.append({**self._states[-1], **changed})
 
     def at(self, account: str, offset: int | None) -> str:
         """Return the state when all records below ``offset`` were applied; None: all are halted."""
-        if offset is None:
-            return "HALTED"
-        states = {name: state for at, name, state in self._events if at < offset and name}
-        return max(states.get(account, "ACTIVE"), states.get(EVERYBODY, "ACTIVE"), key=_strictness)
+        return "HALTED" if offset is None else self._state(account, self._place(offset))
 
     def is_ever_halted(self, account: str, first: int | None, last: int | None) -> bool:
         """Return whether the account is halted anywhere from one offset to another, or unknown.
@@ -74,22 +86,31 @@ class TradingStates:
         """
         if first is None:
             return True
-        end = max((at + 1 for at, _, _ in self._events), default=0) if last is None else last
-        return any(self.at(account, n) == "HALTED" for n in range(first, max(first, end) + 1))
+        end = len(self._offsets) if last is None else self._place(last)
+        places = range(self._place(first), end + 1)
+        return any(self._state(account, place) == "HALTED" for place in places)
+
+    def _place(self, offset: int) -> int:
+        return bisect_left(self._offsets, offset)
+
+    def _state(self, account: str, place: int) -> str:
+        states = self._states[place]
+        return max(states.get(account, "ACTIVE"), states.get(EVERYBODY, "ACTIVE"), key=_strictness)
 
 
 def cut_differences(world: World) -> Iterator[str]:
     """Check that every record states a cut, that it rises, and that it is not old."""
-    control = sorted(world.topics["control"])
+    way_ms = world.rules.longest_way_ms
+    control = _Known(_Written(r.offset, r.timestamp_ms + way_ms) for r in world.topics["control"])
     for decided in _by_partition(risk_verdicts(world)):
         partition = decided[0].cause.raw.partition
-        booked = sorted(r.raw for r in world.executions.values() if r.raw.partition == partition)
+        executions = _Known(_readable_executions(world, partition))
         yield from _rising(decided)
         for one in decided:
             yield from _moment(one)
             yield from _limits(world.rules, one.record)
             yield from _age(world.rules, one.record, "control", control)
-            yield from _age(world.rules, one.record, "executions", booked)
+            yield from _age(world.rules, one.record, "executions", executions)
     for decided in chain(_by_partition(routed(world)), _by_partition(reported(world))):
         yield from _rising(decided)
         for one in decided:
@@ -191,26 +212,81 @@ def _limits(rules: Rules, record: Record) -> Iterator[str]:
         yield f"{record.where}: limits_version is {cut.limits}, expected {expected}"
 
 
-def _age(rules: Rules, record: Record, name: str, known: list[Raw]) -> Iterator[str]:
-    """Nothing that was written long before a decision is beyond its cut."""
+def _age(rules: Rules, record: Record, name: str, known: "_Known") -> Iterator[str]:
+    """Nothing that could be read long before a decision is beyond its cut."""
     cut = cut_of(record)
     reached = None if cut is None else getattr(cut, name)
     if cut is None or reached is None or rules.oldest_cut_ms is None:
         return
-    for raw in known:
-        age_ms = cut.at_us // 1_000 - raw.timestamp_ms
-        if raw.offset >= reached and age_ms > rules.oldest_cut_ms:
-            yield (
-                f"{record.where}: {name} offset {raw.offset} was written {age_ms} ms before the"
-                f" decision, which knew only offsets below {reached}"
-            )
-            return
+    beyond = known.first_beyond(reached)
+    if beyond is None:
+        return
+    age_ms = cut.at_us // 1_000 - beyond.readable_ms
+    if age_ms > rules.oldest_cut_ms:
+        yield (
+            f"{record.where}: {name} offset {beyond.offset} could be read {age_ms} ms before the"
+            f" decision, which knew only offsets below {reached}"
+        )
 
 
-def _event(world: World, raw: Raw) -> tuple[int, str | None, str]:
+class _Known:
+    """The records of an input, by offset."""
+
+    def __init__(self, written: Iterable[_Written]) -> None:
+        self._written = sorted(written)
+        self._first: list[_Written] = []
+        """For each record, the one that could be read first of it and all behind it."""
+        for one in reversed(self._written):
+            following = self._first[-1:]
+            self._first.append(min([*following, one], key=lambda written: written.readable_ms))
+        self._first.reverse()
+
+    def first_beyond(self, offset: int) -> _Written | None:
+        """Return which of the records from ``offset`` on could be read first."""
+        place = bisect_left(self._written, (offset,))
+        return self._first[place] if place < len(self._first) else None
+
+
+def _readable_executions(world: World, partition: int) -> list[_Written]:
+    """Return the executions of a partition, and when each could be read at the latest.
+
+    It is committed together with a checkpoint of the program that wrote it, the first one that is
+    no older; so it is readable when the same program writes its next checkpoint.
+    """
+    routed = {
+        execution_id(name, 1): order.raw.partition
+        for name, order in world.orders.items()
+        if rejection_id("router", name, order.fields["account"]) in world.rejections
+    }
+    found: list[_Written] = []
+    checkpoints = {
+        program: _checkpoints(world, f"{program}-state-changelog")
+        for program in ("router", "paper")
+    }
+    for name, report in world.executions.items():
+        if report.raw.partition != partition:
+            continue
+        program = "router" if name in routed else "paper"
+        times = checkpoints[program].get(routed.get(name, partition), [])
+        following = times[bisect_left(times, report.raw.timestamp_ms) :]
+        if len(following) > 1:
+            found.append(_Written(report.raw.offset, following[1]))
+    return found
+
+
+def _checkpoints(world: World, changelog: str) -> dict[int, list[int]]:
+    """Return the times of the checkpoints of each partition."""
+    times: dict[int, list[int]] = {}
+    for raw in world.topics[changelog]:
+        if raw.key == CHECKPOINT:
+            times.setdefault(raw.partition, []).append(raw.timestamp_ms)
+    return {partition: sorted(some) for partition, some in times.items()}
+
+
+def _event(world: World, raw: Raw) -> tuple[int, str, str]:
     """Return offset, account and state; no account if there is no value."""
     if raw.value is None:
-        return raw.offset, None, ""
+        return raw.offset, "", ""
     try:
         fields = world.schemas.read(raw.value)
     except UnreadableError:  # it may be an order to stop

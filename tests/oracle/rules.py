@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+CHECKPOINT = b"\x00checkpoint"
+"""Key of the positions in a changelog."""
+
 INPUTS = {
     "risk": ("signals", "executions"),
     "router": ("orders",),
@@ -28,9 +31,11 @@ class Rules:
     max_position: int = 1_000_000
     time_to_live_ms: int = 60_000
     """How old a signal or an order may be."""
-    oldest_cut_ms: int | None = 2_500
-    """How old what a decision knows may be, with the time that a transaction stays open; None: any,
-    where the broker was stopped."""
+    oldest_cut_ms: int | None = 2_100
+    """How old what a decision knows may be, with some time for clocks of which one is set; None:
+    any, where the broker was stopped."""
+    longest_way_ms: int = 30_000
+    """How long an event of ``control`` may be under way to the broker."""
     past_brokers: frozenset[str] = frozenset()
     """Brokers that accept orders of past ticks."""
     id_memory_ms: int = 24 * 3_600 * 1_000

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tests.oracle.records import Record, UnreadableError, differing
-from tests.oracle.rules import INPUTS
+from tests.oracle.rules import CHECKPOINT, INPUTS
 from tests.oracle.world import World, signed
 
-CHECKPOINT = b"\x00checkpoint"
 _IDS_PER_SEGMENT = 128
 
 Wanted = dict[tuple[int, str], dict[str, Any]]

@@ -15,7 +15,7 @@ from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.settings import Settings
 from algo_panda.streaming.control import PinnedStates
 from algo_panda.streaming.opening import BROKER_TIMEOUT
-from algo_panda.streaming.operator import Message, PartitionOperator, StreamSpec
+from algo_panda.streaming.operator import BatchClock, Message, PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.paper import PaperOperator, Reread
 from algo_panda.streaming.rereading import reread
 from algo_panda.streaming.state_codec import PAPER_CHANGELOG, PaperStateCodec
@@ -24,7 +24,7 @@ from algo_panda.wire.codecs import load_codecs
 
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
-    trading_states = wiring.trading_states(stack)
+    trading_states, clock = wiring.trading_states(stack), BatchClock(now_us)
     model, fees = fill_model(wiring.settings), fee_schedule(wiring.settings)
     # State is read by this program alone: by the schema files, never by a registry's ids.
     states = PaperStateCodec(load_catalogue(), load_codecs().paper_orders)
@@ -47,7 +47,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             telemetry=wiring.telemetry,
             reread=_reread(wiring.connection, ticks, partition),
             pin_trading_states=pinned.pin,
-            now_us=now_us,
+            now_us=clock.now_us,
         )
 
     # Ticks of before its first start are read again for the orders that they are to fill.
@@ -59,6 +59,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
         create,
         from_the_end=("ticks",),
         trading_states=trading_states,
+        begin_batch=clock.begin,
     )
 
 

@@ -11,7 +11,7 @@ from algo_panda.risk.strategy_limits import StrategyLimits
 from algo_panda.settings import Settings
 from algo_panda.streaming.activation_log import ActivationLog
 from algo_panda.streaming.control import PinnedStates
-from algo_panda.streaming.operator import PartitionOperator, StreamSpec
+from algo_panda.streaming.operator import BatchClock, PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.risk import RiskOperator
 from algo_panda.streaming.state_codec import RISK_CHANGELOG, RiskStateCodec
 from algo_panda.wire.catalogue import load_catalogue
@@ -19,7 +19,7 @@ from algo_panda.wire.catalogue import load_catalogue
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     settings = wiring.settings
-    trading_states = wiring.trading_states(stack)
+    trading_states, clock = wiring.trading_states(stack), BatchClock(now_us)
     limits = risk_limits(settings, time_to_live(settings))
     activations = ActivationLog(
         wiring.connection, wiring.on_broker("activations"), wiring.codecs.activations.decode
@@ -50,7 +50,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
             pin_trading_states=pinned.pin,
-            now_us=now_us,
+            now_us=clock.now_us,
         )
 
     return wiring.spec(
@@ -60,6 +60,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
         create,
         leading=("executions",),
         trading_states=trading_states,
+        begin_batch=clock.begin,
     )
 
 

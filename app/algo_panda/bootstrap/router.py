@@ -7,14 +7,14 @@ from algo_panda.bootstrap.wiring import Program, Wiring, now_us, time_to_live
 from algo_panda.brokers.paper.broker import PaperBroker
 from algo_panda.execution.router import OrderRouter
 from algo_panda.streaming.control import PinnedStates
-from algo_panda.streaming.operator import PartitionOperator, StreamSpec
+from algo_panda.streaming.operator import BatchClock, PartitionOperator, StreamSpec
 from algo_panda.streaming.operators.router import RouterOperator
 from algo_panda.streaming.state_codec import ROUTER_CHANGELOG, RouterStateCodec
 from algo_panda.wire.catalogue import load_catalogue
 
 
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
-    trading_states = wiring.trading_states(stack)
+    trading_states, clock = wiring.trading_states(stack), BatchClock(now_us)
     brokers = {"paper": PaperBroker()}
     states = RouterStateCodec(load_catalogue())
     dead_letters = wiring.dead_letters()
@@ -38,11 +38,16 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
             dead_letters=dead_letters,
             telemetry=wiring.telemetry,
             pin_trading_states=pinned.pin,
-            now_us=now_us,
+            now_us=clock.now_us,
         )
 
     return wiring.spec(
-        "router", ("orders",), ROUTER_CHANGELOG, create, trading_states=trading_states
+        "router",
+        ("orders",),
+        ROUTER_CHANGELOG,
+        create,
+        trading_states=trading_states,
+        begin_batch=clock.begin,
     )
 
 

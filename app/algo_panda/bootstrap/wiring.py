@@ -18,7 +18,7 @@ from algo_panda.observability.health import HealthBoard
 from algo_panda.observability.telemetry import PrometheusTelemetry
 from algo_panda.settings import Settings
 from algo_panda.streaming.control import ControlWatcher, TradingStates
-from algo_panda.streaming.operator import Delivery, OperatorFactory, StreamSpec, always
+from algo_panda.streaming.operator import Delivery, OperatorFactory, StreamSpec, always, nothing
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter
 from algo_panda.wire.codecs import Codecs
 from algo_panda.wire.dead_letter import SUFFIX
@@ -83,6 +83,7 @@ class Wiring:
         from_the_end: tuple[str, ...] = (),
         leading: tuple[str, ...] = (),
         trading_states: TradingStates | None = None,
+        begin_batch: Callable[[], None] = nothing,
     ) -> StreamSpec:
         """What ``program`` reads, and what runs on each partition of it."""
         is_runner = program == "runner"
@@ -100,6 +101,7 @@ class Wiring:
             create=create,
             from_the_end=tuple(map(self.on_broker, from_the_end)),
             leading=tuple(map(self.on_broker, leading)),
+            begin_batch=begin_batch,
             is_control_current=always if trading_states is None else trading_states.is_current,
         )
 

@@ -356,7 +356,10 @@ class StreamEngine:
             False: the batch is stale.
         """
         owned, spec = batch.owned, self._spec
-        while batch.topic not in spec.leading:
+        while True:
+            spec.begin_batch()
+            if batch.topic in spec.leading:
+                return True
             if not self._leading.is_current(owned):
                 self._catch_up(owned, batch.topic)
                 return False
@@ -365,7 +368,6 @@ class StreamEngine:
             await asyncio.sleep(_CONTROL_WAIT)
             if not self._is_current(batch):
                 return False
-        return True
 
     def _catch_up(self, owned: OwnedPartition, topic: str) -> None:
         """Read nothing but leading inputs, until all there is of them is processed."""

@@ -8,6 +8,7 @@ processed only if every leading record that was on the broker at most two second
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from algo_panda.kafka.ends import End, ReadEnds
 from algo_panda.streaming.owned import OwnedPartition
@@ -19,7 +20,15 @@ CURRENT_SECONDS = 2.0
 
 _ASK_INTERVAL = 0.5
 
-_Ends = Mapping[TopicPartition, End]
+_ANSWERS_KEPT = 8
+"""While a partition reaches the ends of one answer, the next answers are there already."""
+
+
+class _Answer(NamedTuple):
+    """Where the leading inputs ended."""
+
+    asked_at: float
+    ends: Mapping[TopicPartition, End]
 
 
 class LeadingInputs:
@@ -46,8 +55,8 @@ class LeadingInputs:
         self._read_ends = read_ends
         self._owned = owned
         self._clock = clock
-        self._known: tuple[float, _Ends] = (float("-inf"), {})
-        """When it asked, and the answer; replaced as a whole."""
+        self._answers: tuple[_Answer, ...] = ()
+        """The newest ones, the newest first; replaced as a whole."""
         self._asked = threading.Event()
         self._thread = SupervisedThread("leading inputs", self._step, longest_pause=_ASK_INTERVAL)
 
@@ -74,13 +83,12 @@ class LeadingInputs:
         """Return whether all leading records are processed that existed two seconds ago."""
         if not self._topics:
             return True
-        asked_at, ends = self._known
-        if asked_at > owned.current_at:
-            known = [ends.get((topic, owned.partition)) for topic in self._topics]
-            reached = [owned.next_offsets[topic] for topic in self._topics]
-            pairs = zip(known, reached, strict=True)
-            if all(end is not None and offset >= end.readable for end, offset in pairs):
-                owned.current_at = asked_at
+        for answer in self._answers:
+            if answer.asked_at <= owned.current_at:
+                break
+            if self._has_reached(owned, answer.ends):
+                owned.current_at = answer.asked_at
+                break
         return self._clock() - owned.current_at <= CURRENT_SECONDS
 
     def ask(self) -> None:
@@ -91,7 +99,15 @@ class LeadingInputs:
         """
         asked_at = self._clock()
         where = [(topic, number) for number in self._owned() for topic in self._topics]
-        self._known = asked_at, self._read_ends(where)
+        answer = _Answer(asked_at, self._read_ends(where))
+        self._answers = (answer, *self._answers[: _ANSWERS_KEPT - 1])
+
+    def _has_reached(self, owned: OwnedPartition, ends: Mapping[TopicPartition, End]) -> bool:
+        for topic in self._topics:
+            end = ends.get((topic, owned.partition))
+            if end is None or owned.next_offsets[topic] < end.readable:
+                return False
+        return True
 
     def _step(self, ending: threading.Event) -> None:
         self.ask()

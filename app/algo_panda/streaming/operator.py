@@ -171,6 +171,31 @@ def always() -> bool:
     return True
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
+class BatchClock:
+    """The present time of a batch of records: read before it is looked what is known.
+
+    So the age of what a decision depends on never is more than what was looked at says, however
+    long the processor is taken away in between.
+    """
+
+    def __init__(self, now_us: Callable[[], int]) -> None:
+        """Take the clock: microseconds since the epoch."""
+        self._read = now_us
+        self._now_us = now_us()
+
+    def begin(self) -> None:
+        """Read the time, for the next batch."""
+        self._now_us = self._read()
+
+    def now_us(self) -> int:
+        """Return the time of the batch."""
+        return self._now_us
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
     """One worker program: what it reads, where its state goes, how its outputs leave."""
@@ -190,6 +215,8 @@ class StreamSpec:
     """Inputs of which only what comes after the program's first start is of interest."""
     leading: tuple[str, ...] = ()
     """Inputs that the others wait for, as ``algo_panda.streaming.leading`` says."""
+    begin_batch: Callable[[], None] = nothing
+    """Called before it is looked whether what decisions depend on is current."""
     is_control_current: Callable[[], bool] = always
     """Whether the trading states are those of at most two seconds ago, or every account is halted
     because they are not. Until then, only leading inputs are processed."""

@@ -143,6 +143,18 @@ def halted_for(topic: str, number: int) -> Spoil:
     return spoil
 
 
+def known_since(age_ms: int) -> Spoil:
+    """Let the paper venue have begun its next checkpoint so long before the decisions."""
+
+    def spoil(drafts: Drafts) -> None:
+        drafts["executions"][2].timestamp_ms = WRITTEN_MS - 3_000
+        for written_ms in (WRITTEN_MS - 2_999, WRITTEN_MS - age_ms):
+            checkpoint = Draft("\x00checkpoint", b'{"topics": {}}', HOME, written_ms)
+            drafts["paper-state-changelog"].insert(0, checkpoint)
+
+    return spoil
+
+
 def control(account: str, state: str) -> Draft:
     fields = {"account": account, "state": state, "reason": "", "issued_by": "", "issued_at": at(0)}
     return Draft(account, fields)
@@ -382,13 +394,11 @@ SPOILED: dict[str, tuple[Spoil, list[str]]] = {
         ["orders[1] offset 1: limits_version is 00000000, expected b8fa7419"],
     ),
     "an execution that risk should have known for a while": (
-        lambda d: setattr(d["executions"][5], "timestamp_ms", WRITTEN_MS - 2_501),
+        known_since(2_101),
         [
-            "orders[1] offset 0: executions offset 5 was written 2501 ms before the decision, whic",
-            "orders[1] offset 1: executions offset 5 was written 2501 ms before the decision, whic",
-            "rejections[0] offset 0: executions offset 5 was written 2501 ms before the decision",
-            "orders[2] offset 0: executions offset 5 was written 2501 ms before the decision",
-            "orders[1] offset 2: executions offset 5 was written 2501 ms before the decision",
+            "orders[1] offset 0: executions offset 2 could be read 2101 ms before the decision, wh",
+            "orders[1] offset 1: executions offset 2 could be read 2101 ms before the decision, wh",
+            "executions[0] offset 2: it was decided at 1800000000000000 us, its cause was",
         ],
     ),
     "a position without the newest executions": (

@@ -232,6 +232,22 @@ def test_what_is_known_for_two_seconds_is_good_enough_and_no_longer() -> None:
     on_rig(test)
 
 
+def test_while_ends_move_on_what_was_asked_before_counts() -> None:
+    """Executions that come all the time do not keep signals waiting."""
+
+    async def test(rig: Rig) -> None:
+        rig.ask()
+        for _ in range(20):
+            rig.log.append(FOLLOWS)
+            rig.log.append(LEADS, 5)
+            rig.ask()  # each time the end is ahead of what is processed
+            rig.log.now += 0.5
+            await rig.turn()
+        assert rig.judge.processed[FOLLOWS] == 20
+
+    on_rig(test)
+
+
 def test_while_the_broker_does_not_say_where_the_leading_input_ends_others_wait() -> None:
     async def test(rig: Rig) -> None:
         rig.log.append(FOLLOWS)
