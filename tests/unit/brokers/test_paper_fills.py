@@ -193,6 +193,17 @@ def test_what_is_not_filled_in_time_expires_at_the_first_tick_behind():
     assert end.reason == "6 of 10 units were not filled within 3600 s"
 
 
+def test_every_report_of_an_order_has_a_number_of_its_own():
+    """Risk books each execution id once: an end under the number of a fill would be passed over."""
+    name = order().client_order_id
+    ticks = [tick(100, seconds=1, quantity=4), tick(100, seconds=3_601)]
+    model: dict[str, Any] = {"volume_limit": Decimal(1), "expire_after_us": 3_600_000_000}
+    reports = after(order(), ticks, **model)
+    assert [one.execution_id for one in reports] == [f"{name}-2", f"{name}-3"]
+    reports = after(order(), ticks[1:], **model)
+    assert [one.execution_id for one in reports] == [f"{name}-2"]
+
+
 def test_orders_do_not_take_volume_from_one_another():
     paper = venue(volume_limit=Decimal(1))
     one, other = order(), order(client_order_id="OTHER", strategy_id="other")

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError as ClientError
 
-from algo_panda.cli import dlq_replay
-from algo_panda.cli.dlq_letters import Letter, _replayed
+from algo_panda.cli import dlq_letters, dlq_replay
+from algo_panda.cli.dlq_letters import DeadLetters, Letter, _replayed
 from algo_panda.cli.dlq_replay import Replay
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.replay_ledger import ReplayState
-from algo_panda.wire.dead_letter import DeadLetter
+from algo_panda.wire.dead_letter import DeadLetter, NotADeadLetterError
 
 PLACE = ("ticks.dlq", 0)
 HEADERS = (("traceparent", b"00-1"), ("empty", None), ("traceparent", b"00-2"))
@@ -186,3 +187,55 @@ def test_letters_from_before_the_memory_of_replays_stay_unsure(broker: Broker) -
     assert broker.replay(1, again=True) == (1, [])
     assert broker.shown() == ["perhaps", "yes", "yes", "yes"]
     assert values(broker) == [b"v-2", b"v-3", b"v-1"]
+
+
+class Record:
+    """A dead letter that names ``source``, at ``at`` of the dead letters of ticks."""
+
+    def __init__(self, at: int, source: str) -> None:
+        self._at = at
+        letter = next(iter(Letters(Broker([b"junk"])))).content
+        assert isinstance(letter, DeadLetter)
+        self._headers = replace(letter, topic=source).to_headers()
+
+    def topic(self) -> str:
+        return PLACE[0]
+
+    def partition(self) -> int:
+        return PLACE[1]
+
+    def offset(self) -> int:
+        return self._at
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1_767_604_500_000
+
+    def key(self) -> bytes:
+        return b"1001"
+
+    def value(self) -> bytes:
+        return b"junk"
+
+    def headers(self) -> list[Any]:
+        return self._headers
+
+
+def test_a_letter_that_names_another_topic_than_its_own_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dlq_letters, "end_offsets", lambda *_: {PLACE: 3})
+    monkeypatch.setattr(dlq_letters, "start_offsets", lambda *_: {PLACE: 0})
+    monkeypatch.setattr(dlq_letters, "ReplayLedger", lambda *_: Ledger())
+    topics = ("ticks", "signals", "ticks.dlq")
+    found = [Record(at, topic) for at, topic in enumerate(topics)]
+    monkeypatch.setattr(dlq_letters, "records", lambda *_: iter(found))
+    letters = DeadLetters(None, KafkaConnection("unused:1"), ["ticks.dlq"], "a group")  # type: ignore[arg-type]
+    kinds = [type(letter.content) for letter in letters]
+    assert kinds == [DeadLetter, NotADeadLetterError, NotADeadLetterError]
+
+
+class Ledger:
+    """Holds no note."""
+
+    def load(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], ReplayState]:
+        return dict.fromkeys(places, ReplayState())
