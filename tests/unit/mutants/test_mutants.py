@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.run import HERE, ROOT, Mutant, judge, read_mutant, run_command
+from tests.mutants.run import HERE, ROOT, SAMPLE, Mutant, judge, read_mutant, run_command
 
 PATCHES = sorted(HERE.glob("*.patch"))
 
@@ -21,6 +21,13 @@ def test_every_patch_applies_and_names_its_command(patch: Path) -> None:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("git is needed to see whether a patch applies")
     subprocess.run(["git", "apply", "--check", str(patch)], cwd=ROOT, check=True)
+
+
+def test_the_sample_is_of_faults_that_fast_tests_find() -> None:
+    commands = {patch.stem: read_mutant(patch).command for patch in PATCHES}
+    assert len(set(SAMPLE)) == len(SAMPLE)
+    for name in SAMPLE:
+        assert commands[name].startswith("-m pytest -q -x tests/unit/")
 
 
 def test_a_header_without_a_command_is_refused(tmp_path: Path) -> None:
