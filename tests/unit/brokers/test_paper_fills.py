@@ -216,6 +216,18 @@ def test_orders_do_not_take_volume_from_one_another():
     ]
 
 
+def test_after_a_restart_orders_are_filled_in_the_order_of_their_ticks():
+    paper, again = venue(), venue()
+    names = ("C", "A", "B")
+    for at, name in enumerate(names):
+        paper.on_order(order(client_order_id=name, tick_offset=at))
+    changes = paper.changes()
+    again.restore(reversed(changes.open), changes.seen.written)
+    for one in (paper, again):
+        fills = one.on_tick(AT + 1, tick(101, seconds=1))
+        assert tuple(fill.client_order_id for fill in fills) == names
+
+
 def test_only_orders_that_a_checkpoint_knows_of_are_told_to_have_ended():
     paper = venue()
     paper.on_order(order())

@@ -1,5 +1,6 @@
 """The faults of ``make mutants`` still apply to the code, and a run tells killed from survived."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -51,8 +52,14 @@ def test_only_the_expected_failure_kills(
 ) -> None:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("git is needed to apply a patch")
+    patched = re.findall(r"^\+\+\+ b/(\S+)", PATCHES[0].read_text("utf-8"), re.MULTILINE)
+    for name in patched:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
     found, _ = judge(Mutant(PATCHES[0], "a fault", command, shows), tmp_path)
     assert found == result
+    for name in patched:
+        assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_a_command_sees_the_copy_and_not_the_checkout(tmp_path: Path) -> None:

@@ -79,25 +79,25 @@ def test_of_two_waits_at_once_each_is_for_all_that_was_sent_before_it(
     sending = Outbox(KafkaConnection("unused:1"))
     *_, few = producers
 
-    async def looked(times: int = 5) -> None:
-        until = few.polls + times
-        while few.polls < until:
+    async def looked(waiting: asyncio.Future[None]) -> None:
+        until = few.polls + 5
+        while few.polls < until and not waiting.done():
             await asyncio.sleep(0)
 
     async def test() -> None:
         sending.send(outputs(0, 2))
         first = asyncio.ensure_future(sending.confirmed())
-        await looked()
+        await looked(first)
         sending.send(outputs(2, 2))
         second = asyncio.ensure_future(sending.confirmed())
-        await looked()
+        await looked(second)
         sending.send(outputs(4, 2))  # of no concern to either
         few.deliver(2)
         await first
-        await looked()
+        await looked(second)
         assert not second.done()
         few.deliver(1)
-        await looked()
+        await looked(second)
         assert not second.done()
         few.deliver(1)
         await second
