@@ -35,12 +35,14 @@ demo: $(DEMO_PACKAGES)  ## See the whole system work, on a broker and a database
 
 # All tests: two at a time, because most of them wait (which ones take turns:
 # tests/support/scheduling.py). With ARGS: one at a time, so that -s shows what they print.
-# The fast ones run twice: compiled code must do what its source does.
+# The fast ones run twice: compiled code must do what its source does. Between the two, a few faults
+# are applied that the fast ones must find; make mutants applies all.
 FAST := tests/unit tests/contracts tests/golden -m "not broker and not docker"
 test: $(PACKAGES) lint types  ## Everything: lint, types, unit tests, tests on a real broker, containers
 ifndef ARGS
 	@$(BIN)/python tools/compile.py --remove
 	@$(BIN)/python -m pytest $(FAST) --numprocesses 2 --quiet
+	@$(BIN)/python -m tests.mutants.run --sample --without-baseline
 endif
 	@$(BIN)/python tools/compile.py
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses 2)
@@ -52,7 +54,7 @@ chaos: $(PACKAGES) compile  ## Kill workers and brokers while ticks flow: ARGS="
 	@$(BIN)/python -m tests.chaos.run $(ARGS)
 
 mutants: $(PACKAGES)  ## Apply small faults one by one, each of which the tests must find: ARGS="--only NAME"
-	@$(BIN)/python tests/mutants/run.py $(ARGS)
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 lint: $(PACKAGES)  ## Check style, and the direction of imports
 	@$(BIN)/ruff check .

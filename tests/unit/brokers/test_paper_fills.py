@@ -193,6 +193,17 @@ def test_what_is_not_filled_in_time_expires_at_the_first_tick_behind():
     assert end.reason == "6 of 10 units were not filled within 3600 s"
 
 
+def test_every_report_of_an_order_has_a_number_of_its_own():
+    """Risk books each execution id once: an end under the number of a fill would be passed over."""
+    name = order().client_order_id
+    ticks = [tick(100, seconds=1, quantity=4), tick(100, seconds=3_601)]
+    model: dict[str, Any] = {"volume_limit": Decimal(1), "expire_after_us": 3_600_000_000}
+    reports = after(order(), ticks, **model)
+    assert [one.execution_id for one in reports] == [f"{name}-2", f"{name}-3"]
+    reports = after(order(), ticks[1:], **model)
+    assert [one.execution_id for one in reports] == [f"{name}-2"]
+
+
 def test_orders_do_not_take_volume_from_one_another():
     paper = venue(volume_limit=Decimal(1))
     one, other = order(), order(client_order_id="OTHER", strategy_id="other")
@@ -203,6 +214,18 @@ def test_orders_do_not_take_volume_from_one_another():
         (one.client_order_id, 6),
         ("OTHER", 6),
     ]
+
+
+def test_after_a_restart_orders_are_filled_in_the_order_of_their_ticks():
+    paper, again = venue(), venue()
+    names = ("C", "A", "B")
+    for at, name in enumerate(names):
+        paper.on_order(order(client_order_id=name, tick_offset=at))
+    changes = paper.changes()
+    again.restore(reversed(changes.open), changes.seen.written)
+    for one in (paper, again):
+        fills = one.on_tick(AT + 1, tick(101, seconds=1))
+        assert tuple(fill.client_order_id for fill in fills) == names
 
 
 def test_only_orders_that_a_checkpoint_knows_of_are_told_to_have_ended():

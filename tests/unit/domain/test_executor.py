@@ -13,6 +13,7 @@ from algo_panda.domain.executor import (
     Refused,
     StrategyExecutor,
 )
+from algo_panda.domain.inference import InferenceRequest
 from algo_panda.domain.trading import RejectionCode, Violation
 from tests.unit.fakes.processors import Answering, Quiet
 from tests.unit.fakes.validators import REFUSAL, Answers
@@ -61,6 +62,39 @@ def test_anything_but_a_signal_or_none_is_an_error_of_the_processor(answer):
     name = type(answer).__name__
     with pytest.raises(NotASignalError, match=f"process_tick returned {name}, not SignalResult"):
         executor(Answering(answer)).process_tick(tick(), ())
+
+
+class Asking:
+    """Asks a model, and says what it is made with whatever the answer."""
+
+    history_size = 0
+
+    def __init__(self, conclusion: Any) -> None:
+        self.conclusion = conclusion
+
+    def process_tick(self, _tick: Any, _history: Any, /) -> Any:
+        raise AssertionError("not in halves")
+
+    def prepare_tick(self, _tick: Any, _history: Any, /) -> InferenceRequest:
+        return InferenceRequest(None, (1.0,))  # type: ignore[arg-type]
+
+    def conclude_tick(self, _tick: Any, _request: InferenceRequest, _answer: Any, /) -> Any:
+        return self.conclusion
+
+
+def concluded(conclusion: Any, validator: Any = None) -> Any:
+    subject = executor(Asking(conclusion), validator)
+    request = subject.prepare_tick(tick(), ())
+    assert isinstance(request, InferenceRequest)
+    return subject.conclude_tick(tick(), request, 0.5)
+
+
+def test_what_follows_from_the_answer_of_a_model_is_judged_as_any_signal():
+    assert concluded(buy()) == buy()
+    assert concluded(buy(), Answers(REFUSAL)) == Refused(result=buy(), violation=REFUSAL)
+    assert concluded(None, Answers(RuntimeError("asked"))) is None
+    with pytest.raises(NotASignalError, match="returned str, not SignalResult"):
+        concluded("BUY")
 
 
 @pytest.mark.parametrize("answer", [True, np.True_])

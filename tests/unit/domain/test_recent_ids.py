@@ -98,3 +98,13 @@ def test_a_clock_that_goes_back_forgets_nothing():
         ids.add(f"id-{number}", 5_000)
     assert not ids.add("second", 10_000 + PERIOD)
     assert not ids.add("first", 10_000 + PERIOD)
+
+
+def test_the_last_id_of_a_segment_is_kept_for_the_whole_period() -> None:
+    """Those before it are kept longer."""
+    ids = RecentIds(24_000)
+    assert ids.add("first", 0)
+    assert ids.add("last", 1_000)  # a twenty-fourth later: the same segment
+    assert not ids.add("last", 25_000)
+    assert not ids.add("first", 25_000)
+    assert ids.add("last", 25_001)

@@ -213,6 +213,22 @@ def test_an_order_that_is_too_old_is_rejected_and_ended(setup, age, appended_ago
     assert ended.status is OrderStatus.REJECTED
 
 
+@pytest.mark.parametrize(
+    ("appended_ago", "is_sent"), [(60, True), (61, False), (30_000_000, False)]
+)
+def test_a_broker_that_takes_past_ticks_takes_no_order_that_was_written_long_ago(
+    setup, appended_ago, is_sent
+):
+    setup.time_to_live = TimeToLive(seconds=60, past_brokers=["paper"])
+    setup.router = setup.started()
+    now = ORDER.event_time_us + 40_000_000 * 1_000_000
+    events = setup.router.on_order(order(), now, now - appended_ago * 1_000_000)
+    assert setup.venue.sent == ([order()] if is_sent else [])
+    if not is_sent:
+        assert events[0].code is RejectionCode.EXPIRED
+        assert events[0].reason.startswith("the order has expired: it was written at")
+
+
 def test_a_refusal_says_the_same_whenever_it_is_made_again():
     def refuse() -> Any:
         one = Setup()

@@ -1,12 +1,13 @@
 """The faults of ``make mutants`` still apply to the code, and a run tells killed from survived."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.mutants.run import HERE, ROOT, Mutant, judge, read_mutant, run_command
+from tests.mutants.run import HERE, ROOT, SAMPLE, Mutant, judge, read_mutant, run_command
 
 PATCHES = sorted(HERE.glob("*.patch"))
 
@@ -21,6 +22,13 @@ def test_every_patch_applies_and_names_its_command(patch: Path) -> None:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("git is needed to see whether a patch applies")
     subprocess.run(["git", "apply", "--check", str(patch)], cwd=ROOT, check=True)
+
+
+def test_the_sample_is_of_faults_that_fast_tests_find() -> None:
+    commands = {patch.stem: read_mutant(patch).command for patch in PATCHES}
+    assert len(set(SAMPLE)) == len(SAMPLE)
+    for name in SAMPLE:
+        assert commands[name].startswith("-m pytest -q -x tests/unit/")
 
 
 def test_a_header_without_a_command_is_refused(tmp_path: Path) -> None:
@@ -44,8 +52,14 @@ def test_only_the_expected_failure_kills(
 ) -> None:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("git is needed to apply a patch")
+    patched = re.findall(r"^\+\+\+ b/(\S+)", PATCHES[0].read_text("utf-8"), re.MULTILINE)
+    for name in patched:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
     found, _ = judge(Mutant(PATCHES[0], "a fault", command, shows), tmp_path)
     assert found == result
+    for name in patched:
+        assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_a_command_sees_the_copy_and_not_the_checkout(tmp_path: Path) -> None:

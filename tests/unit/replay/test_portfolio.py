@@ -336,6 +336,38 @@ def test_what_comes_late_counts_when_it_comes() -> None:
     assert curve(held(*blocks)) == [(-1, 0), (0, 0), (2, 50), (5, 20)]
 
 
+def test_a_tick_with_an_earlier_time_counts_from_the_one_before_it_on() -> None:
+    """Within a block as well: nobody knew its price at its own time."""
+    prices = ((100, 0), (110, 120), (150, 30), (120, 300))
+    ticks = [tick(price, seconds=seconds) for price, seconds in prices]
+    results = held((ticks, [filled(order(1, 1), "100")]))
+    assert curve(results) == [(-1, 0), (0, 0), (1, 0), (2, 50), (5, 20)]
+
+
+def test_a_trade_that_comes_out_even_was_neither_won_nor_lost() -> None:
+    fills = []
+    for number, (price, fees) in enumerate((("103", "0"), ("99", "0"), ("100", "0"), ("101", "1"))):
+        entry, leaving = order(2 * number, 1), order(2 * number + 1, -1)
+        fills += [filled(entry, "100"), filled(leaving, price, fees=fees)]
+    trades = held(([tick()], fills)).whole.standing.trades
+    assert (trades.count, trades.won, trades.lost) == (4, 1, 1)
+
+
+def test_a_strategy_that_trades_later_has_made_nothing_on_the_days_before() -> None:
+    day = 86_400
+    prices = ((100, 0), (110, 3_600), (120, day), (150, day + 60), (90, 2 * day))
+    ticks = [tick(price, seconds=seconds) for price, seconds in prices]
+    first = filled(order(1, 1), "100")
+    later = filled(changed(order(2, 2, seconds=day), strategy_id="other"), "120", seconds=day)
+    elsewhere = filled(order(3, 1, token=5, seconds=2 * day), "7", seconds=2 * day)
+    results = held((ticks, [first, later, elsewhere]))
+    one, other = results.strategies.values()
+    assert (one.daily.profit.tolist(), other.daily.profit.tolist()) == ([10, 50, -10], [0, 60, -60])
+    assert (one.daily.traded.tolist(), other.daily.traded.tolist()) == ([100, 0, 7], [0, 240, 0])
+    assert results.instruments[5].daily.traded.tolist() == [0, 0, 7]
+    assert results.whole.daily.profit.tolist() == [10, 110, -70]
+
+
 def test_what_no_tick_was_seen_of_is_worth_what_was_paid_for_it() -> None:
     elsewhere = order(1, 3, token=5)
     results = held(([tick(100)], [filled(elsewhere, "7.12345678", fees="1")]))

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from algo_panda.domain.errors import ConfigurationError
@@ -52,6 +52,8 @@ edges = st.none() | st.integers(-5, 130)
 
 
 @given(edges, edges)
+@example(50, None)
+@example(None, 50)
 def test_times_are_from_the_first_to_before_the_last(
     from_us: int | None, to_us: int | None
 ) -> None:

@@ -6,12 +6,15 @@ from dataclasses import replace
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algo_panda.bootstrap import build_factory
+from algo_panda.bootstrap.verification import _kept_from
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.config_json import config_fields
+from algo_panda.domain.errors import BadInputError
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.signals import SignalResult, TradingSignal
 from algo_panda.domain.trading import Activation
@@ -244,8 +247,9 @@ def test_the_first_of_several_is_the_one_whose_tick_came_first() -> None:
 def test_what_was_said_live_alone_is_a_difference_of_the_ticks_compared_only() -> None:
     made_up = changed(SAID[50], signal_id="f" * 32)
     assert verify([*SAID, made_up]).only_live == 1
-    outside = Selection(offsets={3: (made_up.tick_offset + 1, None)})
-    assert verify([*SAID, made_up], outside).differences == 0
+    at = made_up.tick_offset
+    for span, is_compared in (((at, None), 1), ((at + 1, None), 0), ((0, at + 1), 1), ((0, at), 0)):
+        assert verify([*SAID, made_up], Selection(offsets={3: span})).only_live == is_compared
     assert verify(SAID, Selection(offsets={1: (0, None)})).ticks == 0
 
 
@@ -300,6 +304,15 @@ def test_versions_whose_configuration_is_unknown_are_not_compared() -> None:
     verdict = verify([*before, *passed(*half)], stretches=half)
     assert (verdict.differences, verdict.unknown) == (0, {unknown})
     assert {s.strategy_version for s in passed(*half) if s.strategy_id == RSI.strategy_id} == {2}
+
+
+def test_the_tick_of_the_first_signal_left_is_not_compared() -> None:
+    """It may have led to other signals, which retention has removed."""
+    first = changed(SAID[50], tick_offset=700)
+    assert _kept_from(first, 3, "T") == 701
+    assert _kept_from(first, 3, "another topic") == 0
+    with pytest.raises(BadInputError, match="which cannot be told: one of a tick in partition 3"):
+        _kept_from(first, 4, "T")
 
 
 def test_ticks_that_are_gone_are_told() -> None:

@@ -222,12 +222,34 @@ def test_the_reservation_of_an_order_that_is_never_reported_ends():
 
 
 def limits_of_a_minute(*past_brokers: str) -> RiskLimits:
+    return limits_of(60, *past_brokers)
+
+
+def limits_of(seconds: float, *past_brokers: str) -> RiskLimits:
     return RiskLimits(
         max_quantity=25,
         max_notional=Decimal(10**9),
         max_position=25,
-        time_to_live=TimeToLive(seconds=60, past_brokers=past_brokers),
+        time_to_live=TimeToLive(seconds=seconds, past_brokers=past_brokers),
     )
+
+
+def test_the_end_of_such_a_reservation_is_written_down():
+    subject = engine(limits=limits_of_a_minute("paper"))
+    (lost,) = orders(subject.on_signal(signal(quantity=25), NOW))
+    before = subject.changes()
+    assert [one.client_order_id for one in before.working] == [lost.client_order_id]
+    subject.on_signal(signal(quantity=1, instrument_token=OTHER_TOKEN), NOW + 16 * MINUTE + 1)
+    after = subject.changes()
+    assert after.ended == (lost.client_order_id,)
+    assert [one.instrument_token for one in after.ledgers] == [TOKEN, OTHER_TOKEN]
+
+
+@pytest.mark.parametrize(("days", "hours"), [(2, 30), (2, 47), (0.5, 23)])
+def test_a_signal_is_known_for_as_long_as_it_may_become_an_order(days: float, hours: int):
+    subject = engine(limits=limits_of(days * 86_400))
+    assert len(orders(subject.on_signal(signal(quantity=1), NOW))) == 1
+    assert list(subject.on_signal(signal(quantity=1), NOW + hours * 60 * MINUTE)) == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from algo_panda.domain.market import Bar
+from algo_panda.domain.signals import TradingSignal
 from tests.unit.fakes.processors import BarReader, HistoryReader, Quiet, Summing
 from tests.unit.fakes.rig import Rig, start
 from tests.unit.fakes.values import OTHER_TOKEN, TOKEN, config, tick
@@ -168,3 +169,13 @@ def test_a_late_tick_reopens_no_bar_and_is_counted_and_seen():
     assert rig.made[0].bars == ["09:15:00 1 1 1 1 1", "09:15:10 2 2 2 2 1"]
     assert rig.telemetry.of("late_tick") == ["bars"]
     assert rig.made[1].seen == ticks
+
+
+def test_a_partition_that_comes_back_has_a_processor_of_its_own():
+    """The one that was made at the start has taken ticks that others have processed since."""
+    rig = start(config("summing"), processors={"summing": Summing})
+    assert rig.reasons(tick(1)) == [[f"1: {10**8}"]]
+    again = rig.runner.partition(topic_id="topic-a", partition=3)
+    (said,) = again.process(tick(5), 0)
+    assert isinstance(said, TradingSignal)
+    assert said.reasoning == f"1: {5 * 10**8}"

@@ -85,6 +85,14 @@ def test_a_success_in_between_starts_the_count_anew():
     assert speakers(rig.feed(tick(GOOD))[0]) == ["1", "2", "3"]
 
 
+def test_a_tick_at_which_it_says_nothing_is_a_success():
+    answers = (RuntimeError("no"), None, RuntimeError("no"), None, RuntimeError("no"), buy())
+    rig = start(config("odd"), processors={"odd": lambda: Answering(*answers)}, quarantine_after=2)
+    said = rig.feed(*(tick() for _ in answers))
+    assert [len(one) for one in said] == [0, 0, 0, 0, 0, 1]
+    assert rig.status.in_state(StrategyState.QUARANTINED) == []
+
+
 def test_failures_on_another_instrument_are_counted_for_themselves():
     rig = fragile(quarantine_after=2)
     rig.feed(tick(BAD), tick(BAD, token=OTHER_TOKEN), tick(GOOD), tick(GOOD, token=OTHER_TOKEN))

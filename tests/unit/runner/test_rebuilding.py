@@ -217,6 +217,18 @@ def start_over(rig: Rig, one: MarketTick, offset: int) -> list[InstrumentRecord]
     return list(rig.partition.changed_records())
 
 
+def test_what_was_dropped_is_dropped_in_a_replay():
+    """The third tick is after the second, and before the newest."""
+    life = [tick(price, seconds=at) for price, at in ((20, 10), (21, 5), (22, 7), (23, 11))]
+    policy = ArrivalPolicy(out_of_order=DROP)
+    before = start(config("remembering"), processors=PROCESSORS, arrival=policy)
+    before.feed(*life)
+    assert before.made[0].seen == [life[0], life[3]]
+    after = start(config("remembering"), processors=PROCESSORS, arrival=policy)
+    restore(after.partition, before.partition.changed_records(), dict(enumerate(life)))
+    assert after.made[0].seen == [life[0], life[3]]
+
+
 def test_a_quarantined_strategy_is_not_replayed():
     bad = tuple(tick(13, seconds=at) for at in range(10))
     rig = reborn(ran(config("remembering"), *bad), config("remembering"), bad)

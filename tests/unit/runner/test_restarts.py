@@ -35,6 +35,15 @@ def test_a_burst_of_failures_goes_on_over_a_restart():
     assert len(worker.rig.status.in_state(StrategyState.QUARANTINED)) == 1
 
 
+def test_a_success_after_a_restart_ends_a_burst_of_before_it():
+    worker = Worker(config("fragile"), processors=FRAGILE, quarantine_after=3)
+    worker.feed(tick(1), tick(1))
+    worker.checkpoint(2)
+    worker.crash()
+    worker.feed(tick(99), tick(1), tick(1), first_offset=2)
+    assert worker.rig.status.in_state(StrategyState.QUARANTINED) == []
+
+
 def test_a_quarantined_strategy_is_not_asked_for_its_state_and_not_given_one():
     class Broken(Summing):
         def process_tick(self, current: Any, history: Any, /) -> Any:

@@ -3,12 +3,14 @@
 What becomes of it when a real broker does not answer is in tests/integration/streaming.
 """
 
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import Producer, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
@@ -225,3 +227,67 @@ def test_read_once_the_states_stay_after_the_reader_has_gone(topic: Topic) -> No
         pass
     assert states.of("a") is REDUCING
     assert [event.account for event in states.events()] == [ALL_ACCOUNTS, "a"]
+
+
+class EmptyTopic:
+    """In place of the client: no record can be read, and more may be there than can be read."""
+
+    def __init__(self) -> None:
+        self.hidden = 0
+        """Records behind an open transaction."""
+        self.asked = 0
+        self._has_said_so = False
+
+    def assign(self, _places: list[TopicPartition]) -> None:
+        self._has_said_so = False
+
+    def poll(self, _timeout: float) -> object:
+        if self._has_said_so:
+            threading.Event().wait(0.001)
+            return None
+        self._has_said_so = True
+        return self
+
+    def error(self) -> ClientError:
+        return ClientError(ClientError._PARTITION_EOF, "end")
+
+    def offset(self) -> int:
+        return 0
+
+    def get_watermark_offsets(
+        self, _place: TopicPartition, _timeout: float = 0, *, cached: bool
+    ) -> tuple[int, int]:
+        if cached:
+            return 0, self.hidden
+        self.asked += 1
+        return 0, 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_events_behind_an_open_transaction_halt_until_they_can_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    topic, now = EmptyTopic(), [1000.0]
+    monkeypatch.setattr(control, "Consumer", lambda _config: topic)
+    monkeypatch.setattr(control, "wait_until_readable", lambda *_, **__: None)
+    monkeypatch.setattr(control, "describe", lambda *_, **__: "the transaction at 0 is open")
+    states = TradingStates(lambda: now[0], 5)
+    watcher = ControlWatcher(
+        connection=KafkaConnection("unused:1"),
+        topic="control",
+        decoder=CODEC,
+        states=states,
+        clock=lambda: now[0],
+    )
+    with watcher:
+        topic.hidden = 1
+        now[0] += 5.5
+        until = topic.asked + 3
+        assert eventually(lambda: topic.asked >= until)
+        assert states.of("a") is HALTED
+        assert "the transaction at 0 is open" in str(watcher.trouble)
+        topic.hidden = 0
+        assert eventually(lambda: states.of("a") is ACTIVE)
+        assert watcher.trouble is None

@@ -406,6 +406,102 @@ async def _fetchable(rig: Rig) -> list[int]:
     return [one.partition for one in rig.engine.ownership.partitions()]
 
 
+def test_a_batch_from_before_a_handover_is_dropped_while_the_last_checkpoint_is_written() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.process([rig.batch(10)])
+        fetched, entered, go = rig.batch(5), threading.Event(), threading.Event()
+
+        def wait() -> None:
+            entered.set()
+            assert go.wait(10)
+
+        rig.durable.before_commit = wait
+        handing = asyncio.ensure_future(rig.engine.hand_over([0]))
+        await asyncio.to_thread(entered.wait, 10)
+        await rig.engine.process([fetched])
+        go.set()
+        assert await handing == {(TOPIC, 0): 10}
+        assert rig.operators[0].processed == list(range(10))
+
+    on_rig(test)
+
+
+def test_a_call_cancelled_between_two_slices_is_gone_on_with_where_it_stopped() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.process([rig.batch(1)])  # and so it has a horizon
+        cancelled = asyncio.ensure_future(rig.engine.process([rig.batch(900)]))
+        while len(rig.operators[0].processed) == 1:
+            await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        assert cancelled.cancelled()
+        done = len(rig.operators[0].processed)
+        assert 1 < done < 901
+        assert rig.owned.next_offsets == {TOPIC: done}
+        await rig.engine.process([rig.batch(50)])
+        assert rig.operators[0].processed == list(range(done + 50))
+
+    on_rig(test)
+
+
+def test_between_two_slices_the_position_is_behind_what_was_processed() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.process([rig.batch(1)])
+        processing = asyncio.ensure_future(rig.engine.process([rig.batch(900)]))
+        seen = set[int]()
+        while not processing.done():
+            await asyncio.sleep(0)
+            seen.add(len(rig.operators[0].processed))
+            assert rig.owned.next_offsets == {TOPIC: len(rig.operators[0].processed)}
+        assert len(seen) > 2
+
+    on_rig(test)
+
+
+def test_a_checkpoint_is_written_when_the_broker_has_the_outputs_before_it() -> None:
+    async def test(rig: Rig) -> None:
+        steps: list[str] = []
+
+        async def confirmed() -> None:
+            steps.append("outputs confirmed")
+
+        await rig.engine.process([rig.batch(10)])
+        rig.engine._outbox.confirmed = confirmed  # type: ignore[method-assign]
+        rig.durable.before_commit = lambda: steps.append("checkpoint written")
+        await rig.engine.checkpoint_all()
+        assert steps == ["outputs confirmed", "checkpoint written"]
+
+    on_rig(test)
+
+
+def test_what_is_processed_while_state_is_written_down_belongs_to_the_next_checkpoint() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.process([rig.batch(10)])
+        begun = asyncio.Event()
+
+        def changed() -> Iterator[StateRecord]:
+            begun.set()
+            for _ in range(9):
+                until = time.perf_counter() + 0.003  # more than a slice
+                while time.perf_counter() < until:
+                    pass
+                yield StateRecord(b"seen", b"")
+
+        async def go_on() -> None:
+            await begun.wait()
+            await rig.engine.process([rig.batch(5)])
+
+        rig.operators[0].changed = changed  # type: ignore[method-assign]
+        at_commit: list[int] = []
+        rig.durable.before_commit = lambda: at_commit.append(rig.owned.next_offsets[TOPIC])
+        await asyncio.gather(rig.engine.checkpoint_all(), go_on())
+        assert at_commit == [15]
+        assert rig.durable.positions.offsets == {TOPIC: 10}
+        assert rig.durable.positions.marks == {TOPIC: RecordMark.of(FakeMessage(9))}
+
+    on_rig(test)
+
+
 def test_a_partition_that_comes_back_outlives_the_refused_checkpoint_of_its_former_life() -> None:
     async def test(rig: Rig) -> None:
         await rig.engine.process([rig.batch(10)])
@@ -632,6 +728,17 @@ def test_a_topic_created_anew_meanwhile_stops_the_checkpoint() -> None:
         with pytest.raises(KafkaError, match="deleted and created anew"):
             await rig.engine.checkpoint_all()
         assert len(rig.durable.commits) == before
+
+    on_rig(test)
+
+
+def test_a_topic_created_anew_stops_a_worker_without_partitions_as_well() -> None:
+    async def test(rig: Rig) -> None:
+        await rig.engine.open([], 2)
+        rig.ids = {TOPIC: "another-id"}
+        rig.now += 5
+        with pytest.raises(KafkaError, match=r"is of topic id the-topic-id, .* now has id another"):
+            await rig.engine.checkpoint_all()
 
     on_rig(test)
 

@@ -114,3 +114,33 @@ def test_where_outputs_leave_at_once_every_checkpoint_is_worth_it() -> None:
     assert not partition.wants_checkpoint(0.0)
     partition.next_offsets[TOPIC] = 151
     assert partition.wants_checkpoint(0.0)
+
+
+def test_while_a_checkpoint_is_written_nothing_goes_beyond_its_horizon() -> None:
+    """Who reads it back takes records behind that horizon for ones that nobody has answered."""
+    partition = owned(100, 100)
+    moved(partition, 10_000, last=False)
+    before = partition.bound(TOPIC)
+    assert before == 10_000 + 4 * 9_900
+    partition.next_offsets[TOPIC] = 10_050
+    under_way = partition.next_positions(last=False)
+    assert under_way.horizons == {TOPIC: 11_050}
+    assert partition.bound(TOPIC) == 11_050
+    partition.made_durable(under_way, now=0.0)
+    assert partition.bound(TOPIC) == 11_050
+
+
+def test_a_checkpoint_is_settled_if_every_topic_is() -> None:
+    ids = {"signals": "an-id", "executions": "another-id"}
+
+    def settled(signals: int, executions: int) -> bool:
+        return Positions(
+            offsets={"signals": 10, "executions": 20},
+            horizons={"signals": signals, "executions": executions},
+            topic_ids=ids,
+        ).is_settled
+
+    assert settled(10, 20)
+    assert not settled(11, 20)
+    assert not settled(10, 21)
+    assert not settled(11, 21)

@@ -7,6 +7,7 @@ import pytest
 from algo_panda.streaming.changelog import Positions
 from algo_panda.streaming.marks import MARKS_HEADER, RecordMark, decode_marks
 from algo_panda.streaming.operator import StateFormatError
+from algo_panda.streaming.owned import OwnedPartition
 
 VALUE = b'{"topics":{"ticks":{"id":"an-id","next_offset":8,"horizon":9}}}'
 MARK = RecordMark(7, 1_767_604_500_000, "00ff")
@@ -98,3 +99,24 @@ def test_a_checkpoint_of_an_earlier_version_has_none(headers) -> None:
 def test_marks_of_an_unknown_form_are_refused(value: bytes) -> None:
     with pytest.raises(StateFormatError, match="header last-records of the checkpoint is invalid"):
         decode_marks([(MARKS_HEADER, value)])
+
+
+def test_a_topic_without_a_new_record_keeps_the_mark_of_the_former_owner() -> None:
+    inputs = ("signals", "executions")
+    former = {topic: mark(offset=at) for at, topic in enumerate(inputs)}
+    partition = OwnedPartition(
+        partition=0,
+        operator=None,  # type: ignore[arg-type]
+        changelog=None,  # type: ignore[arg-type]
+        positions=Positions(
+            offsets=dict.fromkeys(inputs, 8),
+            horizons=dict.fromkeys(inputs, 8),
+            topic_ids=dict.fromkeys(inputs, "an-id"),
+            marks=former,
+        ),
+        sends_ahead=False,
+    )
+    assert partition.next_positions(last=True).marks == former
+    partition.last_records["signals"] = FakeMessage(offset=9)  # type: ignore[assignment]
+    expected = {"signals": mark(offset=9), "executions": former["executions"]}
+    assert partition.next_positions(last=True).marks == expected

@@ -221,6 +221,17 @@ def test_orders_of_an_instrument_that_ticks_seldom_share_what_is_read_once_more(
     assert [fill.event_time for fill in fills] == [seldom[400].event_time] * 40
 
 
+@pytest.mark.parametrize("kept", [1, 2, 5, 39])
+@pytest.mark.parametrize("step", [1, 7, 11, -1])
+def test_the_next_tick_fills_an_order_wherever_it_has_to_be_looked_for(kept: int, step: int):
+    """In memory, in what was read for an order before, or in the topic."""
+    rig = Rig(ticks_topic(TICKS), kept=kept)
+    rig.pass_ticks(40)
+    for at in [step * number % 39 for number in range(39)]:
+        rig.give(ordered_at(at))
+        assert rig.reports[-1].event_time == TICKS[at + 1].event_time
+
+
 def test_a_worker_that_began_behind_the_tick_reads_it():
     rig = Rig(ticks_topic(TICKS), first=30)
     rig.give(ordered_at(7))

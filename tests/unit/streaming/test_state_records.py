@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from algo_panda.brokers.paper.venue import OpenOrder
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.recent_ids import IdSegment, SegmentChanges
 from algo_panda.risk.ledger import LedgerRecord, WorkingOrder
@@ -26,6 +27,7 @@ from algo_panda.wire.codecs import load_codecs
 from algo_panda.wire.edge import compiled, write_record
 from algo_panda.wire.framing import header
 from algo_panda.wire.reader import bare
+from tests.unit.fakes.values import ORDER as ORDER_AT_VENUE
 
 CATALOGUE = load_catalogue()
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -186,6 +188,15 @@ def test_seen_ids_come_back_as_they_were(record: SeenIds) -> None:
     assert router.decode(router.encode(record)) == record
     paper = PaperStateCodec(CATALOGUE, load_codecs().paper_orders)
     assert paper.decode(paper.encode(record)) == record
+
+
+def test_an_open_order_comes_back_with_what_was_filled_and_reported_of_it() -> None:
+    codec = PaperStateCodec(CATALOGUE, load_codecs().paper_orders)
+    for one in (OpenOrder(ORDER_AT_VENUE), OpenOrder(ORDER_AT_VENUE, 4, 3, 402 * 10**8)):
+        found = codec.decode(codec.encode(one))
+        assert isinstance(found, OpenOrder)
+        assert found == one
+        assert found._fields == ("order", "filled", "events", "notional_raw")
 
 
 def test_a_changed_segment_is_written_under_its_number_and_an_expired_one_deleted() -> None:
