@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for workers' logs and data")
     parser.add_argument("--json", type=Path, help="append a line per storm")
     given = parser.parse_args()
-    logging.disable(logging.CRITICAL)  # the oracle's strategies fail as often as the workers'
+    logging.disable(logging.CRITICAL)  # strategies fail here as often as in the workers
     _row(HEADINGS)
     _row(["---:"] * len(HEADINGS))
     worst = 0
@@ -79,7 +79,7 @@ def storm(seed: int, given: argparse.Namespace) -> dict[str, object]:
                 verdict = weather.rage(given.faults, kinds)
             finally:
                 system.close()
-            found = verdict.money_differences
+            found = verdict.money_differences + verdict.runner_differences
             for sentence in found[:: len(found) // SHOWN + 1]:
                 _say(f"seed {seed}: {sentence}")
             return {

@@ -111,7 +111,7 @@ class OnPast:
 
 
 SLOW = "CHAOS_SLOW"
-"""Set in the workers' environment: the same strategy in the oracle does not dawdle."""
+"""Set in the workers' environment: the same strategy in a comparison does not wait."""
 
 
 class Slow:

@@ -19,15 +19,13 @@ from algo_panda.domain.trading import Stage
 from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.open_transactions import wait_until_readable
 from algo_panda.streaming.operator import Output
-from tests.chaos.oracle import Oracle
 from tests.chaos.strategies import SLOW
+from tests.chaos.uninterrupted import UninterruptedPass
 from tests.support.system import System, WorkerProcess
 
 SESSION_SECONDS = 3.0
 ENTRY = Path(__file__).with_name("faulty_worker.py")
 OUTPUTS = ("signals", "rejections", "ticks.dlq")
-MAX_POSITION = 50
-"""So small that risk rejects a part of the signals."""
 MAX_POSITION = 50
 """So small that risk rejects a part of the signals."""
 
@@ -42,7 +40,7 @@ class Fault(NamedTuple):
 
 @dataclass
 class Verdict:
-    """What was compared with the uninterrupted pass."""
+    """What was compared with the program's own uninterrupted pass, and with the oracle."""
 
     ticks: int
     signals: int
@@ -57,7 +55,9 @@ class Verdict:
     wrong_executions: int
     activations: int
     money_differences: list[str]
-    """What the independent model finds wrong with risk, router and paper venue."""
+    """What the oracle finds wrong with risk, router and paper venue."""
+    runner_differences: list[str]
+    """What the oracle finds wrong with the runner."""
 
     @property
     def differences(self) -> int:
@@ -69,6 +69,7 @@ class Verdict:
             + self.unanswered_signals
             + self.wrong_executions
             + len(self.money_differences)
+            + len(self.runner_differences)
         )
 
 
@@ -140,7 +141,7 @@ class ChaosSystem(System):
     # Afterwards
 
     def verdict(self) -> Verdict:
-        """Compare everything with one uninterrupted pass."""
+        """Compare everything with one uninterrupted pass, and with the oracle."""
         # Not with what stands before a transaction that was left open.
         wait_until_readable(
             self.connection,
@@ -153,9 +154,9 @@ class ChaosSystem(System):
         ticks: dict[int, list[Message]] = {n: [] for n in range(self.partitions["ticks"])}
         for message in self.raw("ticks"):
             ticks[message.partition()].append(message)
-        oracle = Oracle(self.settings)
+        own = UninterruptedPass(self.settings)
         activations = self.values("activations")
-        expected = oracle.expect(ticks, self.versions, activations)
+        expected = own.expect(ticks, self.versions, activations)
         said = [_output(m) for topic in OUTPUTS for m in self.raw(topic) if self._is_runners(m)]
         found = frozenset(said)
         wanted = expected.outputs
@@ -164,7 +165,7 @@ class ChaosSystem(System):
         reports = self.values("executions")
         # What the venue knew is compared by the independent model.
         executions = Counter(report._replace(decision=None) for report in reports)
-        fills = Counter(oracle.fill(orders, ticks))
+        fills = Counter(own.fill(orders, ticks))
         names = [o.client_order_id for o in orders]
         events = [e.execution_id for e in reports]
         signals = {s.signal_id: s for s in self.values("signals")}
@@ -190,6 +191,9 @@ class ChaosSystem(System):
             wrong_executions=(fills - executions).total() + (executions - fills).total(),
             activations=len(activations),
             money_differences=self.money_differences(),
+            runner_differences=self.runner_differences(
+                rows=self.versions, may_repeat=self.delivery == "at_least_once"
+            ),
         )
 
     def _is_runners(self, message: Message) -> bool:

@@ -16,5 +16,6 @@ def system(tmp_path: Path, kafka, topic_prefix: str) -> Generator[System]:
         yield running
         if running.is_settled:
             assert running.money_differences() == []
+            assert running.runner_differences() == []
     finally:
         running.close()

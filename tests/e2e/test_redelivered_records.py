@@ -94,6 +94,7 @@ def test_records_that_come_again_change_nothing(system: System) -> None:
     assert system.values("rejections") == []
     system.wait_until_settled(len(ticks))
     assert system.money_differences(may_repeat=True) == []
+    assert system.runner_differences() == []
     system.is_settled = False  # compared already
 
 

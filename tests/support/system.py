@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -31,7 +32,7 @@ from algo_panda.ingest.connecting import open_producer
 from algo_panda.ingest.opening import Reading, open_source
 from algo_panda.ingest.publisher import Publisher
 from algo_panda.ingest.source import LocatedTick
-from algo_panda.kafka.admin import connect, end_offsets
+from algo_panda.kafka.admin import connect, end_offsets, topic_ids
 from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.dev_broker import kafka_connection
@@ -49,6 +50,9 @@ from algo_panda.wire.codecs import load_codecs
 from tests.oracle.money import TOPICS, differences
 from tests.oracle.records import Raw
 from tests.oracle.rules import Rules
+from tests.oracle.runner.differences import TOPICS as RUNNER_TOPICS
+from tests.oracle.runner.differences import runner_differences
+from tests.oracle.runner.rules import RunnerRules
 
 _LOOK_SECONDS = 5.0
 
@@ -136,6 +140,8 @@ class System:
         self.workers: list[WorkerProcess] = []
         self.is_settled = False
         """Whether every stage has processed all that was published."""
+        self._runner_environment: Mapping[str, str] = {}
+        """Of the last runner that was started."""
         declared = declared_topics(self.settings)
         self.partitions = {name: topic.partitions for name, topic in declared.items()}
         apply_differences(
@@ -199,6 +205,8 @@ class System:
 
     def _spawn(self, program: str, args: Sequence[str], env: Mapping[str, str]) -> WorkerProcess:
         (port,) = free_ports(1)
+        if program == "runner":
+            self._runner_environment = {**os.environ, **env}
         log = self.folder / f"{len(self.workers):03}-{program}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -371,6 +379,15 @@ class System:
         topics = {name: list(map(_raw, some)) for name, some in self.raw_of(TOPICS).items()}
         return differences(topics, replace(self.rules(), **changed_rules))
 
+    def runner_differences(self, **changed_rules: Any) -> list[str]:
+        """Compare all that the runners left with the independent model.
+
+        They must have processed all there is.
+        """
+        self.until("the end of all transactions", self._all_is_committed)
+        topics = {name: list(map(_raw, some)) for name, some in self.raw_of(RUNNER_TOPICS).items()}
+        return runner_differences(topics, replace(self.runner_rules(), **changed_rules))
+
     def _all_is_committed(self) -> bool:
         """Whether readers of committed records can see all that was written.
 
@@ -378,7 +395,7 @@ class System:
         """
         partitions = {
             TopicPartition(self.settings.topic(name), number): OffsetSpec.latest()
-            for name in TOPICS
+            for name in {*TOPICS, *RUNNER_TOPICS}
             for number in range(self.partitions[name])
         }
         admin = connect(self.connection)
@@ -406,6 +423,29 @@ class System:
             time_to_live_ms=round(settings.signal_ttl_seconds * 1_000),
             past_brokers=frozenset({"paper"} if settings.paper_accepts_past_ticks else ()),
             paper_expire_us=settings.paper_expire_seconds * 1_000_000,
+        )
+
+    def runner_rules(self) -> RunnerRules:
+        """The settings of the runners, and the rows of the database as they are now."""
+        given = self._runner_environment
+        ticks = self.settings.topic("ticks")
+        folders = given.get("PANDA_STRATEGIES_PATH") or str(self.folder)
+        with self.repository() as repository:
+            rows = repository.load().usable
+        return RunnerRules(
+            partitions=self.partitions,
+            topic_id=topic_ids(connect(self.connection), [ticks])[ticks],
+            prefix=self.settings.topic_prefix,
+            app_version=version("algo-panda"),
+            rows=rows,
+            processors=json.loads(given.get("PANDA_PROCESSORS", "{}")),
+            validators=json.loads(given.get("PANDA_VALIDATORS", "{}")),
+            folders=[Path(folder) for folder in folders.split(os.pathsep)],
+            quarantine_after=int(given.get("PANDA_QUARANTINE_AFTER", "10")),
+            drops_duplicates=given.get("PANDA_DUPLICATE_TICKS") == "drop",
+            drops_out_of_order=given.get("PANDA_OUT_OF_ORDER_TICKS") == "drop",
+            accepts_misplaced=given.get("PANDA_MISPLACED_TICKS") == "process",
+            may_repeat=given.get("PANDA_DELIVERY", "at_least_once") == "at_least_once",
         )
 
 

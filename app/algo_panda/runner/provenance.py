@@ -1,12 +1,13 @@
 """What a strategy says, with where it came from."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, cast
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.ids import SignalIds, rejection_id
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.money import to_raw
+from algo_panda.domain.money import PriceError, to_raw
 from algo_panda.domain.signals import SignalResult, SignalType, TradingSignal
 from algo_panda.domain.trading import Rejection, Stage, Violation
 from algo_panda.runner.explain import shown
@@ -18,6 +19,7 @@ new_signal: Final = cast("_NewSignal", tuple.__new__)  # pyright: ignore[reportU
 
 _SIGNAL: Final = TradingSignal
 _TYPE: Final = SignalType
+_DECIMAL: Final = Decimal
 
 
 class Provenance:
@@ -55,7 +57,7 @@ class Provenance:
         """``result``, caused by ``tick`` at ``offset``.
 
         Raises:
-            PriceError: the price cannot stand as one: too many decimals, too large, no number.
+            PriceError: the price cannot stand as one: no Decimal, too many decimals, too large.
             UnusableValueError: another field cannot be read.
             BaseException: whatever the class of the price raises.
         """
@@ -69,6 +71,9 @@ class Provenance:
             or type(quantity) is not int
         ):
             signal_type, confidence, quantity = plain_values(signal_type, confidence, quantity)
+        if type(price) is not _DECIMAL and not isinstance(price, _DECIMAL):
+            # Some floats have few decimals: a signal must not depend on which.
+            raise PriceError(f"price {price!r} is no Decimal")
         token, event_time_us, tick_price_raw, _, _, _ = cast("tuple[Any, ...]", tick)
         strategy_id, strategy_type, version, digest = self._before_token
         brokers, topic_id, partition = self._behind_token

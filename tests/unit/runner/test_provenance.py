@@ -2,6 +2,9 @@
 
 import hashlib
 from decimal import Decimal
+from fractions import Fraction
+
+import pytest
 
 from algo_panda.domain.signals import SignalType, TradingSignal
 from algo_panda.domain.trading import Rejection, RejectionCode, Stage
@@ -113,6 +116,20 @@ def test_a_refusal_is_no_failure_and_ends_a_burst_of_them():
         quarantine_after=2,
     )
     assert [len(said) for said in rig.feed(*[tick()] * 4)] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("price", [100, 100.5, "100.5", True, Fraction(201, 2)], ids=repr)
+def test_a_price_that_is_no_decimal_is_rejected_even_if_a_validator_lets_it_pass(price: object):
+    rig = start(
+        config("answering"),
+        processors={"answering": lambda: Answering(buy(price=price))},
+        validators={"standard": Answers()},
+    )
+    ((rejection,),) = rig.feed(tick())
+    assert (rejection.code, rejection.reason) == (
+        RejectionCode.INVALID_PRICE,
+        f"price {price!r} is no Decimal",
+    )
 
 
 def test_a_hold_is_published_like_the_others():

@@ -1,4 +1,8 @@
-"""What one uninterrupted, single-threaded pass over the recorded ticks gives, byte by byte."""
+"""The program itself in one uninterrupted, single-threaded pass over the recorded ticks.
+
+What crashed and restarted workers left has to equal it byte by byte. A fault of the program that
+needs no crash is in both; ``tests/oracle`` looks for those.
+"""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +47,7 @@ class Expected(NamedTuple):
     """The last value of every instrument's key, by partition."""
 
 
-class Oracle:
+class UninterruptedPass:
     """Runs the operator of each partition over all its records, once, without an engine."""
 
     def __init__(self, settings: Settings, app_version: str | None = None) -> None:
