@@ -30,6 +30,7 @@ class OwnedPartition:
         sends_ahead: bool,
         ends: Mapping[str, int] | None = None,
         is_outdated: bool = False,
+        origin: bytes | None = None,
     ) -> None:
         """Take a partition as it was restored.
 
@@ -41,6 +42,7 @@ class OwnedPartition:
             sends_ahead: whether outputs leave before their checkpoint.
             ends: where the topics end now: up to there it is known that there is something to do.
             is_outdated: whether the operator has to be made anew at the horizon.
+            origin: written beside each checkpoint.
         """
         self.partition = partition
         self.operator = operator
@@ -58,6 +60,7 @@ class OwnedPartition:
         self.closed = False
         """Nothing may be processed or written any more."""
         self.is_outdated = is_outdated
+        self._origin = origin
         self._sends_ahead = sends_ahead
         self._bounds: Mapping[str, int] = positions.horizons
         self._inherited = positions.horizons
@@ -80,6 +83,15 @@ class OwnedPartition:
         """Whether there is something to do that may not be done before a checkpoint."""
         ends = (self._ends.get(topic, 0) > self._bounds[topic] for topic in self.next_offsets)
         return self._sends_ahead and not self.is_outdated and any(ends)
+
+    @property
+    def wants_first_checkpoint(self) -> bool:
+        """Whether a checkpoint has to be durable before the first record is processed.
+
+        One that says that nothing was sent after it does not hold from the first output on.
+        """
+        says_so = self.durable.is_handed_over and not self.durable.is_settled
+        return self.wants_horizon or (self._sends_ahead and says_so)
 
     @property
     def is_at_horizon(self) -> bool:
@@ -106,6 +118,8 @@ class OwnedPartition:
             horizons=horizons,
             topic_ids=self.durable.topic_ids,
             marks=self.marks(),
+            origin=self._origin,
+            is_handed_over=last or not self._sends_ahead,
         )
 
     def marks(self) -> Mapping[str, RecordMark]:
