@@ -1,4 +1,6 @@
 """What a consumer group has committed, and who its members are."""
+# The client's futures have no type of their result:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import time
 from collections.abc import Collection
@@ -57,9 +59,9 @@ def group_members(connection: KafkaConnection, group: str) -> list[str]:
     admin = connect(connection)
     deadline = time.monotonic() + REQUEST_SECONDS
     while True:
-        futures = admin.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
+        answers = admin.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
         try:
-            found = futures[group].result()
+            found = answers[group].result()
         except KafkaException as error:
             cause: confluent_kafka.KafkaError = error.args[0]
             if cause.code() == confluent_kafka.KafkaError.GROUP_ID_NOT_FOUND:
