@@ -15,7 +15,7 @@ from algo_panda.streaming.operators.origin import (
     OriginPolicy,
     OtherDatabaseError,
 )
-from algo_panda.streaming.operators.versions import StrategyVersions, encode_configs
+from algo_panda.streaming.operators.versions import StrategyRow, StrategyVersions, encode_configs
 from algo_panda.streaming.owned import OwnedPartition
 
 OURS, OTHER = "11111111-aaaa", "22222222-bbbb"
@@ -38,11 +38,12 @@ def start(
     )
 
 
-def choose(policy: OriginPolicy, where: Start) -> bytes | None:
+def choose(policy: OriginPolicy, where: Start, *rows: StrategyConfig) -> bytes | None:
     versions = StrategyVersions(
         current=None,  # type: ignore[arg-type]
         configs=[STRATEGY],
         runner_of=lambda _: None,  # type: ignore[arg-type,return-value]
+        read_rows=lambda: {one.id: StrategyRow(True, None) for one in rows},
         origin=policy,
     )
     recorded = encode_configs([STRATEGY])
@@ -74,7 +75,7 @@ def test_state_of_an_earlier_version_takes_what_it_finds(settled: bool) -> None:
 @pytest.mark.parametrize("settled", [True, False])
 def test_another_database_is_refused(settled: bool) -> None:
     with pytest.raises(OtherDatabaseError) as caught:
-        choose(policy(database=OTHER), start(settled=settled))
+        choose(policy(database=OTHER), start(settled=settled), STRATEGY)
     message = str(caught.value)
     assert message.startswith(
         f"ticks[3] runs the strategies of the database with id {OURS}, and the database of this"
@@ -84,17 +85,12 @@ def test_another_database_is_refused(settled: bool) -> None:
     assert caught.value.exit_code == 3
 
 
-def test_another_database_is_refused_before_its_rows_are_missed() -> None:
-    versions = StrategyVersions(
-        current=None,  # type: ignore[arg-type]
-        configs=[],
-        runner_of=lambda _: None,  # type: ignore[arg-type,return-value]
-        origin=policy(database=OTHER),
-    )
-    with pytest.raises(OtherDatabaseError):
-        versions.choose(
-            encode_configs([STRATEGY]), start(), topic="ticks", topic_id="T", partition=3
-        )
+def test_the_strategies_that_another_database_lacks_are_named() -> None:
+    with pytest.raises(OtherDatabaseError) as caught:
+        choose(policy(database=OTHER), start())
+    assert (
+        f"has id {OTHER}, and has no row of {STRATEGY.id} (echo, version 1). Set PANDA_DATABASE_URL"
+    ) in str(caught.value)
 
 
 @pytest.mark.parametrize(("settled", "handed_over"), [(True, False), (False, True), (True, True)])

@@ -6,7 +6,7 @@ partition. One with other code does so if no signal of a later tick can have bee
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,12 +25,18 @@ _SHOWN_DIGITS = 12
 class OtherDatabaseError(ConfigurationError):
     """The strategies of a partition are those of another database."""
 
-    def __init__(self, where: str, recorded: str, ours: str) -> None:
+    def __init__(
+        self, where: str, recorded: str, ours: str, lacking: Sequence[StrategyConfig]
+    ) -> None:
+        listed = ", ".join(
+            f"{config.id} ({config.strategy_type}, version {config.version})" for config in lacking
+        )
+        lacks = f", and has no row of {listed}" if listed else ""
         super().__init__(
             f"{where} runs the strategies of the database with id {recorded}, and the database of"
-            f" this worker has id {ours}. Set PANDA_DATABASE_URL to the database of the other"
-            " runners; if this database is to replace it, stop all runners and run 'panda recover"
-            " accept-database'"
+            f" this worker has id {ours}{lacks}. Set PANDA_DATABASE_URL to the database of the"
+            " other runners; if this database is to replace it, stop all runners and run 'panda"
+            " recover accept-database'"
         )
 
 
@@ -113,8 +119,15 @@ class OriginPolicy:
         self._database = database
         self._code_of = code_of
 
-    def check_database(self, start: Start, where: str) -> None:
+    def check_database(
+        self, start: Start, where: str, lacking: Callable[[], Sequence[StrategyConfig]]
+    ) -> None:
         """Refuse another database than the recorded one; if none is recorded, accept any.
+
+        Args:
+            start: where the partition begins.
+            where: name of the partition.
+            lacking: returns the recorded strategies that the database has no row of.
 
         Raises:
             OtherDatabaseError: it is another one.
@@ -122,7 +135,7 @@ class OriginPolicy:
         """
         recorded = _recorded(start)
         if recorded is not None and recorded.database != self._database:
-            raise OtherDatabaseError(where, recorded.database, self._database)
+            raise OtherDatabaseError(where, recorded.database, self._database, lacking())
 
     def check_code(self, configs: Iterable[StrategyConfig], start: Start, where: str) -> bytes:
         """Return what to record, if these strategies may go on from ``start``.

@@ -127,7 +127,7 @@ class StrategyVersions:
         """
         where = f"{topic}[{partition}]"
         if self._origin is not None:
-            self._origin.check_database(start, where)
+            self._origin.check_database(start, where, lambda: self._without_row(recorded))
         chosen = self._choose(recorded, start, topic, topic_id, partition)
         if self._origin is None:
             return chosen
@@ -154,6 +154,11 @@ class StrategyVersions:
             is_recorded=False,
             is_outdated=False,
         )
+
+    def _without_row(self, recorded: bytes | None) -> list[StrategyConfig]:
+        rows = self._read_rows()
+        before = () if recorded is None else decode_configs(recorded)
+        return [config for config in before if config.id not in rows]
 
     def _agreed(
         self, before: Sequence[StrategyConfig], now: Sequence[StrategyConfig], where: str
