@@ -8,7 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from algo_panda.bootstrap.arrival import arrival_policy
-from algo_panda.bootstrap.strategies import build_factory
+from algo_panda.bootstrap.strategies import StrategyCode
 from algo_panda.bootstrap.wiring import Program, Wiring
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.kafka.placement import partition_of
@@ -17,11 +17,13 @@ from algo_panda.runner.runner import StrategyRunner
 from algo_panda.settings import Settings
 from algo_panda.store.acceptance import factory_check
 from algo_panda.store.database import Database
+from algo_panda.store.identity import database_id
 from algo_panda.store.repository import Check
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.sql_status import SqlStatusRepository
 from algo_panda.store.status_writer import StatusWriter
 from algo_panda.streaming.operator import PartitionOperator, StreamSpec
+from algo_panda.streaming.operators.origin import OriginPolicy
 from algo_panda.streaming.operators.ports import RunnerTopics
 from algo_panda.streaming.operators.runner import RunnerOperator
 from algo_panda.streaming.operators.versions import (
@@ -72,7 +74,8 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
     """The strategies of the database, and how earlier versions of them are made."""
     settings = wiring.settings
     database = stack.enter_context(Database(settings.effective_database_url))
-    factory = build_factory(settings)
+    code = StrategyCode(settings)
+    factory = code.factory
     status = stack.enter_context(
         StatusWriter(
             SqlStatusRepository(database, clock=_now),
@@ -115,6 +118,7 @@ def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
         runner_of=runner_of,
         disabled={one.config.id: one.reason for one in report.disabled},
         read_rows=lambda: _rows(database, factory_check(factory)),
+        origin=OriginPolicy(database=database_id(database), code_of=code.of),
     )
 
 

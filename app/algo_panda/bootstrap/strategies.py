@@ -1,9 +1,11 @@
 """Which strategy and validator types there are."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from importlib.metadata import entry_points
 from typing import Any
 
+from algo_panda.bootstrap.code_identity import CodeIdentities
 from algo_panda.bootstrap.user_modules import UserModules
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.factory import StrategyFactory
@@ -24,11 +26,17 @@ PROCESSOR_ENTRY_POINTS = "algo_panda.processors"
 VALIDATOR_ENTRY_POINTS = "algo_panda.validators"
 
 
-def build_factory(settings: Settings) -> StrategyFactory:
+def build_factory(
+    settings: Settings, on_load: Callable[[str], object] = lambda _module: None
+) -> StrategyFactory:
     """Build a factory that knows the types: built in, of installed packages, and of the settings.
 
     A later source replaces a type of the same name. Dotted paths of the settings may name modules
     in the folders of ``PANDA_STRATEGIES_PATH``. Nothing is imported before it is used.
+
+    Args:
+        settings: of this process.
+        on_load: told the name of a module before a type is loaded from it.
 
     Raises:
         ConfigurationError: a folder of ``PANDA_STRATEGIES_PATH`` does not exist.
@@ -36,7 +44,12 @@ def build_factory(settings: Settings) -> StrategyFactory:
     modules = UserModules(settings.strategies_path)
     if settings.processors or settings.validators or settings.strategies_path:
         modules.add_to_path()
-    factory = StrategyFactory(load=modules.load)
+
+    def load(path: str) -> Callable[..., Any]:
+        on_load(path.rpartition(".")[0])
+        return modules.load(path)
+
+    factory = StrategyFactory(load=load)
     for name, path in (
         *PROCESSORS.items(),
         *_installed(PROCESSOR_ENTRY_POINTS),
@@ -50,6 +63,33 @@ def build_factory(settings: Settings) -> StrategyFactory:
     ):
         factory.register_validator(name, path)
     return factory
+
+
+class StrategyCode:
+    """A factory, and what identifies the code of the types that it knows."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Know the types that ``build_factory`` gives.
+
+        Raises:
+            ConfigurationError: a folder of ``PANDA_STRATEGIES_PATH`` does not exist.
+        """
+        self._identities = CodeIdentities(UserModules(settings.strategies_path))
+        self.factory = build_factory(settings, on_load=self._identities.note)
+
+    def of(self, config: StrategyConfig) -> Mapping[str, str]:
+        """Return what identifies the code of a strategy, by ``runner``, processor and validator.
+
+        Raises:
+            ValueError: a type is unknown.
+        """
+        processor, validator = config.strategy_type, config.validator
+        module, factory = self._identities.of, self.factory
+        return {
+            "runner": module("algo_panda"),
+            f"processor {processor}": module(factory.processor_module(processor)),
+            f"validator {validator}": module(factory.validator_module(validator)),
+        }
 
 
 def init_values(config: StrategyConfig) -> dict[str, Any]:

@@ -23,11 +23,11 @@ class UserModules:
     """
 
     def __init__(self, strategies_path: str | None) -> None:
-        self._folders = _working_directory() if not strategies_path else _folders(strategies_path)
+        self.folders = _working_directory() if not strategies_path else _folders(strategies_path)
 
     def add_to_path(self) -> None:
         """Append the folders to ``sys.path``."""
-        for folder in map(str, self._folders):
+        for folder in map(str, self.folders):
             if folder not in sys.path:
                 sys.path.append(folder)
 
@@ -44,7 +44,7 @@ class UserModules:
             return load_callable(path)
         except ValueError as error:
             if isinstance(error.__cause__, ModuleNotFoundError):
-                folders = ", ".join(map(str, self._folders))
+                folders = ", ".join(map(str, self.folders))
                 raise ValueError(
                     f"{error}; modules of yours are searched in {folders} (PANDA_STRATEGIES_PATH)"
                 ) from error
@@ -52,7 +52,7 @@ class UserModules:
 
     def _hidden(self, module: str) -> str | None:
         """Return what hides the user's module of this name, or None."""
-        mine = next(filter(None, (_file_in(folder, module) for folder in self._folders)), None)
+        mine = next(filter(None, (file_in(folder, module) for folder in self.folders)), None)
         if mine is None:
             return None
         top = module.partition(".")[0]
@@ -87,7 +87,8 @@ def _folders(strategies_path: str) -> list[Path]:
     return folders
 
 
-def _file_in(folder: Path, module: str) -> Path | None:
+def file_in(folder: Path, module: str) -> Path | None:
+    """Return the source file of a module in ``folder``, or None."""
     base = folder.joinpath(*module.split("."))
     for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
         if file.is_file():

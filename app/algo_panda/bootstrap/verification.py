@@ -18,7 +18,7 @@ from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.groups import committed_offsets
 from algo_panda.kafka.reading import Ends, records
 from algo_panda.replay.live_pass import LivePass
-from algo_panda.replay.live_versions import Segment, segments
+from algo_panda.replay.live_versions import Segment, gaps, segments
 from algo_panda.replay.selection import Selection
 from algo_panda.replay.ticks import RecordedTicks, Refuse
 from algo_panda.replay.verification import LiveSignal, PartitionVerdict, Verifier
@@ -97,6 +97,8 @@ def verify_live(
             verifier.verify(partition, live.signals.get(partition, {}))
             for partition in source.partitions
         ]
+    for verdict in verdicts:
+        verdict.gaps = gaps(live.activations, topic_id=source.topic_id, partition=verdict.partition)
     if not any(verdict.ticks for verdict in verdicts):
         raise BadInputError(
             f"nothing to compare: of the ticks chosen from {source.name}, the runner has processed"

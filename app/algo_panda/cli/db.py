@@ -60,8 +60,9 @@ def downgrade(
 def current(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print the revision that the tables are at."""
+    """Print the revision that the tables are at; with --json also the id of the database."""
     from algo_panda.store.database import Database
+    from algo_panda.store.identity import database_id
     from algo_panda.store.revision import advice, current_revision
     from algo_panda.store.tables import HEAD
 
@@ -69,7 +70,9 @@ def current(
         with database.transaction() as connection:
             found = current_revision(connection)
         if as_json:
-            typer.echo(json.dumps({"revision": found, "head": HEAD, "database": str(database)}))
+            known = database_id(database) if found == HEAD else None
+            facts = {"revision": found, "head": HEAD, "database": str(database), "id": known}
+            typer.echo(json.dumps(facts))
             return
         if found is None:
             _notices.print(f"{database}: the newest revision is {HEAD}; run 'panda db upgrade'")

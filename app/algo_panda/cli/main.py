@@ -37,6 +37,7 @@ class PandaCommands(LazyGroup):
         ),
         "db": LazyCommand("db:app", "Create the tables of the database, and show their revision."),
         "strategies": LazyCommand("strategies:app", "Add, list and change strategies."),
+        "recover": LazyCommand("recover:app", "Let runners go on from a state that they refuse."),
         "replay": LazyCommand("replay:app", "Run a backtest on recorded ticks."),
     }
 

@@ -15,6 +15,7 @@ from algo_panda.settings import Settings
 if TYPE_CHECKING:
     from algo_panda.domain.market import MarketTick
     from algo_panda.domain.signals import TradingSignal
+    from algo_panda.replay.live_versions import Gap
     from algo_panda.replay.selection import Selection
     from algo_panda.replay.ticks import RecordedTicks
     from algo_panda.replay.verification import Explained, PartitionVerdict
@@ -75,6 +76,9 @@ def _show(console: Console, source: str, verdicts: "Sequence[PartitionVerdict]")
                 f"not compared on partition {verdict.partition}: ticks before offset"
                 f" {verdict.kept_from}, whose signals are not on the topic any more"
             )
+    for verdict in verdicts:
+        for gap in verdict.gaps:
+            console.print(_gap_line(verdict.partition, gap))
     if not differences:
         console.print(
             f"EQUAL: {agreed:,} signals of {ticks:,} ticks from {source} are the same to the byte,"
@@ -96,6 +100,15 @@ def _show(console: Console, source: str, verdicts: "Sequence[PartitionVerdict]")
         console.print(
             f"  on partitions {cold}, ticks that warmed strategies up live are not there any more"
         )
+
+
+def _gap_line(partition: int, gap: "Gap") -> str:
+    return (
+        f"warning: strategy {gap.strategy_id} ({gap.strategy_type}) did not process offsets"
+        f" {gap.first_offset} to {gap.end_offset - 1} of partition {partition}: version"
+        f" {gap.ended_version} ended at {gap.first_offset}, version {gap.begun_version} began at"
+        f" {gap.end_offset}, and the row was not disabled"
+    )
 
 
 def _arrival(tick: "MarketTick | None") -> int:
@@ -173,6 +186,7 @@ def _as_object(source: str, verdicts: "Sequence[PartitionVerdict]") -> Mapping[s
                 "not_compared": [list(version) for version in sorted(verdict.unknown)],
                 "signals_kept_from": verdict.kept_from,
                 "ticks_before_are_gone": verdict.is_cold,
+                "gaps": [gap._asdict() for gap in verdict.gaps],
                 "first_difference": None if verdict.first is None else _object_of(verdict.first),
             }
             for verdict in verdicts

@@ -87,15 +87,30 @@ class _Types(Generic[T]):
         """
         found = self._resolved.get(name)
         if found is None:
-            create = self._registered.get(name)
-            if create is None:
-                raise ValueError(f"unknown {self._kind} {name!r}; known: {_listed(self.names)}")
+            create = self._find(name)
             if isinstance(create, str):
                 path, create = create, self._load(create)
             else:
                 path = getattr(create, "__qualname__", type(create).__name__)
             found = self._resolved[name] = _Factory(create, self._form(create, path))
         return found
+
+    def module(self, name: str) -> str:
+        """Return the name of the module that has the factory of a type.
+
+        Raises:
+            ValueError: the type is unknown.
+        """
+        create = self._find(name)
+        if isinstance(create, str):
+            return create.rpartition(".")[0]
+        return str(getattr(create, "__module__", ""))
+
+    def _find(self, name: str) -> str | Callable[..., T]:
+        create = self._registered.get(name)
+        if create is None:
+            raise ValueError(f"unknown {self._kind} {name!r}; known: {_listed(self.names)}")
+        return create
 
 
 class StrategyFactory:
@@ -138,6 +153,14 @@ class StrategyFactory:
     def validator_types(self) -> tuple[str, ...]:
         """The known validator types, sorted."""
         return self._validators.names
+
+    def processor_module(self, strategy_type: str) -> str:
+        """Return the module of a strategy type. A type that is unknown is a ``ValueError``."""
+        return self._processors.module(strategy_type)
+
+    def validator_module(self, validator_type: str) -> str:
+        """Return the module of a validator type. A type that is unknown is a ``ValueError``."""
+        return self._validators.module(validator_type)
 
     def create_strategy(
         self,

@@ -1,4 +1,6 @@
-"""What a consumer group has committed."""
+"""What a consumer group has committed, and who its members are."""
+# The client's futures have no type of their result:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import time
 from collections.abc import Collection
@@ -9,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
-from algo_panda.kafka.connection import failure
+from algo_panda.kafka.connection import connect, failure
 
 _STILL_LOADING = (
     confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -46,6 +48,29 @@ def committed_offsets(
     finally:
         consumer.close()
     return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}
+
+
+def group_members(connection: KafkaConnection, group: str) -> list[str]:
+    """Return the names of the members of a consumer group; none if there is no such group.
+
+    Raises:
+        KafkaError: the broker does not answer, or refuses.
+    """
+    admin = connect(connection)
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while True:
+        answers = admin.describe_consumer_groups([group], request_timeout=REQUEST_SECONDS)
+        try:
+            found = answers[group].result()
+        except KafkaException as error:
+            cause: confluent_kafka.KafkaError = error.args[0]
+            if cause.code() == confluent_kafka.KafkaError.GROUP_ID_NOT_FOUND:
+                return []
+            if cause.code() not in _STILL_LOADING or time.monotonic() > deadline:
+                raise failure(f"describe the group {group}", error, connection) from error
+        else:
+            return [f"{member.client_id} at {member.host}" for member in found.members]
+        time.sleep(0.1)
 
 
 def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:

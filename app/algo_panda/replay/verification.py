@@ -10,7 +10,7 @@ import numpy as np
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.replay.live_pass import LivePass
-from algo_panda.replay.live_versions import Segment, Version
+from algo_panda.replay.live_versions import Gap, Segment, Version
 from algo_panda.replay.selection import Selection
 from algo_panda.replay.ticks import RECEIVED, RecordedTicks, TickColumns
 from algo_panda.runner.state import StrategyRecord
@@ -83,6 +83,8 @@ class PartitionVerdict:
     """Ticks before this offset are not compared: their signals are not on the topic any more."""
     is_cold: bool = False
     """Whether ticks of before the first one that is there had warmed strategies up, live."""
+    gaps: Sequence[Gap] = ()
+    """Ticks that strategies did not see live: neither live nor replay has signals of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.sql import expression
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "4"
+HEAD = "5"
 """The newest revision: what this code reads and writes."""
 
 
@@ -52,13 +52,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-_strategy_id = CHAR(36).with_variant(UUID(as_uuid=False), "postgresql")
+_uuid = CHAR(36).with_variant(UUID(as_uuid=False), "postgresql")
 _json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 strategy_configurations = Table(
     "strategy_configurations",
     metadata,
-    Column("id", _strategy_id, primary_key=True),
+    Column("id", _uuid, primary_key=True),
     Column("strategy_type", Text, nullable=False),
     Column("parameters", _json, nullable=False, server_default="{}"),
     Column("instruments", JSON().with_variant(ARRAY(BigInteger), "postgresql"), nullable=False),
@@ -81,7 +81,7 @@ strategy_status = Table(
         autoincrement=True,
     ),
     # No foreign key: what was said of a strategy stays readable when its row is gone.
-    Column("strategy_id", _strategy_id, nullable=False),
+    Column("strategy_id", _uuid, nullable=False),
     Column("instrument_token", BigInteger),
     Column("state", Text, nullable=False),
     Column("reason", Text),
@@ -102,3 +102,6 @@ status_key = Index(
     unique=True,
 )
 """One entry per strategy, worker and instrument; no token is 0, so 0 stands for null."""
+
+database_identity = Table("database_identity", metadata, Column("id", _uuid, primary_key=True))
+"""One row: the id of this database."""

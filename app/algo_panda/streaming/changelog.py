@@ -24,7 +24,7 @@ from algo_panda.kafka.open_transactions import (
     OpenTransactionError,
     wait_until_readable,
 )
-from algo_panda.streaming.marks import RecordMark, decode_marks, encode_marks
+from algo_panda.streaming.marks import RecordMark, decode_marks, encode_marks, header_value
 from algo_panda.streaming.operator import (
     MessageHeaders,
     Output,
@@ -36,6 +36,10 @@ from algo_panda.streaming.operator import (
 )
 
 CHECKPOINT_KEY = b"\x00checkpoint"
+
+ORIGIN_HEADER = "origin"
+HANDED_OVER_HEADER = "handed-over"
+"""Headers of checkpoint records, like that of the marks: earlier versions pass over them."""
 
 _POSITION_FIELDS = frozenset({"id", "next_offset", "horizon"})
 
@@ -87,6 +91,11 @@ class Positions:
     topic_ids: Mapping[str, str]
     marks: Mapping[str, RecordMark] = field(default_factory=dict[str, RecordMark])
     """The last record processed; none if an earlier version wrote the checkpoint."""
+    origin: bytes | None = None
+    """Where outputs come from, beside state and records, as the operator describes it."""
+    is_handed_over: bool = False
+    """Whether its owner has sent no output of a later record: it stopped cleanly here, or its
+    outputs leave with checkpoints."""
 
     @property
     def is_settled(self) -> bool:
@@ -107,7 +116,12 @@ class Positions:
 
     def headers(self) -> list[tuple[str, str | bytes | None]] | None:
         """Build the headers of the record whose value is ``encode``'s."""
-        return encode_marks(self.marks)
+        headers = encode_marks(self.marks) or []
+        if self.origin is not None:
+            headers.append((ORIGIN_HEADER, self.origin))
+        if self.is_handed_over and not self.is_settled:
+            headers.append((HANDED_OVER_HEADER, b"true"))
+        return headers or None
 
     @classmethod
     def decode(cls, value: bytes, headers: MessageHeaders = None) -> "Positions":
@@ -124,6 +138,8 @@ class Positions:
                 horizons={topic: int(entry["horizon"]) for topic, entry in topics.items()},
                 topic_ids={topic: str(entry["id"]) for topic, entry in topics.items()},
                 marks=decode_marks(headers),
+                origin=header_value(headers, ORIGIN_HEADER),
+                is_handed_over=header_value(headers, HANDED_OVER_HEADER) is not None,
             )
         except StateFormatError:
             raise

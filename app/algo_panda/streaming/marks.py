@@ -43,14 +43,20 @@ def encode_marks(marks: Mapping[str, RecordMark]) -> list[tuple[str, str | bytes
     return [(MARKS_HEADER, json.dumps(fields, separators=(",", ":")).encode())]
 
 
+def header_value(headers: MessageHeaders, wanted: str) -> bytes | None:
+    """Return the value of the first header of this name, or None."""
+    pairs = headers.items() if isinstance(headers, dict) else headers or ()
+    value = next((value for name, value in pairs if name == wanted), None)
+    return value.encode() if isinstance(value, str) else value
+
+
 def decode_marks(headers: MessageHeaders) -> dict[str, RecordMark]:
     """Read what ``encode_marks`` gave; nothing if an earlier version wrote the checkpoint.
 
     Raises:
         StateFormatError: the header has another form.
     """
-    pairs = headers.items() if isinstance(headers, dict) else headers or ()
-    found = next((value for name, value in pairs if name == MARKS_HEADER), None)
+    found = header_value(headers, MARKS_HEADER)
     if found is None:
         return {}
     try:

@@ -93,7 +93,12 @@ class PartitionOpener:
         # Nothing but computing. Threads that take turns at it were seen to take twice as long.
         with self._restoring:
             operator = self._spec.create(number, self._topic_ids)
-            start = Start(offsets=positions.offsets, is_settled=positions.is_settled)
+            start = Start(
+                offsets=positions.offsets,
+                is_settled=positions.is_settled,
+                is_handed_over=positions.is_handed_over,
+                origin=positions.origin,
+            )
             try:
                 beginning = operator.restore(restored.state, start)
             except (WireError, StateFormatError) as error:
@@ -110,8 +115,9 @@ class PartitionOpener:
             ends=self._ends(number),
             leading=self._spec.leading,
             is_outdated=beginning.is_outdated,
+            origin=beginning.origin,
         )
-        if beginning.announcements or owned.wants_horizon:
+        if beginning.announcements or owned.wants_first_checkpoint:
             # While others still read their state back, rather than when ticks wait for it.
             first = owned.next_positions(last=False)
             try:
@@ -157,6 +163,8 @@ class PartitionOpener:
             horizons={**first, **{t: known.horizons[t] for t in inputs if t in known.horizons}},
             topic_ids={topic: self._topic_ids[topic] for topic in inputs},
             marks={topic: known.marks[topic] for topic in inputs if topic in known.marks},
+            origin=known.origin,
+            is_handed_over=known.is_handed_over,
         )
 
     def _first(self, number: int, topics: Sequence[str]) -> dict[str, int]:

@@ -94,6 +94,11 @@ class Start:
     is_settled: bool
     """Whether no output of these records can have been sent before. If one can, the operator
     has to process them as they were processed then, whatever changed since."""
+    is_handed_over: bool = False
+    """Whether the last owner has sent no output of these records, because it stopped cleanly. An
+    owner before it, if it was suspended and wakes up, still may, unless ``is_settled``."""
+    origin: bytes | None = None
+    """What the operator before gave as ``Beginning.origin``; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +124,8 @@ class Beginning(NamedTuple):
     is_outdated: bool = False
     """It still is as it was; to be made anew as soon as that can be from a settled start."""
     replay: Replay | None = None
+    origin: bytes | None = None
+    """Where outputs come from, beside state and records: written beside each checkpoint."""
 
 
 class PartitionOperator(Protocol):

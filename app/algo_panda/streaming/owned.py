@@ -31,6 +31,7 @@ class OwnedPartition:
         ends: Mapping[str, int] | None = None,
         leading: Sequence[str] = (),
         is_outdated: bool = False,
+        origin: bytes | None = None,
     ) -> None:
         """Take a partition as it was restored.
 
@@ -43,6 +44,7 @@ class OwnedPartition:
             ends: where the topics end now: up to there it is known that there is something to do.
             leading: inputs that the others wait for.
             is_outdated: whether the operator has to be made anew at the horizon.
+            origin: written beside each checkpoint.
         """
         self.partition = partition
         self.operator = operator
@@ -65,6 +67,7 @@ class OwnedPartition:
         self.current_at = float("-inf")
         """Time of the clock up to which all records of leading inputs are known to be processed."""
         self._leading = leading
+        self._origin = origin
         self._sends_ahead = sends_ahead
         self._bounds: Mapping[str, int] = positions.horizons
         self._inherited = positions.horizons
@@ -87,6 +90,15 @@ class OwnedPartition:
         """Whether there is something to do that may not be done before a checkpoint."""
         ends = (self._ends.get(topic, 0) > self._bounds[topic] for topic in self.next_offsets)
         return self._sends_ahead and not self.is_outdated and any(ends)
+
+    @property
+    def wants_first_checkpoint(self) -> bool:
+        """Whether a checkpoint has to be durable before the first record is processed.
+
+        One that says that nothing was sent after it does not hold from the first output on.
+        """
+        says_so = self.durable.is_handed_over and not self.durable.is_settled
+        return self.wants_horizon or (self._sends_ahead and says_so)
 
     @property
     def is_at_horizon(self) -> bool:
@@ -113,6 +125,8 @@ class OwnedPartition:
             horizons=horizons,
             topic_ids=self.durable.topic_ids,
             marks=self.marks(),
+            origin=self._origin,
+            is_handed_over=last or not self._sends_ahead,
         )
 
     def marks(self) -> Mapping[str, RecordMark]:

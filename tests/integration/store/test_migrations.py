@@ -3,8 +3,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -14,8 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from algo_panda.domain.config import StrategyConfig
+from algo_panda.domain.errors import DatabaseError
 from algo_panda.domain.status import StrategyState, StrategyStatus
 from algo_panda.store.database import Database, DatabaseUnavailableError
+from algo_panda.store.identity import database_id
 from algo_panda.store.migrate import (
     ForeignTableError,
     Migrated,
@@ -92,14 +95,14 @@ def test_every_row_survives_every_revision_up_and_down(database: Database) -> No
     insert_old_row(database)
     insert_old_row(database, zerodha=True)
     before = old_rows(database)
-    for revision in ("2", "3", "4"):
+    for revision in ("2", "3", "4", "5"):
         assert upgrade(database, revision).after == revision
         assert old_rows(database) == before
     loaded = repository(database).load()
     assert loaded.unusable == ()
     assert {config.brokers for config in loaded.usable} == {("paper",), ("zerodha",)}
     assert {config.validator for config in loaded.usable} == {"standard"}
-    for revision in ("3", "2", "1"):
+    for revision in ("4", "3", "2", "1"):
         assert downgrade(database, revision).after == revision
         assert old_rows(database) == before
     assert columns_of(database) == set(OLD_COLUMNS.split(", "))
@@ -141,13 +144,16 @@ def test_what_a_downgrade_deletes_is_said_first(database: Database) -> None:
     said = StrategyStatus(strategy_id=added.id, strategy_version=1, state=StrategyState.REGISTERED)
     clock = lambda: datetime.now(UTC)  # noqa: E731 - a clock is a function
     SqlStatusRepository(database, clock=clock).report(said, worker="runner-0")
-    status, brokers, rows = losses(database, "base")
+    identity, status, brokers, rows = losses(database, "base")
+    assert identity.startswith("the id of the database (")
+    assert "panda recover accept-database" in identity
     assert status == "what workers said of strategies (rows: 1)"
     assert brokers.startswith("validator_type (rows: 1) and active_brokers (rows: 1; ")
     assert "signals only" in brokers
     assert rows == "all strategies (rows: 2)"
-    assert losses(database, "1") == (status, brokers)
-    assert losses(database, "3") == ()
+    assert losses(database, "1") == (identity, status, brokers)
+    assert losses(database, "3") == losses(database, "4") == (identity,)
+    assert losses(database, "5") == ()
 
 
 def test_what_was_said_of_strategies_survives_but_for_what_there_was_no_word_for(
@@ -165,6 +171,31 @@ def test_what_was_said_of_strategies_survives_but_for_what_there_was_no_word_for
     upgrade(database)
     statuses.report(other, worker="w")  # one entry per worker and instrument, as before
     assert [entry.status for entry in statuses.list()] == [other]
+
+
+def test_every_database_has_an_id_of_its_own_that_stays(database: Database, tmp_path: Path) -> None:
+    upgrade(database, "4")
+    upgrade(database)
+    found = database_id(database)
+    assert str(UUID(found)) == found
+    upgrade(database)
+    assert database_id(database) == found
+    with Database(f"sqlite:///{tmp_path / 'another.db'}") as another:
+        upgrade(another)
+        assert database_id(another) != found
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_database_that_has_lost_its_id_is_refused(database: Database, rows: int) -> None:
+    upgrade(database)
+    with database.transaction(writes=True) as connection:
+        connection.execute(text("DELETE FROM database_identity"))
+        for _ in range(rows):
+            connection.execute(
+                text("INSERT INTO database_identity (id) VALUES (:id)"), {"id": str(uuid4())}
+            )
+    with pytest.raises(DatabaseError, match=f"database_identity has {rows} rows instead of one"):
+        database_id(database)
 
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:
@@ -235,7 +266,8 @@ def test_processes_that_upgrade_at_once_wait_for_each_other(database_url: str) -
         ("2", "database is at revision 2, run 'panda db upgrade'"),
         ("3", "database is at revision 3, run 'panda db upgrade'"),
         ("base", "is empty: run 'panda db upgrade'"),
-        ("97", "database is at revision 97, newer than the 4 of this program"),
+        ("4", "database is at revision 4, run 'panda db upgrade'"),
+        ("97", "database is at revision 97, newer than the 5 of this program"),
     ],
 )
 def test_another_revision_than_ours_is_a_clear_refusal(
@@ -259,8 +291,8 @@ def test_another_revision_than_ours_is_a_clear_refusal(
     ("start", "target", "advice"),
     [
         ("1", "2", "the database is at revision 1, already below 2"),
-        ("2", "9", "there is no revision '9'; known: base, 1, 2, 3, 4"),
-        ("2", "-1", "there is no revision '-1'; known: base, 1, 2, 3, 4"),
+        ("2", "9", "there is no revision '9'; known: base, 1, 2, 3, 4, 5"),
+        ("2", "-1", "there is no revision '-1'; known: base, 1, 2, 3, 4, 5"),
     ],
 )
 def test_a_downgrade_goes_down_to_a_revision_there_is(
@@ -276,7 +308,7 @@ def test_a_downgrade_goes_down_to_a_revision_there_is(
 
 def test_an_upgrade_does_not_go_down(database: Database) -> None:
     upgrade(database)
-    with pytest.raises(UnknownRevisionError, match="at revision 4, past 1"):
+    with pytest.raises(UnknownRevisionError, match="at revision 5, past 1"):
         upgrade(database, "1")
 
 

@@ -46,7 +46,7 @@ def panda(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Panda:
 
 @pytest.fixture
 def seeded(panda: Panda) -> Panda:
-    assert panda("db", "upgrade").stdout == "4\n"
+    assert panda("db", "upgrade").stdout == "5\n"
     assert panda("strategies", "seed").exit_code == 0
     return panda
 
@@ -223,7 +223,8 @@ def test_an_empty_list_says_what_to_do(panda: Panda) -> None:
 
 
 def test_the_revision_is_shown_raised_and_lowered(seeded: Panda) -> None:
-    assert json.loads(seeded("db", "current", "--json").stdout)["revision"] == "4"
+    current = json.loads(seeded("db", "current", "--json").stdout)
+    assert (current["revision"], len(current["id"])) == ("5", 36)
     assert "newest revision already" in seeded("db", "upgrade").stderr
     down = seeded("db", "downgrade", "1")
     assert (down.exit_code, down.stdout) == (0, "1\n")

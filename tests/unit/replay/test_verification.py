@@ -20,7 +20,7 @@ from algo_panda.domain.signals import SignalResult, TradingSignal
 from algo_panda.domain.trading import Activation
 from algo_panda.ingest.synthetic import SyntheticSource
 from algo_panda.replay.live_pass import LivePass
-from algo_panda.replay.live_versions import Segment, segments
+from algo_panda.replay.live_versions import Gap, Segment, gaps, segments
 from algo_panda.replay.selection import Selection
 from algo_panda.replay.ticks import RECEIVED, Refuse, TickColumns
 from algo_panda.replay.verification import LiveSignal, PartitionVerdict, Verifier
@@ -149,6 +149,53 @@ def test_a_version_of_before_activations_held_configurations_is_told_apart() -> 
         (20, (COUNTER,), {(RSI.strategy_id, 1)}),
         (90, (COUNTER, second), set()),
     ]
+
+
+def gaps_of(*activations: Activation) -> list[tuple[str, int, int, int, int]]:
+    found = gaps(activations, topic_id="T", partition=3)
+    assert {one.strategy_type for one in found} <= {"rules_rsi", "counter"}
+    return [(one.strategy_id[-1], *one[2:]) for one in found]
+
+
+def test_ticks_between_two_runs_of_a_strategy_are_a_gap() -> None:
+    assert gaps(
+        [told(RSI, 0), told(RSI, 90, active=False), told(RSI, 120)], topic_id="T", partition=3
+    ) == [Gap(str(UUID(int=1)), "rules_rsi", 1, 1, 90, 120)]
+    second, third = version(RSI, 2), version(RSI, 3)
+    changed_in_between = (told(RSI, 0), told(RSI, 90, active=False), told(second, 120))
+    assert gaps_of(*changed_in_between) == [("1", 1, 2, 90, 120)]
+    assert gaps_of(*changed_in_between, told(second, 300, active=False), told(second, 301)) == [
+        ("1", 1, 2, 90, 120),
+        ("1", 2, 2, 300, 301),
+    ]
+    assert gaps_of(told(third, 0), told(third, 5, active=False), told(second, 9)) == [
+        ("1", 3, 2, 5, 9)
+    ]
+
+
+def test_gaps_are_those_of_each_strategy_by_offset() -> None:
+    assert gaps_of(
+        told(RSI, 0),
+        told(COUNTER, 0),
+        told(RSI, 90, active=False),
+        told(COUNTER, 40, active=False),
+        told(RSI, 120),
+        told(COUNTER, 100),
+    ) == [("2", 1, 1, 40, 100), ("1", 1, 1, 90, 120)]
+
+
+def test_a_version_that_follows_at_once_or_after_its_row_was_disabled_is_no_gap() -> None:
+    second, third = version(RSI, 2), version(RSI, 3)
+    assert gaps_of(told(RSI, 0), told(RSI, 90, active=False), told(second, 90)) == []
+    assert gaps_of(told(RSI, 0), told(RSI, 90, active=False), told(third, 120)) == []
+    assert gaps_of(told(RSI, 0), told(RSI, 90, active=False)) == []
+    assert gaps_of(told(RSI, 40), told(COUNTER, 90)) == []
+
+
+def test_activations_on_other_partitions_and_topics_are_no_gap() -> None:
+    ended = told(RSI, 90, active=False)
+    for elsewhere in ({"tick_partition": 1}, {"tick_topic_id": "another"}):
+        assert gaps_of(told(RSI, 0), replace(ended, **elsewhere), told(RSI, 120)) == []
 
 
 @settings(deadline=None, max_examples=15)

@@ -194,6 +194,7 @@ class RunnerOperator:
             ],
             is_outdated=chosen.is_outdated,
             replay=self._replay(runner),
+            origin=chosen.origin,
         )
 
     def _replay(self, runner: PartitionRunner) -> Replay | None:

@@ -16,6 +16,7 @@ from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.trading import Activation
 from algo_panda.runner.partition import PartitionRunner
 from algo_panda.streaming.operator import Start, StateFormatError
+from algo_panda.streaming.operators.origin import OriginPolicy
 
 STRATEGIES_KEY = b"\x00strategies"
 """Under it, the changelog of a partition holds the versions that run there."""
@@ -66,6 +67,8 @@ class Chosen(NamedTuple):
     """Whether the changelog says so already."""
     is_outdated: bool
     """Whether other versions wait for a settled start."""
+    origin: bytes | None = None
+    """The database and the code that they come from; None: they are not recorded."""
 
 
 class StrategyVersions:
@@ -79,6 +82,7 @@ class StrategyVersions:
         runner_of: Callable[[Sequence[StrategyConfig]], RunsPartition],
         disabled: Mapping[UUID, str] | None = None,
         read_rows: Callable[[], Mapping[UUID, StrategyRow]] = dict[UUID, StrategyRow],
+        origin: OriginPolicy | None = None,
     ) -> None:
         """Make one.
 
@@ -88,12 +92,14 @@ class StrategyVersions:
             runner_of: makes and starts a runner of other ones.
             disabled: enabled strategies that could not be started, and why.
             read_rows: reads all rows of the database as they are now, by strategy id.
+            origin: compares database and code with those recorded; None: they do not matter.
         """
         self._current = current
         self._configs = tuple(configs)
         self._runner_of = runner_of
         self._disabled = disabled or {}
         self._read_rows = read_rows
+        self._origin = origin
 
     def runner(self, configs: tuple[StrategyConfig, ...]) -> RunsPartition:
         """A runner of these."""
@@ -115,8 +121,21 @@ class StrategyVersions:
             partition: number of the partition.
 
         Raises:
+            OtherDatabaseError: the recorded strategies are those of another database.
             MissingStrategiesError: this worker cannot run a recorded strategy.
+            ChangedCodeError: other code may have sent signals of ticks that are to be processed.
         """
+        where = f"{topic}[{partition}]"
+        if self._origin is not None:
+            self._origin.check_database(start, where, lambda: self._without_row(recorded))
+        chosen = self._choose(recorded, start, topic, topic_id, partition)
+        if self._origin is None:
+            return chosen
+        return chosen._replace(origin=self._origin.check_code(chosen.configs, start, where))
+
+    def _choose(
+        self, recorded: bytes | None, start: Start, topic: str, topic_id: str, partition: int
+    ) -> Chosen:
         before = () if recorded is None else decode_configs(recorded)
         now = self._newest(before)
         if recorded is not None:
@@ -135,6 +154,11 @@ class StrategyVersions:
             is_recorded=False,
             is_outdated=False,
         )
+
+    def _without_row(self, recorded: bytes | None) -> list[StrategyConfig]:
+        rows = self._read_rows()
+        before = () if recorded is None else decode_configs(recorded)
+        return [config for config in before if config.id not in rows]
 
     def _agreed(
         self, before: Sequence[StrategyConfig], now: Sequence[StrategyConfig], where: str
