@@ -18,6 +18,7 @@ from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.fetcher import Batch
 from algo_panda.streaming.leading import CURRENT_SECONDS, LeadingInputs
 from algo_panda.streaming.operator import (
+    BatchClock,
     Beginning,
     ConnectionSettings,
     Delivery,
@@ -373,3 +374,28 @@ def test_trading_states_are_current_for_two_seconds_and_when_all_is_halted(
     assert states.is_current() is is_current
     # After 5 s without a confirmation every account is halted: there is nothing to wait for.
     assert (states.view().offset is None) is (seconds > 5.0)
+
+
+def test_the_time_of_a_batch_is_read_when_it_begins() -> None:
+    now = [1]
+    clock = BatchClock(lambda: now[0])
+    now[0] = 2
+    assert clock.now_us() == 1
+    clock.begin()
+    now[0] = 3
+    assert clock.now_us() == 2
+
+
+def test_a_batch_begins_before_it_is_looked_what_is_known() -> None:
+    async def test(rig: Rig) -> None:
+        seen: list[str] = []
+        spec = rig.engine._spec
+        object.__setattr__(spec, "begin_batch", lambda: seen.append("begin"))
+        object.__setattr__(spec, "is_control_current", lambda: bool(seen.append("look")) or True)
+        rig.ask()
+        rig.log.append(FOLLOWS)
+        rig.log.append(LEADS)
+        await rig.turn()
+        assert seen in (["begin", "look", "begin"], ["begin", "begin", "look"])
+
+    on_rig(test)
