@@ -247,6 +247,15 @@ def test_only_orders_that_a_checkpoint_knows_of_are_told_to_have_ended():
         assert (changes.open, changes.ended) == ((), ("LATER",))
 
 
+def test_a_checkpoint_has_what_was_filled_of_an_order_that_it_knew():
+    paper = venue(volume_limit=Decimal(1))
+    paper.on_order(order())
+    assert [one.filled for one in paper.changes().open] == [0]
+    paper.on_tick(AT + 1, tick(101, seconds=1, quantity=4))
+    (one,) = paper.changes().open
+    assert (one.filled, one.events, one.notional_raw) == (4, 2, 404 * 10**8)
+
+
 def test_an_order_that_comes_again_is_not_taken_again():
     paper = venue()
     assert len(paper.on_order(order())) == 1
