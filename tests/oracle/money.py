@@ -4,6 +4,7 @@ from tests.oracle.fills import fill_differences
 from tests.oracle.flow import routing_differences, signal_differences
 from tests.oracle.limits import limit_differences
 from tests.oracle.moments import moment_differences
+from tests.oracle.partial_fills import partial_fill_differences
 from tests.oracle.records import Schemas, Topics
 from tests.oracle.reports import report_differences
 from tests.oracle.rules import Rules
@@ -38,5 +39,6 @@ def differences(topics: Topics, rules: Rules) -> list[str]:
         *moment_differences(world),
         *limit_differences(world),
         *fill_differences(world),
+        *partial_fill_differences(world),
         *state_differences(world),
     ]

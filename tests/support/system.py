@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from urllib.error import HTTPError, URLError
 from uuid import UUID
@@ -47,8 +48,9 @@ from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.sql_status import SqlStatusRepository
 from algo_panda.wire.codecs import load_codecs
 from tests.oracle.money import TOPICS, differences
+from tests.oracle.partial_fills import read_charges
 from tests.oracle.records import Raw
-from tests.oracle.rules import Rules
+from tests.oracle.rules import FillRules, Rules
 
 _LOOK_SECONDS = 5.0
 
@@ -111,7 +113,7 @@ class System:
     """Everything of one test, apart from that of all others by a prefix."""
 
     patience_seconds: ClassVar[float] = 120.0
-    changed_settings: ClassVar[Mapping[str, Any]] = {}
+    changed_settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, folder: Path, bootstrap_servers: str, prefix: str) -> None:
         self.folder = folder
@@ -125,8 +127,8 @@ class System:
             topic_prefix=prefix,
             checkpoint_interval_seconds=0.5,
             paper_accepts_past_ticks=True,  # most tests publish ticks of a fixed day
-            signal_ttl_seconds=86_400,  # nothing expires because the machine is slow
-            **self.changed_settings,
+            # Nothing expires because the machine is slow.
+            **{"signal_ttl_seconds": 86_400, **self.changed_settings},
         )
         self.connection = kafka_connection(self.settings)
         self.environment = DemoEnvironment(
@@ -396,6 +398,7 @@ class System:
     def rules(self) -> Rules:
         """The settings of the workers, as the independent model needs them."""
         settings = self.settings
+        fills = _fill_rules(settings)
         return Rules(
             partitions=self.partitions,
             prefix=settings.topic_prefix,
@@ -406,7 +409,23 @@ class System:
             time_to_live_ms=round(settings.signal_ttl_seconds * 1_000),
             past_brokers=frozenset({"paper"} if settings.paper_accepts_past_ticks else ()),
             paper_expire_us=settings.paper_expire_seconds * 1_000_000,
+            is_default_fill_model=fills == FillRules(),
+            fills=fills,
         )
+
+
+def _fill_rules(settings: Settings) -> FillRules:
+    return FillRules(
+        spread=settings.paper_spread,
+        slippage=settings.paper_slippage,
+        slippage_probability=settings.paper_slippage_probability,
+        tick_size=settings.paper_tick_size,
+        latency_us=int(settings.paper_latency_ms * 1_000),
+        jitter_us=int(settings.paper_latency_jitter_ms * 1_000),
+        volume_limit=settings.paper_volume_limit,
+        seed=settings.paper_seed,
+        charges=None if settings.paper_fees is None else read_charges(settings.paper_fees),
+    )
 
 
 def _raw(message: Message) -> Raw:
