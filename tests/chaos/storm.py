@@ -3,12 +3,13 @@
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from confluent_kafka.admin import (
@@ -22,7 +23,9 @@ from confluent_kafka.admin import (
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.ingest.synthetic import SyntheticSource
+from algo_panda.kafka.admin import connect, end_offsets
 from algo_panda.kafka.embedded import EmbeddedKafka
+from tests.chaos.registry import FileRegistry
 from tests.chaos.system import SESSION_SECONDS, ChaosSystem, Fault, TickStream, Verdict
 from tests.support.system import WorkerProcess
 
@@ -43,36 +46,82 @@ STEPS = (
 )
 """Every step that the engine names."""
 
-_STAGES = ("risk-1", "router-1", "paper-1")
-_WORKERS = ("runner-1", "runner-2", *_STAGES)
+STAGES = ("risk-1", "router-1", "paper-1")
+WORKERS = ("runner-1", "runner-2", *STAGES)
 _CLEAN = frozenset({0, -signal.SIGKILL, -signal.SIGTERM})
 
 
+BOTH = ("paper", "zerodha")
+
+
+def _row(
+    number: int,
+    kind: str,
+    tokens: Sequence[int],
+    brokers: tuple[str, ...] = ("paper",),
+    **parameters: object,
+) -> StrategyConfig:
+    return StrategyConfig(
+        id=UUID(int=number),
+        strategy_type=kind,
+        parameters=parameters,
+        instruments=tuple(tokens),
+        active_brokers=brokers,
+    )
+
+
 def strategies() -> list[StrategyConfig]:
-    """Of several kinds: rules, models, bars, history, without snapshots, and one that fails."""
+    """Of several kinds: rules, models, bars, history, without snapshots, and one that fails.
 
-    def make(number: int, kind: str, tokens: Sequence[int], **parameters: object) -> StrategyConfig:
-        return StrategyConfig(
-            id=UUID(int=number),
-            strategy_type=kind,
-            parameters=parameters,
-            instruments=tuple(tokens),
-            active_brokers=("paper",),
-        )
-
-    model = {"model_path": str(MODEL)}
+    Some send orders to a second broker, which is not available to the router.
+    """
+    make, model = _row, {"model_path": str(MODEL)}
     return [
-        make(1, "rules_rsi", TOKENS, period=14),
+        make(1, "rules_rsi", TOKENS, BOTH, period=14),
         make(2, "rules_rsi", TOKENS[:8], period=5, trigger="cross", validation={}),
         make(3, "ml_momentum", TOKENS[:4], **model),
         make(4, "hybrid_ml_rsi_filter", TOKENS[4:8], **model),
         make(5, "chaos_moody", TOKENS[2:12], hopeless_token=TOKENS[5], hopeless_after=60),
-        make(6, "chaos_bars", TOKENS, bar_seconds=2),
+        make(6, "chaos_bars", TOKENS, BOTH, bar_seconds=2),
         make(7, "chaos_past", TOKENS[8:], size=25),
         make(8, "chaos_unbounded", TOKENS[:6], bar_seconds=3),
         make(10, "chaos_slow", TOKENS[:1], seconds=SESSION_SECONDS + 1, every=700),
         make(9, "chaos_recent", TOKENS[4:10], size=20, bar_seconds=5),
     ]
+
+
+def unruly() -> list[StrategyConfig]:
+    """Strategies that raise what is no exception, and orders that one tick may not fill.
+
+    A replay from the command line takes their ``KeyboardInterrupt`` for a Ctrl-C.
+    """
+    return [
+        _row(11, "chaos_escaping", TOKENS[10:14], BOTH, quantity=12, bar_seconds=3),
+        _row(12, "rules_rsi", TOKENS[:6], quantity=25, period=3, validation={}),
+    ]
+
+
+CLIMATES: Mapping[str, Mapping[str, Any]] = {
+    "plain": {},
+    "partial fills": {
+        "paper_volume_limit": "0.1",
+        "paper_expire_seconds": 1,
+        "paper_spread": "2 ticks",
+        "paper_tick_size": "0.05",
+        "paper_slippage": "1.5 bps",
+        "paper_slippage_probability": 0.3,
+        "paper_latency_ms": 50,
+        "paper_latency_jitter_ms": 100,
+        "paper_fees": "zerodha-nse-intraday-2024-10",
+        "paper_seed": 7,
+    },
+    "irregular ticks": {
+        "misplaced_ticks": "process",
+        "duplicate_ticks": "drop",
+        "out_of_order_ticks": "drop",
+    },
+}
+"""Settings of all workers that storms run with."""
 
 
 def synthetic(seed: int) -> Iterator[MarketTick]:
@@ -91,6 +140,11 @@ class Storm:
     broker: EmbeddedKafka | None = None
     """One of our own, which may be restarted."""
     rate: float = 1500.0
+    ticks_per_fault: float = float("inf")
+    """No more are published while a fault lasts, so that a slow machine has no more to do."""
+    registry: FileRegistry | None = None
+    """The one that the workers use, if they use one."""
+    configs: list[StrategyConfig] = field(default_factory=strategies)
     kills: int = 0
     log: Callable[[str], None] = print
     endings: Counter[int] = field(default_factory=Counter)
@@ -99,11 +153,10 @@ class Storm:
     _allowed: set[int] = field(default_factory=lambda: set(_CLEAN))
 
     def __post_init__(self) -> None:
-        self._random = Random(self.seed)
+        self.random = Random(self.seed)
         self._periods = count(6)
-        self._configs = strategies()
-        self.system.configure(*self._configs)
-        self._stream = TickStream(self.system, synthetic(self.seed), self.rate)
+        self.system.configure(*self.configs)
+        self.stream = TickStream(self.system, synthetic(self.seed), self.rate)
 
     # The whole of it
 
@@ -111,7 +164,7 @@ class Storm:
         """So many faults, each of a random kind."""
         with self:
             for number in range(faults):
-                kind = self._random.choice(kinds)
+                kind = self.random.choice(kinds)
                 self.log(f"seed {self.seed}: fault {number + 1} of {faults}: {kind.__name__}")
                 self.strike(kind)
         return self.settle()
@@ -119,22 +172,32 @@ class Storm:
     def strike(self, kind: Callable[["Storm"], None]) -> None:
         """One fault, a moment, and what ended begins anew."""
         self.actions[kind.__name__] += 1
+        self.stream.most = self.stream.published + self.ticks_per_fault
         kind(self)
-        time.sleep(self._random.uniform(0.2, 2.5))
+        time.sleep(self.random.uniform(0.2, 2.5))
         self.heal()
 
     def __enter__(self) -> "Storm":
         self.heal()
-        self._stream.start()
+        self.stream.start()
         self.system.until("a first signal", lambda: bool(self._processed()))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.stop()
+        self.stream.stop()
 
     def settle(self) -> Verdict:
         """Let it come to rest, stop it, and compare."""
-        published = self._stream.finish()
+        self.come_to_rest()
+        for name in list(self._live):
+            self.end(name, signal.SIGTERM)
+        return self.system.verdict()
+
+    def come_to_rest(self) -> None:
+        """Wait until every stage has processed all there is."""
+        self.stream.finish()
+        ticks = self.system.settings.topic("ticks")
+        published = sum(end_offsets(connect(self.system.connection), [ticks]).values())
         with self.system.monitor() as monitor:
 
             def settled() -> bool:
@@ -144,9 +207,6 @@ class Storm:
                 return bool(monitor.has_settled(published))
 
             self.system.until("everything processed by every stage", settled)
-        for name in list(self._live):
-            self.end(name, signal.SIGTERM)
-        return self.system.verdict()
 
     # Workers
 
@@ -160,7 +220,7 @@ class Storm:
             code = worker.process.poll()
             if code is not None:
                 self._ended(name, code)
-        for name in _WORKERS:
+        for name in WORKERS:
             if name not in self._live:
                 self.start(name)
 
@@ -175,8 +235,46 @@ class Storm:
         self._ended(name, code)
         return code
 
+    def expect_stop(self, worker: WorkerProcess, code: int, *parts: str) -> None:
+        """See a worker end by itself: with this exit code, and one line that has these parts."""
+        ended = worker.process.wait(240)
+        told = self.system.told(worker)
+        assert ended == code, f"it ended with {ended}, expected {code}:\n{told}"
+        assert "\nTraceback" not in told, told
+        last = told.splitlines()[-1]
+        assert last.startswith("error: "), told
+        for part in parts:
+            assert part in last, f"no {part!r} in: {last}"
+        self.endings[ended] += 1
+
+    def expect_end(self, name: str, code: int, *parts: str) -> None:
+        """See one of the storm's own workers end by itself, as ``expect_stop`` does."""
+        self.expect_stop(self._live.pop(name), code, *parts)
+
+    def panda(self, *args: str) -> str:
+        """Run a command of the command line, which has to succeed; return what it printed."""
+        ended = self.system.panda(*args, env=self.system.variables, timeout=240)
+        assert ended.returncode == 0, f"panda {' '.join(args)}: {ended.stderr}"
+        return ended.stdout
+
+    def worker(self, name: str) -> WorkerProcess:
+        return self._live[name]
+
+    def wait_until_started(self) -> None:
+        """Wait for workers that are still starting, and need what they start with."""
+
+        def is_past_start(worker: WorkerProcess) -> bool:
+            log = worker.log.read_text("utf-8", "replace")
+            return " is ready" in log or worker.process.poll() is not None
+
+        workers = self._live.values()
+        self.system.until("workers that are ready", lambda: all(map(is_past_start, workers)))
+
+    def any_worker(self) -> str:
+        return self.random.choice(sorted(self._live))
+
     def runner(self) -> str:
-        return self._random.choice([name for name in self._live if name.startswith("runner")])
+        return self.random.choice([name for name in self._live if name.startswith("runner")])
 
     def _ended(self, name: str, code: int) -> None:
         self.endings[code] += 1
@@ -195,7 +293,7 @@ class Storm:
         self.end(self.runner(), signal.SIGKILL)
 
     def kill_stage(self) -> None:
-        self.end(self._random.choice(_STAGES), signal.SIGKILL)
+        self.end(self.random.choice(STAGES), signal.SIGKILL)
 
     def kill_all(self) -> None:
         for name in list(self._live):
@@ -207,7 +305,7 @@ class Storm:
         self.end(name, signal.SIGKILL)
         for _ in range(2):
             self.start(name)
-            time.sleep(self._random.uniform(1.0, 4.0))
+            time.sleep(self.random.uniform(1.0, 4.0))
             self.end(name, signal.SIGKILL)
 
     def terminate_runner(self) -> None:
@@ -215,73 +313,73 @@ class Storm:
         self.end(name, signal.SIGTERM)
 
     def terminate_stage(self) -> None:
-        name = self._random.choice(_STAGES)
+        name = self.random.choice(STAGES)
         self.end(name, signal.SIGTERM)
 
     def freeze_runner(self) -> None:
         """Past the session timeout: a zombie wakes up."""
         worker = self._live[self.runner()]
         worker.process.send_signal(signal.SIGSTOP)
-        time.sleep(SESSION_SECONDS + self._random.uniform(1.0, 4.0))
+        time.sleep(SESSION_SECONDS + self.random.uniform(1.0, 4.0))
         worker.process.send_signal(signal.SIGCONT)
 
     def crash_at_step(self) -> None:
-        self.crash_at(self._random.choice(STEPS))
+        self.crash_at(self.random.choice(STEPS))
 
     def crash_at(self, step: str) -> None:
         """Killed right behind a step of opening or of a checkpoint."""
         name = self.runner()
         self.end(name, signal.SIGKILL)
         worker = self.start(name, self._fault(step, signal.SIGKILL))
-        self._wait_briefly(lambda: worker.process.poll() is not None)
+        self.wait_briefly(lambda: worker.process.poll() is not None)
         self.end(name, signal.SIGKILL)
 
     def zombie_at_step(self) -> None:
-        self.zombie_at(self._random.choice(STEPS))
+        self.zombie_at(self.random.choice(STEPS))
 
     def zombie_at(self, step: str) -> None:
         """Paused inside a checkpoint, it goes on when its partitions have gone to another."""
         name = self.runner()
         self.end(name, signal.SIGKILL)
         worker = self.start(name, self._fault(step, signal.SIGSTOP))
-        if not self._wait_briefly(lambda: self.system.is_stopped(worker)):
+        if not self.wait_briefly(lambda: self.system.is_stopped(worker)):
             self.end(name, signal.SIGKILL)  # else it would stop at some later time
             return
         before = self.system.rebalances()
-        self._wait_briefly(lambda: self.system.rebalances() > before)
-        time.sleep(self._random.uniform(0.0, 2.0))
+        self.wait_briefly(lambda: self.system.rebalances() > before)
+        time.sleep(self.random.uniform(0.0, 2.0))
         worker.process.send_signal(signal.SIGCONT)
 
     def _fault(self, step: str, number: signal.Signals) -> Fault:
         times = 2 if step.startswith("restore") else 6
-        return Fault(step, self._random.randint(1, times), number)
+        return Fault(step, self.random.randint(1, times), number)
 
     def scale(self) -> None:
         """1 -> 4 -> 2 workers."""
         self.end("runner-2", signal.SIGTERM)
-        time.sleep(self._random.uniform(0.5, 2.0))
+        time.sleep(self.random.uniform(0.5, 2.0))
         for number in (2, 3, 4):
             self.start(f"runner-{number}")
         before = self.system.rebalances()
-        self._wait_briefly(lambda: self.system.rebalances() > before)
-        time.sleep(self._random.uniform(0.0, 3.0))
+        self.wait_briefly(lambda: self.system.rebalances() > before)
+        time.sleep(self.random.uniform(0.0, 3.0))
         self.end("runner-3", signal.SIGTERM)
         self.end("runner-4", signal.SIGKILL)
 
     def change_parameters(self) -> None:
         """And start all runners anew, one after a kill, one after a clean stop."""
-        config = self._configs[0]
+        config = self.configs[0]
         self.system.change(config, period=next(self._periods))
-        self.end("runner-1", self._random.choice([signal.SIGKILL, signal.SIGTERM]))
+        self.end("runner-1", self.random.choice([signal.SIGKILL, signal.SIGTERM]))
         self.start("runner-1")
-        time.sleep(self._random.uniform(0.0, 3.0))
-        self.end("runner-2", self._random.choice([signal.SIGKILL, signal.SIGTERM]))
+        time.sleep(self.random.uniform(0.0, 3.0))
+        self.end("runner-2", self.random.choice([signal.SIGKILL, signal.SIGTERM]))
 
     def restart_broker(self) -> None:
         assert self.broker is not None
         self._allowed.add(4)
         self.broker.stop()
-        time.sleep(self._random.uniform(0.0, 2.0))
+        time.sleep(self.random.uniform(0.0, 2.0))
         self.broker.start()
 
     def kill_broker(self) -> None:
@@ -297,7 +395,7 @@ class Storm:
         """The broker takes no signals for a while; the workers end, and nothing is skipped."""
         self._allowed.add(4)
         self._limit_signals(_LESS_THAN_A_SIGNAL)
-        self._wait_briefly(lambda: any(w.process.poll() == 4 for w in self._live.values()))
+        self.wait_briefly(lambda: any(w.process.poll() == 4 for w in self._live.values()))
         self._limit_signals(None)
 
     def _limit_signals(self, largest: str | None) -> None:
@@ -318,7 +416,7 @@ class Storm:
         for answer in admin.incremental_alter_configs([resource]).values():
             answer.result(30)
 
-    def _wait_briefly(self, condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    def wait_briefly(self, condition: Callable[[], bool], seconds: float = 20.0) -> bool:
         """A fault need not come to pass: a worker may have nothing to do. Whether it did."""
         deadline = time.monotonic() + seconds
         while not (came := condition()) and time.monotonic() < deadline:

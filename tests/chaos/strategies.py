@@ -1,5 +1,6 @@
 """Strategies of kinds that the built-in ones are not. All are pure functions of the ticks."""
 
+import asyncio
 import json
 import os
 import time
@@ -18,6 +19,7 @@ PROCESSORS = {
     "chaos_slow": f"{__name__}.create_slow",
     "chaos_unbounded": f"{__name__}.create_unbounded",
     "chaos_recent": f"{__name__}.create_recent",
+    "chaos_escaping": f"{__name__}.create_escaping",
 }
 KEPT = {
     "chaos_unbounded": f"{__name__}.create_kept_unbounded",
@@ -26,9 +28,9 @@ KEPT = {
 """The same strategies with a snapshot: whoever has them instead has nothing to rebuild."""
 
 
-def _signal(kind: SignalType, tick: MarketTick, why: str) -> SignalResult:
+def _signal(kind: SignalType, tick: MarketTick, why: str, quantity: int = 1) -> SignalResult:
     return SignalResult(
-        signal_type=kind, confidence=0.9, quantity=1, price=tick.last_price, reasoning=why
+        signal_type=kind, confidence=0.9, quantity=quantity, price=tick.last_price, reasoning=why
     )
 
 
@@ -192,6 +194,62 @@ class Recent:
         return _signal(SignalType.HOLD, tick, f"{len(numbers)} numbers, {hash(tuple(numbers))}")
 
 
+class PanicError(BaseException):
+    """As the panics of libraries that are written in Rust: no ``Exception``."""
+
+
+ESCAPES: dict[int, type[BaseException]] = {
+    3: KeyboardInterrupt,
+    17: SystemExit,
+    31: GeneratorExit,
+    47: asyncio.CancelledError,
+    61: PanicError,
+    79: StopIteration,
+}
+"""What is raised at which ticks, of every hundred."""
+
+
+class Escaping:
+    """Raises what is no ordinary exception: for ticks, for bars, and when it is to be stored.
+
+    Its snapshot fails at every second tick, each time in another way, so a restart has to rebuild
+    it half of the time. None of it may be seen in a signal.
+    """
+
+    history_size = 0
+
+    def __init__(self, quantity: int) -> None:
+        self._quantity = quantity
+        self._seen = 0
+        self._bars = 0
+
+    def on_bar(self, _bar: Bar, /) -> None:
+        self._bars += 1
+        if self._bars % 10 == 7:
+            raise PanicError(f"bar {self._bars}")
+
+    def process_tick(
+        self, tick: MarketTick, _history: Sequence[MarketTick], /
+    ) -> SignalResult | None:
+        self._seen += 1
+        escape = ESCAPES.get(self._seen % 100)
+        if escape is not None:
+            raise escape(f"tick {self._seen}")
+        if self._seen % 6:
+            return None
+        kind = SignalType.BUY if self._seen % 12 else SignalType.SELL
+        return _signal(kind, tick, f"{self._seen} ticks, {self._bars} bars", self._quantity)
+
+    def snapshot(self) -> bytes:
+        if self._seen % 2:
+            kinds = list(ESCAPES.values())
+            raise kinds[self._seen // 2 % len(kinds)](f"snapshot at {self._seen}")
+        return json.dumps([self._seen, self._bars]).encode()
+
+    def restore(self, state: bytes, /) -> None:
+        self._seen, self._bars = json.loads(state)
+
+
 class _Kept:
     """Gives a strategy a snapshot."""
 
@@ -236,6 +294,10 @@ def create_unbounded(_config: StrategyConfig, _context: ExecutionContext) -> Unb
 
 def create_recent(config: StrategyConfig, _context: ExecutionContext) -> Recent:
     return Recent(**_parameters(config))
+
+
+def create_escaping(config: StrategyConfig, _context: ExecutionContext) -> Escaping:
+    return Escaping(**_parameters(config))
 
 
 def create_kept_unbounded(_config: StrategyConfig, _context: ExecutionContext) -> Unbounded:

@@ -1,33 +1,49 @@
 """The whole system with worker processes that come and go, and everything that it left behind."""
 
+import json
 import re
 import signal
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 from confluent_kafka import Message, Producer
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
-from algo_panda.domain.trading import Stage
+from algo_panda.domain.trading import ExecutionReport, Order, Stage, TradingState
 from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.open_transactions import wait_until_readable
 from algo_panda.streaming.operator import Output
+from algo_panda.wire.errors import WireError
 from tests.chaos.strategies import SLOW
-from tests.chaos.uninterrupted import UninterruptedPass
+from tests.chaos.uninterrupted import Expected, UninterruptedPass
+from tests.oracle.ids import partition_of
 from tests.support.system import System, WorkerProcess
 
 SESSION_SECONDS = 3.0
+NO_RECORD = b"no record"
+"""What storms put onto topics, and no reader can use."""
 ENTRY = Path(__file__).with_name("faulty_worker.py")
 OUTPUTS = ("signals", "rejections", "ticks.dlq")
 MAX_POSITION = 50
 """So small that risk rejects a part of the signals."""
+ACCOUNTS = {"paper": "PAPER-1", "zerodha": "ZERODHA-1"}
+"""The router has no broker ``zerodha``, and rejects its orders."""
+COMMON: Mapping[str, Any] = {
+    "risk_max_position": MAX_POSITION,
+    "accounts": ACCOUNTS,
+    # The ticks are of a past day, and only paper may be set to accept that.
+    "signal_ttl_seconds": 1_000_000_000,
+}
+"""Settings of every storm."""
 
 
 class Fault(NamedTuple):
@@ -77,11 +93,16 @@ class ChaosSystem(System):
     """A ``System`` whose workers may die."""
 
     patience_seconds = 240.0
-    changed_settings: ClassVar[Mapping[str, Any]] = {"risk_max_position": MAX_POSITION}
 
     def __init__(
-        self, folder: Path, bootstrap_servers: str, prefix: str, delivery: str = "at_least_once"
+        self,
+        folder: Path,
+        bootstrap_servers: str,
+        prefix: str,
+        delivery: str = "at_least_once",
+        changes: Mapping[str, Any] | None = None,
     ) -> None:
+        self.changed_settings = {**COMMON, **(changes or {})}
         super().__init__(folder, bootstrap_servers, prefix)
         self.delivery = delivery
         self.versions: list[StrategyConfig] = []
@@ -106,6 +127,14 @@ class ChaosSystem(System):
 
     # Workers
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The settings that differ from those of other tests, for processes."""
+        return {
+            f"PANDA_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
+            for name, value in self.changed_settings.items()
+        }
+
     def spawn(self, program: str, fault: Fault | None = None, **env: str) -> WorkerProcess:
         args = [] if fault is None else [fault.step, str(fault.nth), fault.signal.name]
         return self._spawn(
@@ -115,7 +144,7 @@ class ChaosSystem(System):
                 "PANDA_DELIVERY": self.delivery,
                 "PANDA_LOG_FORMAT": "json",
                 SLOW: "1",
-                "PANDA_RISK_MAX_POSITION": str(self.settings.risk_max_position),
+                **self.variables,
                 "PANDA_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
                 # A storm stops the broker for longer than 5 s. Which ticks and orders meet the halt
                 # is a matter of timing, and the oracle compares every order and fill.
@@ -151,24 +180,24 @@ class ChaosSystem(System):
                 for number in range(count)
             ],
         )
-        ticks: dict[int, list[Message]] = {n: [] for n in range(self.partitions["ticks"])}
-        for message in self.raw("ticks"):
-            ticks[message.partition()].append(message)
-        own = UninterruptedPass(self.settings)
+        ticks, own = self.raw_ticks(), UninterruptedPass(self.settings)
         activations = self.values("activations")
-        expected = own.expect(ticks, self.versions, activations)
-        said = [_output(m) for topic in OUTPUTS for m in self.raw(topic) if self._is_runners(m)]
+        expected = self.expected(own, ticks)
+        said = self.runner_outputs()
         found = frozenset(said)
         wanted = expected.outputs
         state = self._state()
-        orders = self.values("orders")
-        reports = self.values("executions")
-        # What the venue knew is compared by the independent model.
-        executions = Counter(report._replace(decision=None) for report in reports)
-        fills = Counter(own.fill(orders, ticks))
+        orders = self.usable("orders")
+        reports = self.usable("executions")
+        executions, fills = Counter[ExecutionReport](), Counter[ExecutionReport]()
+        if not self._was_halted():  # which ticks pass by then, nothing records
+            # What the venue knew is compared by the independent model.
+            of_venue = (r for r in reports if r.venue_order_id is not None)
+            executions = Counter(r._replace(decision=None) for r in of_venue)
+            fills = Counter(own.fill(self._orders_at_home(), ticks))
         names = [o.client_order_id for o in orders]
         events = [e.execution_id for e in reports]
-        signals = {s.signal_id: s for s in self.values("signals")}
+        signals = {s.signal_id: s for s in self.usable("signals")}
         answered = {o.signal_id for o in orders} | {
             r.signal_id for r in self.values("rejections") if r.stage is not Stage.RUNNER
         }
@@ -196,11 +225,52 @@ class ChaosSystem(System):
             ),
         )
 
+    def raw_ticks(self) -> dict[int, list[Message]]:
+        """The records of ``ticks``, by partition."""
+        ticks: dict[int, list[Message]] = {n: [] for n in range(self.partitions["ticks"])}
+        for message in self.raw("ticks"):
+            ticks[message.partition()].append(message)
+        return ticks
+
+    def expected(self, own: UninterruptedPass, ticks: Mapping[int, Sequence[Message]]) -> Expected:
+        """What one uninterrupted pass gives."""
+        activations = self.values("activations")
+        # Not in the main thread: there, a strategy's KeyboardInterrupt would be that of a person.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(own.expect, ticks, self.versions, activations).result()
+
+    def runner_outputs(self) -> list[Output]:
+        """What the runners sent, repetitions included."""
+        return [_output(m) for topic in OUTPUTS for m in self.raw(topic) if self._is_runners(m)]
+
+    def usable(self, topic: str) -> list[Any]:
+        """The records of a topic, without those that storms put there and nobody can use."""
+        decode = self.codecs.by_topic[topic].decode
+        found: list[Any] = []
+        for message in self.raw(topic):
+            with suppress(WireError):
+                found.append(decode(message.value()))
+        return found
+
     def _is_runners(self, message: Message) -> bool:
-        """Not a rejection by risk or the router."""
+        """Neither a rejection by risk or the router, nor what storms put onto ``signals``."""
+        if message.topic() == self.settings.topic("signals"):
+            return message.value() != NO_RECORD
         if message.topic() != self.settings.topic("rejections"):
             return True
         return bool(self.codecs.rejections.decode(message.value()).stage == Stage.RUNNER)
+
+    def _was_halted(self) -> bool:
+        return any(event.state is TradingState.HALTED for event in self.usable("control"))
+
+    def _orders_at_home(self) -> list[Order]:
+        """The orders that the paper venue takes: their ticks are in the partition of their key."""
+        return [
+            order
+            for order in self.usable("paper-orders")
+            if order.tick_partition
+            == partition_of(b"%d" % order.instrument_token, self.partitions["ticks"])
+        ]
 
     def _state(self) -> dict[int, dict[bytes, bytes]]:
         state: dict[int, dict[bytes, bytes]] = {n: {} for n in range(self.partitions["ticks"])}
@@ -219,7 +289,12 @@ class TickStream:
         self._encode = system.codecs.ticks.encode
         self._producer = Producer({**producer_config(system.connection)})
         self._ticks = ticks
-        self._rate = rate
+        self.rate = rate
+        """Ticks a second; may be changed at any time."""
+        self.most = float("inf")
+        """It waits when it has published so many; may be changed at any time."""
+        self.recent: deque[MarketTick] = deque(maxlen=300)
+        """Ticks that were published last, for whoever publishes them again."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.published = 0
@@ -238,15 +313,19 @@ class TickStream:
         return self.published
 
     def _run(self) -> None:
-        started = time.monotonic()
+        due = time.monotonic()
         for number, tick in enumerate(self._ticks):
+            while self.published >= self.most and not self._stop.wait(0.05):
+                due = time.monotonic()
             if self._stop.is_set():
                 break
             key = b"%d" % tick.instrument_token
             value = b"no tick" if number % 997 == 5 else self._encode(tick)
             self._producer.produce(self._topic, value, key)
             self.published += 1
-            ahead = self.published / self._rate - (time.monotonic() - started)
+            self.recent.append(tick)
+            due += 1 / self.rate
+            ahead = due - time.monotonic()
             if ahead > 0.02:
                 self._producer.poll(0)
                 time.sleep(ahead)

@@ -7,6 +7,7 @@ needs no crash is in both; ``tests/oracle`` looks for those.
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from itertools import groupby
 from operator import itemgetter
@@ -22,8 +23,9 @@ from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.ids import instrument_key
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.trading import Activation, ExecutionReport, Order
-from algo_panda.kafka.admin import connect, topic_ids
+from algo_panda.kafka.admin import connect, partition_counts, topic_ids
 from algo_panda.kafka.dev_broker import kafka_connection
+from algo_panda.kafka.placement import partition_of
 from algo_panda.runner.runner import StrategyRunner
 from algo_panda.settings import Settings
 from algo_panda.streaming.operator import Output, Start
@@ -63,6 +65,7 @@ class UninterruptedPass:
         )
         admin = connect(kafka_connection(settings))
         self._topic_id = topic_ids(admin, [self._topics.ticks])[self._topics.ticks]
+        self._partitions = partition_counts(admin, [self._topics.ticks])[self._topics.ticks]
         self._app_version = app_version or version("algo-panda")
 
     def expect(
@@ -189,4 +192,6 @@ class UninterruptedPass:
                 app_version=self._app_version,
             ),
             telemetry=SilentStageTelemetry(),
+            partition_of=partial(partition_of, partitions=self._partitions),
+            accepts_misplaced=self._settings.misplaced_ticks == "process",
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 CHECKPOINT = b"\x00checkpoint"
 """Key of the positions in a changelog."""
@@ -13,6 +14,23 @@ INPUTS = {
     "paper": ("ticks", "paper-orders"),
 }
 """What each program reads, by its name in that of its changelog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillRules:
+    """Settings of the paper venue's fills, as ``docs/backtesting.md`` documents them."""
+
+    spread: str = "0"
+    """``2 ticks`` or ``1.5 bps``."""
+    slippage: str = "0"
+    slippage_probability: float = 1.0
+    tick_size: Decimal | None = None
+    latency_us: int = 0
+    jitter_us: int = 0
+    volume_limit: Decimal | None = None
+    seed: int = 0
+    charges: Mapping[str, Mapping[str, Any]] | None = None
+    """The charges of a fee file; None: nothing is charged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +61,8 @@ class Rules:
     paper_expire_us: int = 6 * 3_600 * 1_000_000
     may_repeat: bool = False
     """Whether records were sent again by others, as a replay of dead letters does."""
-    is_default_fill_model: bool = True
-    """Whether paper fills at the price of the next tick, whole and without fees."""
+    fills: FillRules = FillRules()
+    """How paper fills, if it does not do so by default."""
 
     def account(self, broker: str) -> str:
         return self.accounts.get(broker, broker)

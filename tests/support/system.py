@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from urllib.error import HTTPError, URLError
 from uuid import UUID
@@ -47,9 +48,10 @@ from algo_panda.store.repository import ReportedStatus
 from algo_panda.store.sql import SqlStrategyRepository
 from algo_panda.store.sql_status import SqlStatusRepository
 from algo_panda.wire.codecs import load_codecs
+from tests.oracle.fills import read_charges
 from tests.oracle.money import TOPICS, differences
 from tests.oracle.records import Raw
-from tests.oracle.rules import Rules
+from tests.oracle.rules import FillRules, Rules
 from tests.oracle.runner.differences import TOPICS as RUNNER_TOPICS
 from tests.oracle.runner.differences import runner_differences
 from tests.oracle.runner.rules import RunnerRules
@@ -115,7 +117,7 @@ class System:
     """Everything of one test, apart from that of all others by a prefix."""
 
     patience_seconds: ClassVar[float] = 120.0
-    changed_settings: ClassVar[Mapping[str, Any]] = {}
+    changed_settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, folder: Path, bootstrap_servers: str, prefix: str) -> None:
         self.folder = folder
@@ -129,8 +131,8 @@ class System:
             topic_prefix=prefix,
             checkpoint_interval_seconds=0.5,
             paper_accepts_past_ticks=True,  # most tests publish ticks of a fixed day
-            signal_ttl_seconds=86_400,  # nothing expires because the machine is slow
-            **self.changed_settings,
+            # Nothing expires because the machine is slow.
+            **{"signal_ttl_seconds": 86_400, **self.changed_settings},
         )
         self.connection = kafka_connection(self.settings)
         self.environment = DemoEnvironment(
@@ -413,6 +415,7 @@ class System:
     def rules(self) -> Rules:
         """The settings of the workers, as the independent model needs them."""
         settings = self.settings
+        fills = _fill_rules(settings)
         return Rules(
             partitions=self.partitions,
             prefix=settings.topic_prefix,
@@ -423,6 +426,7 @@ class System:
             time_to_live_ms=round(settings.signal_ttl_seconds * 1_000),
             past_brokers=frozenset({"paper"} if settings.paper_accepts_past_ticks else ()),
             paper_expire_us=settings.paper_expire_seconds * 1_000_000,
+            fills=fills,
         )
 
     def runner_rules(self) -> RunnerRules:
@@ -447,6 +451,20 @@ class System:
             accepts_misplaced=given.get("PANDA_MISPLACED_TICKS") == "process",
             may_repeat=given.get("PANDA_DELIVERY", "at_least_once") == "at_least_once",
         )
+
+
+def _fill_rules(settings: Settings) -> FillRules:
+    return FillRules(
+        spread=settings.paper_spread,
+        slippage=settings.paper_slippage,
+        slippage_probability=settings.paper_slippage_probability,
+        tick_size=settings.paper_tick_size,
+        latency_us=int(settings.paper_latency_ms * 1_000),
+        jitter_us=int(settings.paper_latency_jitter_ms * 1_000),
+        volume_limit=settings.paper_volume_limit,
+        seed=settings.paper_seed,
+        charges=None if settings.paper_fees is None else read_charges(settings.paper_fees),
+    )
 
 
 def _raw(message: Message) -> Raw:

@@ -8,12 +8,11 @@ from importlib.metadata import version
 
 from algo_panda.bootstrap.codecs import codecs_of
 from algo_panda.domain.time_to_live import TimeToLive
-from algo_panda.kafka.admin import topic_ids
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import connect
 from algo_panda.kafka.declarations import TopicDeclaration, declared_topics
 from algo_panda.kafka.dev_broker import kafka_connection
-from algo_panda.kafka.topic_diff import verify_topics
+from algo_panda.kafka.topic_diff import read_topic_ids, verify_topics
 from algo_panda.observability.health import HealthBoard
 from algo_panda.observability.telemetry import PrometheusTelemetry
 from algo_panda.settings import Settings
@@ -151,7 +150,7 @@ def wire(
         worker=worker,
         connection=connection,
         declared=declared,
-        read_topic_ids=lambda: topic_ids(admin, [declared[name].on_broker for name in topics]),
+        read_topic_ids=lambda: read_topic_ids(admin, [declared[name] for name in topics]),
         codecs=codecs_of(settings),
         telemetry=telemetry,
         health=health,

@@ -11,6 +11,7 @@ from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin_calls import (
     REQUEST_SECONDS,
     Partition,
+    TopicDescription,
     delete_topics,
     describe_configs,
     describe_topics,
@@ -23,6 +24,7 @@ __all__ = [
     "TopicState",
     "connect",
     "delete_topics",
+    "described_topics",
     "end_offsets",
     "offsets_since",
     "partition_counts",
@@ -76,15 +78,26 @@ def topic_states(admin: AdminClient, topics: Collection[str]) -> dict[str, Topic
     }
 
 
+def described_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, TopicDescription]:
+    """Ask for id, partitions and copies of each topic.
+
+    Raises:
+        KafkaError: a topic does not exist, or the broker does not answer.
+    """
+    found = describe_topics(admin, topics)
+    missing = next((name for name in topics if name not in found), None)
+    if missing is not None:
+        raise KafkaError(f"there is no topic {missing}; run 'panda topics apply'")
+    return found
+
+
 def topic_ids(admin: AdminClient, topics: Collection[str]) -> dict[str, str]:
     """Ask for Kafka's id of each topic, 16 bytes in URL-safe base64, as Kafka's own tools show it.
 
     Raises:
         KafkaError: a topic does not exist, or the broker does not answer.
     """
-    found = describe_topics(admin, topics)
-    _require(topics, found)
-    return {name: topic.topic_id for name, topic in found.items()}
+    return {name: topic.topic_id for name, topic in described_topics(admin, topics).items()}
 
 
 def partition_counts(admin: AdminClient, topics: Collection[str]) -> dict[str, int]:
@@ -93,9 +106,7 @@ def partition_counts(admin: AdminClient, topics: Collection[str]) -> dict[str, i
     Raises:
         KafkaError: a topic does not exist, or the broker does not answer.
     """
-    found = describe_topics(admin, topics)
-    _require(topics, found)
-    return {name: topic.partitions for name, topic in found.items()}
+    return {name: topic.partitions for name, topic in described_topics(admin, topics).items()}
 
 
 def start_offsets(admin: AdminClient, topics: Collection[str]) -> dict[Partition, int]:
@@ -157,9 +168,3 @@ def _offsets(
     counts = partition_counts(admin, topics)
     partitions = [(topic, number) for topic, count in counts.items() for number in range(count)]
     return list_offsets(admin, partitions, which)
-
-
-def _require(topics: Collection[str], found: Collection[str]) -> None:
-    missing = next((name for name in topics if name not in found), None)
-    if missing is not None:
-        raise KafkaError(f"there is no topic {missing}; run 'panda topics apply'")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka.admin import AdminClient
 
 from algo_panda.domain.errors import KafkaError
-from algo_panda.kafka.admin import TopicState, topic_states
+from algo_panda.kafka.admin import TopicState, described_topics, topic_states
 from algo_panda.kafka.declarations import TopicDeclaration
 
 # Kafka's tools set these on a topic while they move its replicas.
@@ -18,6 +18,10 @@ _NAMED_AT_MOST = 3
 
 class TopicsDifferError(KafkaError):
     """A topic that a worker needs is not there, or not as declared."""
+
+
+class PartitionsChangedError(TopicsDifferError):
+    """A topic got another number of partitions while a worker used it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,25 @@ def verify_topics(
         f"topics are not as declared: {first}{f'; and {more} more' if more > 0 else ''}; "
         "run 'panda topics apply'"
     )
+
+
+def read_topic_ids(admin: AdminClient, topics: Collection[TopicDeclaration]) -> dict[str, str]:
+    """Ask for Kafka's id of each topic, by its name on the broker.
+
+    Raises:
+        PartitionsChangedError: a topic has another number of partitions than declared.
+        KafkaError: a topic does not exist, or the broker does not answer.
+    """
+    found = described_topics(admin, [topic.on_broker for topic in topics])
+    for topic in topics:
+        actual = found[topic.on_broker].partitions
+        if actual != topic.partitions:
+            raise PartitionsChangedError(
+                f"{PartitionsDiffer(topic=topic, actual=actual)}: a key is now sent to another"
+                " partition than the one that has its state, so nothing more is processed; run"
+                " 'panda topics apply', which says what to do"
+            )
+    return {name: described.topic_id for name, described in found.items()}
 
 
 def compare(topic: TopicDeclaration, state: TopicState | None) -> Iterator[Difference]:

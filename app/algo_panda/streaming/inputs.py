@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka.topic_diff import PartitionsChangedError
 from algo_panda.streaming.changelog import Positions, TopicRecreatedError
 from algo_panda.streaming.operator import StreamSpec
 
@@ -67,6 +68,7 @@ class InputTopics:
 
         Raises:
             TopicRecreatedError: a topic was deleted and created anew.
+            PartitionsChangedError: a topic has another number of partitions.
             KafkaError: a topic is no more, or the broker does not answer.
         """
         ids = await self._ids_at(self._clock())
@@ -88,7 +90,8 @@ class InputTopics:
         while True:
             try:
                 return await asyncio.to_thread(self._read_topic_ids)
-            except KafkaError:
-                if self._clock() > deadline:
+            except KafkaError as error:
+                is_final = isinstance(error, PartitionsChangedError)
+                if is_final or self._clock() > deadline:
                     raise
             await asyncio.sleep(_RETRY_WAIT)

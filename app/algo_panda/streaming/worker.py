@@ -23,6 +23,7 @@ from algo_panda.runner.collector import collect_seldom
 from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.faust_app import StreamApp, TurnConsumer, build_app
+from algo_panda.streaming.fetcher import OffsetLostError
 from algo_panda.streaming.group_trouble import GroupTrouble
 from algo_panda.streaming.operator import ConnectionSettings, Probe, StreamSpec, no_probe
 from algo_panda.streaming.stopping import StopDeadline, end_process
@@ -104,11 +105,11 @@ async def run_worker(
                     group,
                     stop,
                     on_ready,
-                    lambda: deadline.settle(_failure(engine, spec.group, connection)),
+                    lambda: deadline.settle(_failure(engine, spec, connection)),
                 )
         finally:
             engine.close()
-    failure = _failure(engine, spec.group, connection)
+    failure = _failure(engine, spec, connection)
     if failure is not None:
         raise failure
 
@@ -240,10 +241,10 @@ def _refusal(error: BaseException) -> str:
 
 
 def _failure(
-    engine: StreamEngine, group: str, connection: ConnectionSettings
+    engine: StreamEngine, spec: StreamSpec, connection: ConnectionSettings
 ) -> BaseException | None:
     """Return why it could not go on: one line with the cause and the address for Kafka's errors."""
-    error, kafka = engine.failed_with(), connection.kafka
+    error, kafka, group = engine.failed_with(), connection.kafka, spec.group
     if isinstance(error, KafkaException):
         return client_failure("continue", error, kafka)
     if isinstance(error, _NOT_AUTHORIZED):
@@ -260,9 +261,22 @@ def _failure(
         )
     if isinstance(error, group_errors.KafkaError):
         return KafkaError(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}")
+    if isinstance(error, OffsetLostError):
+        error.args = (_with_advice(error, spec),)
     if isinstance(error, KafkaError):
         error.args = (_with_address(error, kafka),)
     return error
+
+
+def _with_advice(error: OffsetLostError, spec: StreamSpec) -> str:
+    """Complete the message with what to do; do nothing if that was done."""
+    advice = (
+        f"To go on with the records that are left, stop all workers of {spec.group}, delete the"
+        f" topic {spec.changelog}, run 'panda topics apply' and start them: their state begins anew"
+        " with the first record that each topic still has"
+    )
+    message = str(error)
+    return message if advice in message else f"{message}. {advice}"
 
 
 def _with_address(error: KafkaError, kafka: KafkaConnection) -> str:

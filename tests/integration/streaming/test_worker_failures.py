@@ -12,6 +12,7 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     ResourceType,
 )
 
@@ -116,6 +117,24 @@ def test_ticks_that_were_not_retained_until_they_were_processed_are_an_error(
     assert len(errors) == 1
     assert "no longer retained" in errors[0]
     assert f"{name}[{partition}]" in errors[0]
+    changelog = system.settings.topic("runner-state-changelog")
+    assert errors[0].count(f"delete the topic {changelog}, run 'panda topics apply'") == 1
+
+
+@pytest.mark.parametrize("topic", ["ticks", "signals", "runner-state-changelog"])
+def test_partitions_that_are_added_to_a_topic_stop_the_worker(
+    system: System, kafka_admin: AdminClient, topic: str
+) -> None:
+    worker = run_until_processed(system, system.publish(ticks(20)))
+    name, count = system.settings.topic(topic), system.partitions[topic]
+    for answer in kafka_admin.create_partitions([NewPartitions(name, count + 1)]).values():
+        answer.result(30)
+    for one in (worker, None):
+        code, errors = ending(one or system.start("runner")[0])
+        assert code == 4
+        assert len(errors) == 1
+        assert f"{name} has {count + 1} partitions, declared {count}" in errors[0]
+        assert "run 'panda topics apply'" in errors[0]
 
 
 def test_a_refused_signal_stops_the_worker_before_its_ticks_count_as_processed(

@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
 from algo_panda.brokers.paper.broker import PaperBroker
+from algo_panda.brokers.paper.fees import FeeSchedule
 from algo_panda.brokers.paper.fills import FillModel
 from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.time_to_live import TimeToLive
@@ -192,19 +194,28 @@ class Worker:
 class Pipeline:
     """All workers, and a market whose every tick causes signals."""
 
-    def __init__(self, seed: int, repeated: Sequence[str]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        repeated: Sequence[str],
+        model: FillModel | None = None,
+        fees: FeeSchedule | None = None,
+    ) -> None:
         """Start without ticks.
 
         Args:
             seed: of everything that happens.
             repeated: topics that records are sent to again.
+            model: how paper orders are filled; None: by default.
+            fees: what fills cost.
         """
+        paper = partial(_paper, model=model or FillModel(), fees=fees)
         self.random = Random(seed)
         self.repeated = repeated
         self.broker = Broker()
         self.workers = [
             Worker(program, partition, self.broker, make)
-            for program, make in (("risk", _risk), ("router", _router), ("paper", _paper))
+            for program, make in (("risk", _risk), ("router", _router), ("paper", paper))
             for partition in range(PARTITIONS)
         ]
         self.tick = 0
@@ -280,7 +291,7 @@ class Pipeline:
             "instrument_token": token,
             "event_time": at(self.tick),
             "last_price": Decimal(100 + self.tick % 7),
-            "last_traded_quantity": 1,
+            "last_traded_quantity": self.tick % 9,
             "volume_traded": 0,
         }
         self.broker.now_ms += 1
@@ -369,7 +380,14 @@ def _router(_partition: int, broker: Broker, pinned: PinnedStates) -> PartitionO
     )
 
 
-def _paper(partition: int, broker: Broker, pinned: PinnedStates) -> PartitionOperator:
+def _paper(
+    partition: int,
+    broker: Broker,
+    pinned: PinnedStates,
+    *,
+    model: FillModel,
+    fees: FeeSchedule | None,
+) -> PartitionOperator:
     def reread(first: int, end: int) -> Iterable[Sequence[Message]]:
         batch: Sequence[Message] = broker.read("ticks", partition, first)[: end - first]
         return [batch]
@@ -377,7 +395,7 @@ def _paper(partition: int, broker: Broker, pinned: PinnedStates) -> PartitionOpe
     return PaperOperator(
         partition=partition,
         topic_id=TOPIC_ID,
-        venue=PaperVenue(topic_id=TOPIC_ID, model=FillModel(), trading_state=pinned.of),
+        venue=PaperVenue(topic_id=TOPIC_ID, model=model, fees=fees, trading_state=pinned.of),
         ticks=CODECS.ticks,
         orders=CODECS.paper_orders,
         executions=CODECS.executions,
