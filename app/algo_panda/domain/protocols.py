@@ -176,6 +176,7 @@ class SharesIndicators(Protocol):
 
         Called once, before the first live tick: after ``restore``, and after the ticks that a
         processor without a snapshot is rebuilt by. An exception here is a warning, no more.
+        Not called for a processor with ``on_bar``: its indicators are its own.
         """
         ...
 

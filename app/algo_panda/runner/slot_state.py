@@ -136,8 +136,14 @@ class SlotState:
         self._restore_processor(record, past)
 
     def share_indicators(self, pool: IndicatorPool) -> None:
-        """Let the processor use indicators of ``pool``, where it can; call before live ticks."""
+        """Let the processor use indicators of ``pool``, if it can; call before live ticks.
+
+        One that takes bars keeps its own: a tick that is lost because ``on_bar`` raises does not
+        reach them, live or when it is rebuilt, and the pool would give it to them.
+        """
         if self._is_quarantined or not self._executor.capabilities.share_indicators:
+            return
+        if self._consumer is not None:
             return
         try:
             cast("SharesIndicators", self._executor.processor).share_indicators(pool)

@@ -21,6 +21,7 @@ PROCESSORS = {
     f"unit_{name}": f"{HERE}.create_{name}"
     for name in (
         "kept", "unbounded", "bounded", "warm", "halved", "sharing", "forgetful", "absent", "plain",
+        "sharing_bars",
     )
 }  # fmt: skip
 VALIDATORS = {"unit_lenient": f"{HERE}.Lenient", "unit_choosy": f"{HERE}.create_choosy"}
@@ -230,20 +231,20 @@ class Halved(Scripted):
         self.seen, self.sum = json.loads(state)
 
 
-class Highest(SharedIndicator):
-    """The highest price so far; fails at times."""
+class Total(SharedIndicator):
+    """Has all prices so far in a number; fails at times."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.price = 0
+        self.number = 0
 
     def take(self, tick: MarketTick) -> None:
-        self.price = max(self.price, tick.price_raw)
-        if tick.price_raw % 11 == 0:
+        self.number = (self.number * 31 + tick.price_raw) % 1_000_003
+        if self.number % 11 == 0:
             raise Panic("indicator")
 
     def held(self) -> object:
-        return self.price
+        return self.number
 
 
 class Sharing(Scripted):
@@ -251,21 +252,25 @@ class Sharing(Scripted):
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
-        self.highest = Highest()
+        self.total = Total()
 
     def take(self, tick: MarketTick, history: Sequence[MarketTick]) -> None:
-        self.highest.update(tick)
-        self.stir(self.highest.price)
+        self.total.update(tick)
+        self.stir(self.total.number)
         super().take(tick, history)
 
     def share_indicators(self, pool: IndicatorPool, /) -> None:
-        self.highest = pool.shared(self.highest)
+        self.total = pool.shared(self.total)
 
     def snapshot(self) -> bytes:
-        return json.dumps([self.seen, self.sum, self.highest.price]).encode()
+        return json.dumps([self.seen, self.sum, self.total.number]).encode()
 
     def restore(self, state: bytes, /) -> None:
-        self.seen, self.sum, self.highest.price = json.loads(state)
+        self.seen, self.sum, self.total.number = json.loads(state)
+
+
+class SharingBars(OnBars, Sharing):
+    """The same with bars: a tick that is lost to one does not reach the indicator."""
 
 
 class Absent(Kept):
@@ -315,6 +320,10 @@ def create_halved(parameters: dict[str, Any]) -> Halved:
 
 def create_sharing(parameters: dict[str, Any]) -> Sharing:
     return Sharing(**_own(parameters))
+
+
+def create_sharing_bars(parameters: dict[str, Any]) -> SharingBars:
+    return SharingBars(**_own(parameters))
 
 
 def create_forgetful(parameters: dict[str, Any]) -> Forgetful:

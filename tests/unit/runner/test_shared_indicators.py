@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algo_panda.domain.config import StrategyConfig
-from algo_panda.domain.market import MarketTick
+from algo_panda.domain.market import Bar, MarketTick
 from algo_panda.domain.sharing import IndicatorPool, SharedIndicator
 from algo_panda.domain.signals import SignalResult
 from tests.unit.fakes.rig import Make, start
@@ -173,3 +173,36 @@ def test_a_quarantined_strategy_leaves_the_others_their_indicator(names):
     worker.crash()
     said = [len(one) for one in worker.feed(tick(1), tick(2), first_offset=2)]
     assert said == [len(names) - 1] * 2
+
+
+class WithBars(Sharing):
+    """Fails on one bar, and has no snapshot."""
+
+    def on_bar(self, bar: Bar, /) -> None:
+        if bar.open == 2:
+            raise RuntimeError("bar")
+
+
+class WithBarsAndSnapshot(WithBars, Snapshotting):
+    pass
+
+
+@pytest.mark.parametrize("kind", [WithBars, WithBarsAndSnapshot])
+@pytest.mark.parametrize("crash_after", [1, 2, 3, 4, 5])
+def test_a_tick_that_is_lost_to_a_bar_reaches_no_indicator(kind: Any, crash_after: int):
+    ticks = [tick(number, seconds=number) for number in range(1, 7)]
+    worker = Worker(
+        config("barred", number=1, parameters={"bar_seconds": 1}),
+        config("plain", number=2, parameters={"bar_seconds": 1}),
+        processors={"barred": kind, "plain": Snapshotting},
+    )
+    said = list(worker.live([(one, True, at == crash_after) for at, one in enumerate(ticks)]))
+    windows = {at: [one.reasoning for one in signals] for at, signals in said}
+    assert windows == {
+        0: ["[1]", "[1]"],
+        1: ["[1, 2]", "[1, 2]"],
+        2: ["[1, 2, 3]"],  # this tick closes the bar
+        3: ["[1, 2, 4]", "[2, 3, 4]"],
+        4: ["[2, 4, 5]", "[3, 4, 5]"],
+        5: ["[4, 5, 6]", "[4, 5, 6]"],
+    }
