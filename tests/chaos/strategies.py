@@ -24,6 +24,7 @@ PROCESSORS = {
 KEPT = {
     "chaos_unbounded": f"{__name__}.create_kept_unbounded",
     "chaos_recent": f"{__name__}.create_kept_recent",
+    "chaos_escaping": f"{__name__}.create_kept_escaping",
 }
 """The same strategies with a snapshot: whoever has them instead has nothing to rebuild."""
 
@@ -212,8 +213,8 @@ ESCAPES: dict[int, type[BaseException]] = {
 class Escaping:
     """Raises what is no ordinary exception: for ticks, for bars, and when it is to be stored.
 
-    Its snapshot fails at every second tick, each time in another way, so a restart has to rebuild
-    it half of the time. None of it may be seen in a signal.
+    Its snapshot always fails, each time in another way, so a restart has to rebuild it. None of it
+    may be seen in a signal.
     """
 
     history_size = 0
@@ -241,13 +242,11 @@ class Escaping:
         return _signal(kind, tick, f"{self._seen} ticks, {self._bars} bars", self._quantity)
 
     def snapshot(self) -> bytes:
-        if self._seen % 2:
-            kinds = list(ESCAPES.values())
-            raise kinds[self._seen // 2 % len(kinds)](f"snapshot at {self._seen}")
-        return json.dumps([self._seen, self._bars]).encode()
+        kinds = list(ESCAPES.values())
+        raise kinds[self._seen % len(kinds)](f"snapshot at {self._seen}")
 
     def restore(self, state: bytes, /) -> None:
-        self._seen, self._bars = json.loads(state)
+        raise PanicError("there is no snapshot of it")
 
 
 class _Kept:
@@ -266,6 +265,10 @@ class KeptUnbounded(_Kept, Unbounded):
 
 class KeptRecent(_Kept, Recent):
     """``Recent`` that need not be rebuilt."""
+
+
+class KeptEscaping(_Kept, Escaping):
+    """``Escaping`` that need not be rebuilt."""
 
 
 def _parameters(config: StrategyConfig) -> dict[str, Any]:
@@ -298,6 +301,10 @@ def create_recent(config: StrategyConfig, _context: ExecutionContext) -> Recent:
 
 def create_escaping(config: StrategyConfig, _context: ExecutionContext) -> Escaping:
     return Escaping(**_parameters(config))
+
+
+def create_kept_escaping(config: StrategyConfig, _context: ExecutionContext) -> Escaping:
+    return KeptEscaping(**_parameters(config))
 
 
 def create_kept_unbounded(_config: StrategyConfig, _context: ExecutionContext) -> Unbounded:
