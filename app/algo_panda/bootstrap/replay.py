@@ -245,7 +245,7 @@ def wired_replay(
             hearing=hearing,
             configs=running,
             trading=_trading(settings, source.topic_id, running),
-            encode_execution=codecs.executions.encode,
+            encode_execution=codecs.executions.encode_version_2,
             configuration=configuration_hash(running, deciding),
             listeners=listeners,
             speed=speed,

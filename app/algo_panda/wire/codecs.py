@@ -105,7 +105,7 @@ class Codecs:
     orders: Codec[Order]
     paper_orders: Codec[Order]
     rejections: Codec[Rejection]
-    executions: Codec[ExecutionReport]
+    executions: ExecutionCodec
     activations: Codec[Activation]
     control: Codec[ControlEvent]
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from algo_panda.domain.trading import ExecutionReport, OrderStatus, new_report
+from algo_panda.wire.framing import HEADER_SIZE, header
 from algo_panda.wire.handwritten import HandwrittenCodec
 from algo_panda.wire.parts import (
     SIDES,
@@ -23,12 +24,23 @@ from algo_panda.wire.parts import (
 from algo_panda.wire.varint import encode_long
 
 _REPORT: Final = ExecutionReport
+_HEADER_2: Final = header(1_000_008)
 _STATUSES: Final = {status.name: status for status in OrderStatus}
 _PLACES: Final = {status: encode_long(at) for at, status in enumerate(OrderStatus)}
 
 
 class ExecutionCodec(HandwrittenCodec[ExecutionReport]):
     """``ExecutionReport`` to framed bytes and back."""
+
+    def encode_version_2(self, report: ExecutionReport, /) -> bytes:
+        """The bytes of ``report`` by version 2 of the schema, which had no decision.
+
+        Fingerprints of replays are made of these, so that a later version changes none of them.
+
+        Raises:
+            WireError: it could not be read back; the subclass says why.
+        """
+        return _HEADER_2 + self.encode(report)[HEADER_SIZE:-1]  # the last byte: no decision
 
     def _encode(self, report: ExecutionReport, /) -> bytes:
         (

@@ -127,7 +127,7 @@ class _Partition:
         if isinstance(answer, Refused):
             identity = rejection_id("runner", name, None)
             fields = {**origin, "rejection_id": identity, "stage": "RUNNER"}
-            fields |= {"account": None, "broker": None}
+            fields |= {"account": None, "broker": None, "decision": None}
             self._expected.rejections[identity] = Rejection(fields, answer)
             return
         self._expected.signals[name] = {

@@ -4,7 +4,7 @@ import logging
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -143,6 +143,12 @@ _OTHER: Mapping[str, Any] = {
     "processor": b"x",
     "marks": [{"offset": 12_345, "bars": None}],
     "cold_since": 1,
+    "decision": {
+        "decided_at": datetime(2026, 1, 5, tzinfo=UTC),
+        "control_offset": None,
+        "executions_offset": None,
+        "limits_version": None,
+    },
 }
 _OF_TYPE: Mapping[type, Callable[[Any], Any]] = {
     str: lambda _: "",

@@ -12,9 +12,18 @@ from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.streaming import worker
 from algo_panda.streaming.faust_app import StreamApp
 from algo_panda.streaming.group_trouble import GroupTrouble
-from algo_panda.streaming.operator import ConnectionSettings
+from algo_panda.streaming.operator import ConnectionSettings, Delivery, StreamSpec
 
 CONNECTION = ConnectionSettings(kafka=KafkaConnection("broker:9092"), session_timeout=7)
+SPEC = StreamSpec(
+    group="panda-runner",
+    inputs=("ticks",),
+    changelog="changelog",
+    partitions=1,
+    delivery=Delivery.AT_LEAST_ONCE,
+    checkpoint_interval=1.0,
+    create=lambda *_: None,  # type: ignore[arg-type,return-value]
+)
 
 
 class Coordinator(GroupCoordinator):
@@ -80,7 +89,7 @@ class Rig:
             await asyncio.wait([watching, self.coordinator._coordination_task])
 
     def failure(self) -> str:
-        found = worker._failure(self.engine, "panda-runner", CONNECTION)
+        found = worker._failure(self.engine, SPEC, CONNECTION)
         return "" if found is None else str(found)
 
 

@@ -74,16 +74,19 @@ class Risk:
             orders=CODECS.orders,
             rejections=CODECS.rejections,
             states=STATES,
+            limits_version="1",
             signals_topic="signals",
+            executions_topic="executions",
             orders_topic="orders",
             rejections_topic="rejections",
             dead_letters=DeadLetterWriter(
                 topics={}, telemetry=SilentStageTelemetry(), app_version="1"
             ),
             telemetry=SilentStageTelemetry(),
+            pin_trading_states=lambda: 0,
             now_us=lambda: signal().event_time_us,
         )
-        operator.restore(latest(self.log), Start(offsets={}, is_settled=True))
+        operator.restore(latest(self.log), Start(offsets={"executions": 0}, is_settled=True))
         return operator
 
     def judge(self, given: TradingSignal) -> list[Order]:

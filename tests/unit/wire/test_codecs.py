@@ -374,6 +374,18 @@ def test_what_is_written_by_hand_is_what_the_generic_writer_writes(topic_and_rec
     assert codec.encode(record) == codec._records.encode(record)
 
 
+@given(executions)
+def test_fingerprints_are_made_of_the_bytes_of_version_2(report: ExecutionReport):
+    (version,) = [v for v in CATALOGUE.by_topic["executions"] if v.version == 2]
+    plain = report._replace(decision=None)
+    names = [field["name"] for field in version.schema["fields"]]
+    buffer = BytesIO(b"\0" + (1000008).to_bytes(4, "big"))
+    buffer.seek(HEADER_SIZE)
+    written = {name: as_fastavro_has_it(getattr(plain, name)) for name in names}
+    fastavro.schemaless_writer(buffer, version.schema, written)
+    assert CODECS.executions.encode_version_2(plain) == buffer.getvalue()
+
+
 odd_values = st.sampled_from(
     [None, -1, 0, True, 2**31, 2**63, -(2**63), 10**18, -(10**18), 1.5, "", "\ud800", "x" * 9_000]
 )
