@@ -43,9 +43,9 @@ def start_a_runner_on_an_empty_database(storm: Storm) -> None:
     storm.expect_stop(
         foreign,
         3,
-        "runs strategies that this worker cannot run",
-        "the database has no such row",
-        "panda strategies disable",
+        "runs the strategies of the database with id",
+        "has no row of",
+        "PANDA_DATABASE_URL",
     )
 
 

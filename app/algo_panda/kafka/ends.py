@@ -68,6 +68,10 @@ class EndReader:
             except KafkaException as error:
                 # If a login is refused after the start, the request itself only times out.
                 unread = failure(f"read the end of {where}", error, self._connection)
+                if error.args[0].code() > 0:
+                    # The broker's own answer. After its restart, a client that knows of an earlier
+                    # leader is refused until it looks for the leaders again, minutes later.
+                    self._admin = None
                 raise (refused_login(admin) or unread) from error
         admin.errors.clear()
         return ends

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka import ends
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import KafkaAuthenticationError
 from algo_panda.kafka.ends import End, EndReader
@@ -83,3 +84,29 @@ def test_a_login_that_is_refused_after_the_start_is_the_reason_until_it_is_taken
     assert reader([("ticks", 0)]) == {("ticks", 0): End(9, 9)}
     admin.answer = KafkaException(ClientError(ClientError._TIMED_OUT))
     assert not isinstance(failure(reader), KafkaAuthenticationError)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_kept"),
+    [
+        (ClientError._TIMED_OUT, True),
+        (ClientError.FENCED_LEADER_EPOCH, False),
+        (ClientError.NOT_LEADER_FOR_PARTITION, False),
+    ],
+)
+def test_a_client_that_the_broker_refuses_is_replaced(
+    reader: EndReader,
+    admin: ScriptedAdmin,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    is_kept: bool,
+) -> None:
+    """After a restart of the broker, a client may know the leaders of before for minutes."""
+    fresh = ScriptedAdmin()
+    fresh.answer = 12
+    monkeypatch.setattr(ends, "connect", lambda *_, **__: fresh)
+    admin.answer = KafkaException(ClientError(code))
+    failure(reader)
+    admin.answer = 9
+    expected = 9 if is_kept else 12
+    assert reader([("ticks", 0)]) == {("ticks", 0): End(expected, expected)}
