@@ -6,7 +6,7 @@ seconds old.
 """
 
 import hashlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -250,8 +250,9 @@ class _Known:
 def _readable_executions(world: World, partition: int) -> list[_Written]:
     """Return the executions of a partition, and when each could be read at the latest.
 
-    It is committed together with a checkpoint of the program that wrote it, the first one that is
-    no older; so it is readable when the same program writes its next checkpoint.
+    It is committed together with a checkpoint of the program that wrote it. The broker answers a
+    commit before its records are readable; but the next transaction of the same program cannot
+    end before they are. So they are readable when the checkpoint after the next is made.
     """
     routed = {
         execution_id(name, 1): order.raw.partition
@@ -268,9 +269,9 @@ def _readable_executions(world: World, partition: int) -> list[_Written]:
             continue
         program = "router" if name in routed else "paper"
         times = checkpoints[program].get(routed.get(name, partition), [])
-        following = times[bisect_left(times, report.raw.timestamp_ms) :]
-        if len(following) > 1:
-            found.append(_Written(report.raw.offset, following[1]))
+        following = times[bisect_right(times, report.raw.timestamp_ms) :]
+        if len(following) > 2:
+            found.append(_Written(report.raw.offset, following[2]))
     return found
 
 

@@ -144,11 +144,11 @@ def halted_for(topic: str, number: int) -> Spoil:
 
 
 def known_since(age_ms: int) -> Spoil:
-    """Let the paper venue have begun its next checkpoint so long before the decisions."""
+    """Let the second checkpoint after an execution be so long before the decisions."""
 
     def spoil(drafts: Drafts) -> None:
         drafts["executions"][2].timestamp_ms = WRITTEN_MS - 3_000
-        for written_ms in (WRITTEN_MS - 2_999, WRITTEN_MS - age_ms):
+        for written_ms in (WRITTEN_MS - 2_999, WRITTEN_MS - 2_998, WRITTEN_MS - age_ms):
             checkpoint = Draft("\x00checkpoint", b'{"topics": {}}', HOME, written_ms)
             drafts["paper-state-changelog"].insert(0, checkpoint)
 
