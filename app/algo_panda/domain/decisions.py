@@ -1,6 +1,9 @@
 """What a worker knew when it decided on an order."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+CURRENT_SECONDS: Final = 2.0
+"""How old what a decision depends on may be."""
 
 
 class Decision(NamedTuple):

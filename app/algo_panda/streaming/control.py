@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import Message as ClientMessage
 
+from algo_panda.domain.decisions import CURRENT_SECONDS
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
@@ -26,8 +27,6 @@ from algo_panda.wire.errors import WireError
 logger = logging.getLogger(__name__)
 
 OUTDATED_AFTER_SECONDS = 5.0
-CURRENT_SECONDS = 2.0
-"""How old the states may be that an order is decided by."""
 
 _POLL = 0.2
 _ASK_INTERVAL = 1.0

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from algo_panda.domain.containment import EscapedError, is_ordinary, ordinary
+from algo_panda.domain.decisions import CURRENT_SECONDS
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.ends import End, ReadEnds
 from algo_panda.runner.collector import making_what_stays
@@ -16,7 +17,7 @@ from algo_panda.streaming.cancellation import is_cancellation
 from algo_panda.streaming.checkpointing import Checkpointer
 from algo_panda.streaming.fetcher import Batch, Fetcher, OffsetLostError
 from algo_panda.streaming.inputs import InputTopics
-from algo_panda.streaming.leading import CURRENT_SECONDS, LeadingInputs
+from algo_panda.streaming.leading import LeadingInputs
 from algo_panda.streaming.opening import PartitionOpener
 from algo_panda.streaming.operator import (
     ConnectionSettings,

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from algo_panda.domain.decisions import CURRENT_SECONDS
 from algo_panda.kafka.ends import End, ReadEnds
 from algo_panda.streaming.owned import OwnedPartition
 from algo_panda.streaming.progress import TopicPartition
 from algo_panda.supervised_thread import SupervisedThread
 
-CURRENT_SECONDS = 2.0
-"""How old what decisions depend on may be."""
-
 _ASK_INTERVAL = 0.5
+_LAST_ASK_SECONDS = 1.0
+"""How long the end of the thread is waited for: a broker that is away answers no sooner."""
 
 _ANSWERS_KEPT = 8
 """While a partition reaches the ends of one answer, the next answers are there already."""
@@ -66,9 +66,9 @@ class LeadingInputs:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, or leave it alone if it is still waiting for an answer."""
         self._asked.set()
-        self._thread.stop()
+        self._thread.stop(_LAST_ASK_SECONDS)
 
     @property
     def trouble(self) -> str | None:

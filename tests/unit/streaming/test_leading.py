@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from algo_panda.domain.decisions import CURRENT_SECONDS
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.ends import End
 from algo_panda.streaming.changelog import Positions
-from algo_panda.streaming.control import CURRENT_SECONDS as CONTROL_SECONDS
 from algo_panda.streaming.control import TradingStates
 from algo_panda.streaming.engine import StreamEngine
 from algo_panda.streaming.fetcher import Batch
-from algo_panda.streaming.leading import CURRENT_SECONDS, LeadingInputs
+from algo_panda.streaming.leading import LeadingInputs
 from algo_panda.streaming.operator import (
     BatchClock,
     Beginning,
@@ -363,7 +363,7 @@ def test_without_leading_inputs_nobody_asks_and_nothing_waits() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "is_current"),
-    [(0.0, True), (CONTROL_SECONDS, True), (2.1, False), (5.0, False), (5.1, True)],
+    [(0.0, True), (CURRENT_SECONDS, True), (2.1, False), (5.0, False), (5.1, True)],
 )
 def test_trading_states_are_current_for_two_seconds_and_when_all_is_halted(
     seconds: float, is_current: bool
@@ -399,3 +399,23 @@ def test_a_batch_begins_before_it_is_looked_what_is_known() -> None:
         assert seen in (["begin", "look", "begin"], ["begin", "begin", "look"])
 
     on_rig(test)
+
+
+def test_a_stop_does_not_wait_for_a_broker_that_does_not_answer() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def read_ends(_: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], End]:
+        asked.set()
+        answered.wait()
+        return {}
+
+    leading = LeadingInputs((LEADS,), read_ends=read_ends, owned=lambda: (0,))
+    leading.start()
+    try:
+        assert asked.wait(60)
+        leading.stop()
+        assert leading._thread.is_alive
+    finally:
+        answered.set()
+    leading._thread.stop()
+    assert not leading._thread.is_alive
