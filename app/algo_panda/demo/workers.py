@@ -1,18 +1,20 @@
 """The worker processes of the demo."""
 
-import os
-import subprocess
+import multiprocessing
 from collections.abc import Mapping
+from importlib import import_module
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
-from algo_panda.children import python_command
+from algo_panda.children import safe_path_for_children
 from algo_panda.domain.errors import PandaError
-from algo_panda.kafka.guard import start_guard
-from algo_panda.kafka.processes import ProcessIdentity
 
 PROGRAMS = ("runner", "risk", "router", "paper")
 
+_WORKER = "algo_panda.demo.worker"
+"""Imported by the process that the workers are forked from, and not by this one."""
 _STOP_PATIENCE_SECONDS = 20.0
 _TAIL_LINES = 8
 
@@ -21,61 +23,48 @@ class WorkerEndedError(PandaError):
     """A worker ended by itself; the message has the end of its log."""
 
 
+def _run(program: str, variables: Mapping[str, str], log_file: Path) -> None:
+    import_module(_WORKER).run(program, variables, log_file)
+
+
 class DemoWorkers:
     """One process of each program, each with its log in a file; they end with this process.
 
-    They start at once, which takes a second or two of the processor, and run after ``begin``.
+    What they import is imported at once, by the process that they are forked from. They run after
+    ``begin``.
     """
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder
         self._variables = dict(variables)
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._guards: list[subprocess.Popen[bytes]] = []
-        self._logs: list[IO[bytes]] = []
+        self._processes: dict[str, ForkServerProcess] = {}
 
     def log_file(self, program: str) -> Path:
         """Return where a program's log goes."""
         return self._folder / f"{program}.log"
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, **self._variables}
-        for program in PROGRAMS:
-            log = self.log_file(program).open("wb")
-            self._logs.append(log)
-            self._processes[program] = subprocess.Popen(
-                python_command("algo_panda.demo.waiting_worker", program),
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            identity = ProcessIdentity.of(self._processes[program].pid)
-            self._guards.append(start_guard(identity))
+        multiprocessing.set_forkserver_preload([_WORKER])
+        with safe_path_for_children():
+            forkserver.ensure_running()
         return self
 
     def begin(self) -> None:
         """Let the workers run, because topics and database are ready."""
-        self.check()
-        for process in self._processes.values():
-            assert process.stdin is not None  # noqa: S101 - it is a pipe
-            process.stdin.write(b"\n")
-            process.stdin.close()
+        context = multiprocessing.get_context("forkserver")
+        for program in PROGRAMS:
+            arguments = (program, self._variables, self.log_file(program))
+            process = context.Process(target=_run, args=arguments, name=program)
+            process.start()
+            self._processes[program] = process
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
-            try:
-                process.wait(_STOP_PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for guard in self._guards:
-            guard.communicate()
-        for log in self._logs:
-            log.close()
+            process.join(_STOP_PATIENCE_SECONDS)
+            process.kill()
+            process.join()
 
     def check(self) -> None:
         """Check that all run.
@@ -84,8 +73,9 @@ class DemoWorkers:
             WorkerEndedError: one ended.
         """
         for program, process in self._processes.items():
-            code = process.poll()
-            if code is not None:
+            if process.exitcode is not None:
                 lines = self.log_file(program).read_text("utf-8", "replace").splitlines()
                 tail = "\n  ".join(lines[-_TAIL_LINES:])
-                raise WorkerEndedError(f"the {program} ended with exit code {code}:\n  {tail}")
+                raise WorkerEndedError(
+                    f"the {program} ended with exit code {process.exitcode}:\n  {tail}"
+                )
