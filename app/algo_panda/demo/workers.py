@@ -4,12 +4,14 @@ import multiprocessing
 from collections.abc import Mapping
 from importlib import import_module
 from multiprocessing import forkserver
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from algo_panda.children import safe_path_for_children
 from algo_panda.domain.errors import PandaError
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
 
 PROGRAMS = ("runner", "risk", "router", "paper")
 
