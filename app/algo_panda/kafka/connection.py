@@ -25,6 +25,7 @@ _NOT_AUTHORIZED = (
     confluent_kafka.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     confluent_kafka.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 )
+_RESOLVE = confluent_kafka.KafkaError._RESOLVE  # noqa: SLF001 (a public code, named this way)
 _ERRORS_KEPT = 20
 _NO_LOGIN_EXPECTED = "not valid in current SASL state"
 
@@ -110,6 +111,8 @@ def explain(connection: KafkaConnection, errors: Sequence[ClientError]) -> Kafka
     if refused is not None:
         return _login_failed(connection, refused)
     problem = diagnose(connection)
+    if problem is None and (advertised := _unresolved(connection, errors)) is not None:
+        return _misadvertised(connection, advertised, "the name does not resolve")
     if problem is None:
         return KafkaUnreachableError(_unreachable(connection.bootstrap_servers))
     if problem.is_down:
@@ -158,11 +161,25 @@ def _check_advertised(connection: KafkaConnection, advertised: Sequence[str]) ->
         return
     problem = unreachable(advertised)
     if problem is not None:
-        raise KafkaUnreachableError(
-            f"Kafka at {connection.bootstrap_servers} answers, but advertises"
-            f" {problem.address}, which cannot be reached ({problem.cause}); correct"
-            " advertised.listeners of the broker, or make that address reachable"
-        )
+        raise _misadvertised(connection, problem.address, problem.cause)
+
+
+def _unresolved(connection: KafkaConnection, errors: Sequence[ClientError]) -> str | None:
+    """Return an address that librdkafka could not resolve, and that only the broker has named."""
+    given = {address.strip() for address in connection.bootstrap_servers.split(",")}
+    for error in errors:
+        found = re.search(r"Failed to resolve '([^']+)'", error.str())
+        if error.code() == _RESOLVE and found and found[1] not in given:
+            return found[1]
+    return None
+
+
+def _misadvertised(connection: KafkaConnection, address: str, cause: str) -> KafkaUnreachableError:
+    return KafkaUnreachableError(
+        f"Kafka at {connection.bootstrap_servers} answers, but advertises {address}, which cannot"
+        f" be reached ({cause}); correct advertised.listeners of the broker, or make that address"
+        " reachable"
+    )
 
 
 def _login_failed(connection: KafkaConnection, error: ClientError) -> KafkaAuthenticationError:

@@ -34,6 +34,9 @@ class Problem:
     """Nothing answers there at all."""
 
 
+_UNFINISHED = Problem("", "unfinished")
+
+
 def diagnose(connection: KafkaConnection) -> Problem | None:
     """Look for the cause at the bootstrap addresses; None if they seem to be in order."""
 
@@ -52,9 +55,14 @@ def unreachable(addresses: Sequence[str]) -> Problem | None:
     """Check the addresses that brokers advertise.
 
     Returns:
-        One whose name does not resolve; or one of them, if none can be reached.
+        One whose name does not resolve, or is still not resolved after some seconds; or one of
+        them, if none can be reached.
     """
-    return _in_time(lambda: _unreachable(addresses))
+    looking_at: list[str] = []
+    found = _in_time(lambda: _unreachable(addresses, looking_at), unfinished=_UNFINISHED)
+    if found is _UNFINISHED:
+        return Problem(looking_at[-1], f"no answer within {_PATIENCE_SECONDS:.0f} s", is_down=True)
+    return found
 
 
 def split(address: str) -> tuple[str, int]:
@@ -65,7 +73,9 @@ def split(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port) if port.isdigit() else 9092
 
 
-def _in_time(look: Callable[[], Problem | None]) -> Problem | None:
+def _in_time(
+    look: Callable[[], Problem | None], *, unfinished: Problem | None = None
+) -> Problem | None:
     """Give up after some seconds: resolving a name has no time-out of its own."""
     found: list[Problem | None] = []
 
@@ -76,13 +86,16 @@ def _in_time(look: Callable[[], Problem | None]) -> Problem | None:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(_PATIENCE_SECONDS)
+    if thread.is_alive():
+        return unfinished
     return found[0] if found else None
 
 
-def _unreachable(addresses: Sequence[str]) -> Problem | None:
+def _unreachable(addresses: Sequence[str], looking_at: list[str]) -> Problem | None:
     down: Problem | None = None
     is_reached = False
     for address in addresses:
+        looking_at.append(address)
         try:
             socket.getaddrinfo(*split(address))
             if not is_reached:

@@ -1,4 +1,5 @@
 import socket
+import threading
 
 import pytest
 from confluent_kafka import KafkaError as LibrdkafkaError
@@ -6,6 +7,7 @@ from confluent_kafka import KafkaException
 from pydantic import SecretStr
 
 from algo_panda.domain.errors import KafkaError
+from algo_panda.kafka import diagnosis
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import (
     KafkaAuthenticationError,
@@ -59,6 +61,34 @@ def test_a_refused_login_is_told_from_an_unreachable_broker() -> None:
 def test_a_name_that_does_not_resolve_is_named() -> None:
     error = explain(KafkaConnection("no-such-host.invalid:9092"), [])
     assert "Kafka does not answer at no-such-host.invalid:9092 (the name does not res" in str(error)
+
+
+def test_an_advertised_name_that_librdkafka_could_not_resolve_is_named() -> None:
+    unresolved = LibrdkafkaError(
+        LibrdkafkaError._RESOLVE,
+        "inside.invalid:9093/1: Failed to resolve 'inside.invalid:9093': Name or service not known",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        error = explain(KafkaConnection(address), [unresolved])
+    assert str(error) == (
+        f"Kafka at {address} answers, but advertises inside.invalid:9093, which cannot be reached"
+        " (the name does not resolve); correct advertised.listeners of the broker, or make that"
+        " address reachable"
+    )
+
+
+def test_an_advertised_name_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(diagnosis, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: release.wait())
+
+    problem = diagnosis.unreachable(["slow.invalid:9093", "other.invalid:9093"])
+
+    release.set()
+    assert problem is not None
+    assert problem.address == "slow.invalid:9093"
+    assert problem.cause.startswith("no answer within")
 
 
 def test_what_is_no_address_is_told() -> None:
