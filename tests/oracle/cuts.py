@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 
-from tests.oracle.ids import execution_id, rejection_id
+from tests.oracle.ids import rejection_id
 from tests.oracle.records import Raw, Record, UnreadableError
 from tests.oracle.rules import CHECKPOINT, Rules
 from tests.oracle.world import World
@@ -250,28 +250,27 @@ class _Known:
 def _readable_executions(world: World, partition: int) -> list[_Written]:
     """Return the executions of a partition, and when each could be read at the latest.
 
-    It is committed together with a checkpoint of the program that wrote it. The broker answers a
-    commit before its records are readable; but the next transaction of the same program cannot
-    end before they are. So they are readable when the checkpoint after the next is made.
+    An execution is committed together with a checkpoint of the program that wrote it. The broker
+    answers a commit before its records are readable; but the next transaction of the same program
+    cannot end before they are. So the third checkpoint after the record was written is later.
+
+    Readers wait for every transaction that began at a lower offset: the routers of all accounts
+    and the paper venue write here. A worker that is killed leaves its transaction open until its
+    successor has started, and checkpoints.
     """
-    routed = {
-        execution_id(name, 1): order.raw.partition
-        for name, order in world.orders.items()
-        if rejection_id("router", name, order.fields["account"]) in world.rejections
-    }
+    writers = [
+        *_checkpoints(world, "router-state-changelog").values(),
+        _checkpoints(world, "paper-state-changelog").get(partition, []),
+    ]
     found: list[_Written] = []
-    checkpoints = {
-        program: _checkpoints(world, f"{program}-state-changelog")
-        for program in ("router", "paper")
-    }
-    for name, report in world.executions.items():
+    for report in world.executions.values():
         if report.raw.partition != partition:
             continue
-        program = "router" if name in routed else "paper"
-        times = checkpoints[program].get(routed.get(name, partition), [])
-        following = times[bisect_right(times, report.raw.timestamp_ms) :]
-        if len(following) > 2:
-            found.append(_Written(report.raw.offset, following[2]))
+        following = [times[bisect_right(times, report.raw.timestamp_ms) :] for times in writers]
+        ended = [times[2] if len(times) > 2 else None for times in following if times]
+        known = [moment for moment in ended if moment is not None]
+        if known and len(known) == len(ended):
+            found.append(_Written(report.raw.offset, max(known)))
     return found
 
 
