@@ -56,7 +56,10 @@ class ActivationLog:
                     yield self._decode(message.value(), message.timestamp()[1])
                 except WireError as error:
                     logger.warning(
-                        "%s[0] offset %s is not an activation: %s", topic, message.offset(), error
+                        "%s[0] offset %s is not an activation and is skipped: %s",
+                        topic,
+                        message.offset(),
+                        error,
                     )
             if not messages and time.monotonic() > deadline:
                 raise KafkaError(f"topic {topic} could not be read in {_TIMEOUT_SECONDS:.0f} s")

@@ -317,7 +317,7 @@ class PartitionChangelog:
             except KafkaException as fatal:
                 reason = fatal.args[0]
         if reason.code() in _FENCED:
-            return FencedError(f"{self._topic}[{self._partition}]")
+            return FencedError(f"changelog {self._topic}[{self._partition}]")
         return self._error("checkpoint failed", KafkaException(reason))
 
     def _produce(
@@ -349,7 +349,7 @@ class PartitionChangelog:
             except OpenTransactionError as error:
                 raise CheckpointError(
                     f"changelog {self._topic}[{self._partition}] cannot be opened, because"
-                    f" checkpoints would be missed: {error}, then start the worker again"
+                    f" checkpoints would be missed: {error}; then start the worker again"
                 ) from error
             except KafkaError as error:
                 # A broker that restarts; as long as any other step of opening waits for one.
@@ -368,7 +368,8 @@ class PartitionChangelog:
                 first = consumer.poll(timeout)
                 if first is None:
                     raise CheckpointError(
-                        f"changelog {self._topic}[{self._partition}]: no answer in {timeout} s"
+                        f"changelog {self._topic}[{self._partition}]: the broker returned nothing"
+                        f" for {timeout:g} s"
                     )
                 for message in (first, *consumer.consume(_RESTORE_BATCH, 0)):
                     problem = message.error()

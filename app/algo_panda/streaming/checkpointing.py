@@ -77,7 +77,7 @@ class Checkpointer:
             try:
                 return await self._write(owned, last=last)
             except FencedError as error:
-                logger.warning("%s belongs to another worker now; letting go of it", error)
+                logger.warning("%s: another worker owns the partition now; it is released", error)
                 self._fenced(owned)
                 return False
             except BaseException as error:

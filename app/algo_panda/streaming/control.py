@@ -238,7 +238,7 @@ class ControlWatcher:
         except OpenTransactionError as error:
             self._consumer.close()
             raise OpenTransactionError(
-                f"trading states are not known, because events would be missed: {error}, then"
+                f"trading states are not known, because events would be missed: {error}; then"
                 " start again"
             ) from error
         self._thread.start()
@@ -264,8 +264,10 @@ class ControlWatcher:
         seconds = self._states.outdated_seconds
         if seconds is None:
             return self._thread.trouble
-        return f"{self._topic} cannot be read for {seconds:.0f} s: behaving as halted" + (
-            "" if self._cause is None else f" ({self._cause})"
+        cause = "" if self._cause is None else f" ({self._cause})"
+        return (
+            f"{self._topic} cannot be read for {seconds:.0f} s: every account is treated as halted"
+            f"{cause}"
         )
 
     def _step(self, ending: threading.Event) -> None:
@@ -322,7 +324,8 @@ class ControlWatcher:
             except WireError as problem:
                 # Halting is the safe reading of an order to stop that cannot be read.
                 logger.critical(
-                    "%s[0] offset %s cannot be read, so all trading is halted: %s",
+                    "%s[0] offset %s cannot be read, so all trading is halted until the next event"
+                    " for all accounts ('panda control resume'): %s",
                     self._topic,
                     offset,
                     problem,
@@ -382,11 +385,11 @@ class ControlWatcher:
         self._was_outdated = seconds is not None
         if seconds is None:
             logger.warning(
-                "topic %s is read again: the recorded trading states are in force", self._topic
+                "topic %s can be read again: the recorded trading states apply", self._topic
             )
         else:
             logger.critical(
-                "topic %s cannot be read for %.0f s, so all trading is halted until it can: %s",
+                "topic %s cannot be read for %.0f s, so all trading is halted until it can be: %s",
                 self._topic,
                 seconds,
                 self._cause or "the broker does not answer",

@@ -217,7 +217,7 @@ class StreamEngine:
             self.is_open, self.opening_since = True, None
             self._telemetry.assigned(len(opened))
             logger.info(
-                "generation %d of %s: partitions %s are ours",
+                "generation %d of %s: this worker owns partitions %s",
                 generation,
                 self._spec.group,
                 [one.partition for one in opened],
@@ -327,7 +327,9 @@ class StreamEngine:
         if batch.owned.is_due(batch.topic, batch.number):
             return True
         logger.info(
-            "a batch of %s[%d] was dropped; reading it again", batch.topic, batch.owned.partition
+            "%s[%d]: a batch was dropped before it was processed; it is read again",
+            batch.topic,
+            batch.owned.partition,
         )
         self.ownership.advance()
         return False
@@ -373,7 +375,7 @@ class StreamEngine:
     def _catch_up(self, owned: OwnedPartition, topic: str) -> None:
         """Read nothing but leading inputs, until all there is of them is processed."""
         logger.info(
-            "%s[%d] waits: %s of the last %g s are not processed yet",
+            "%s[%d] waits until all %s that existed %g s ago are processed",
             topic,
             owned.partition,
             " and ".join(self._spec.leading),
@@ -468,8 +470,8 @@ class StreamEngine:
         patience = _ORPHANED_SESSIONS * self._connection.session_timeout
         if self._fenced_at is not None and self._clock() > self._fenced_at + patience:
             raise OrphanedError(
-                f"a partition of {self._spec.group} was taken from this worker by the broker, and"
-                f" the group has not given it to another one in {patience:.0f} s; start it again"
+                f"another process opened a partition of {self._spec.group}, and the group has not"
+                f" assigned it anew within {patience:.0f} s; start this worker again"
             )
 
     async def _why_lost(self, error: OffsetLostError) -> KafkaError:
@@ -492,7 +494,7 @@ class StreamEngine:
         answer the records in their place under the same ids. From this one, it refuses.
         """
         if self._spec.delivery is Delivery.AT_LEAST_ONCE:
-            logger.error("%s; writing a last checkpoint", reason)
+            logger.error("%s. Writing a last checkpoint before the worker ends", reason)
             with suppress(Exception):  # then it is as after a crash
                 await asyncio.gather(*map(self.checkpoint, self.ownership.partitions()))
 

@@ -58,7 +58,7 @@ class GroupTrouble:
         if not episode.is_refusal and lasted < _PATIENCE_SECONDS:
             return None
         seconds = self._clock() - episode.began_at
-        return f"no part in consumer group {self._group} for {seconds:.0f} s: {episode.reason}"
+        return f"not a member of consumer group {self._group} for {seconds:.0f} s: {episode.reason}"
 
     def look(self) -> None:
         """Log a trouble as it begins, once a minute while it lasts, and its end."""

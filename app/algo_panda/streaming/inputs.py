@@ -31,8 +31,9 @@ def check_topic_ids(
 def _recreated(spec: StreamSpec, topic: str, stands: str, now: str) -> TopicRecreatedError:
     return TopicRecreatedError(
         f"topic {topic} was deleted and created anew: the state of {spec.group} {stands},"
-        f" and the topic now has id {now}. To begin with the new topic, delete the topic"
-        f" {spec.changelog} and run 'panda topics apply'"
+        f" and the topic now has id {now}. To process the new topic from its beginning, stop all"
+        f" workers of {spec.group}, delete the topic {spec.changelog}, run 'panda topics apply'"
+        " and start the workers"
     )
 
 

@@ -197,6 +197,8 @@ class PartitionOpener:
             }
         except KafkaException as error:
             names = ", ".join(topics)
-            raise KafkaError(f"{names}[{number}]: {error.args[0].str()}") from error
+            raise KafkaError(
+                f"cannot read the offsets of {names}[{number}]: {error.args[0].str()}"
+            ) from error
         finally:
             consumer.close()

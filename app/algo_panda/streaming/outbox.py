@@ -168,7 +168,7 @@ class Outbox:
 
     def _refuse_late(self, deadline: float) -> None:
         if self._clock() > deadline:
-            self._refuse(f"the broker: not confirmed in {_PATIENCE_SECONDS:.0f} s")
+            self._refuse(f"the broker: not acknowledged within {_PATIENCE_SECONDS:.0f} s")
 
     def _poll(self, timeout: float = 0) -> None:
         try:

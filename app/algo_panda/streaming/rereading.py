@@ -32,7 +32,10 @@ def reread(
             # consume() alone would wait for a full batch.
             first = consumer.poll(timeout)
             if first is None:
-                raise KafkaError(f"{_name(where)}: no answer in {timeout} s")
+                raise KafkaError(
+                    f"cannot read {_name(where)} again: the broker returned nothing for"
+                    f" {timeout:g} s"
+                )
             messages = [first, *consumer.consume(_BATCH - 1, 0)]
             records = [m for m in messages if m.error() is None and (m.offset() or 0) < end]
             if records:
@@ -40,7 +43,7 @@ def reread(
             if len(records) < len(messages) and _is_over(messages, end):
                 return
     except KafkaException as error:
-        raise KafkaError(f"{_name(where)}: {error.args[0].str()}") from error
+        raise KafkaError(f"cannot read {_name(where)} again: {error.args[0].str()}") from error
     finally:
         consumer.close()
 
@@ -64,8 +67,8 @@ def _is_over(messages: list[Message], end: int) -> bool:
         else:
             raise KafkaError(
                 f"{message.topic()}[{message.partition()}] can be read up to offset"
-                f" {message.offset()} only, and was read up to {end} before: the broker lost"
-                " records"
+                f" {message.offset()} only, and records up to offset {end} were processed: the"
+                " broker has lost records"
             )
     return False
 

@@ -61,8 +61,8 @@ class StopDeadline:
         self._timer: threading.Timer | None = None
         self._outcome: BaseException | None = StopTimeoutError(
             f"told to stop, and the last checkpoint could not be written within {seconds:.0f} s:"
-            " is the broker still there? What was processed since the one before will be"
-            " processed again"
+            " the broker does not answer, or a strategy does not return. Records processed since"
+            " the checkpoint before will be processed again"
         )
 
     @contextmanager

@@ -97,9 +97,9 @@ class _Input(NamedTuple):
         topic, spec = self.topic, self.spec
         return TopicTruncatedError(
             f"topic {topic} lost records that were processed: the state of {spec.group} stands at"
-            f" offset {self.next_offset} of partition {self.partition}, and {fault}. What the lost"
-            " records led to may be out, and new records at their offsets would get the same ids."
-            f" Restore the log of {topic}[{self.partition}]; or begin anew: stop all workers,"
+            f" offset {self.next_offset} of partition {self.partition}, and {fault}. Outputs of the"
+            " lost records may have been sent, and new records at their offsets would get the same"
+            f" ids. Restore the log of {topic}[{self.partition}]; or begin anew: stop all workers,"
             f" delete the topics {topic} and {spec.changelog}, run 'panda topics apply' and send"
             " the records again"
         )
@@ -157,7 +157,7 @@ def _compare_record(one: _Input, mark: RecordMark, record: Message) -> None:
     if found == mark:
         return
     if found.offset != mark.offset:
-        raise one.truncated(f"the record at offset {found.offset} was not there then")
+        raise one.truncated(f"the record at offset {found.offset} is not one that was processed")
     raise one.truncated(
         f"the record at offset {found.offset} is another one now, written at {_time(found)} and"
         f" not at {_time(mark)}"

@@ -120,7 +120,7 @@ class Watchdog:
         if stalled and not self._stalled:
             self._tell(health)
         elif self._stalled and health.status is Status.OK:
-            logger.warning("it gets on again")
+            logger.warning("the worker recovered")
         self._stalled = stalled or (self._stalled and health.status is not Status.OK)
         blocked = health.status is Status.BLOCKED
         if blocked and not self._blocked:
@@ -164,10 +164,12 @@ class Watchdog:
         since = self._watched.opening_since
         seconds = 0.0 if since is None else self._clock() - since
         if seconds > self._policy.seconds:
-            reason = f"the group's partitions are not open after {seconds:.0f} s"
+            reason = f"the partitions that the group assigned are not open after {seconds:.0f} s"
             return _health(Status.STALLED, Reason(reason=reason, seconds=round(seconds, 1)))
         if not self._watched.is_open:
-            return _health(Status.STARTING, Reason(reason="no partitions were assigned yet"))
+            return _health(
+                Status.STARTING, Reason(reason="the group has not assigned partitions yet")
+            )
         return Health(status=Status.OK)
 
     def _log_broker(self, health: Health) -> None:
@@ -184,7 +186,9 @@ class Watchdog:
         line = f"the worker is stalled: {reasons} (the main thread is at {main_thread_at()})"
         if self._policy.exits:
             self._on_stall(
-                StalledError(f"{line}; what became durable stays, start the worker again")
+                StalledError(
+                    f"{line}; start the worker again, it continues from its last checkpoint"
+                )
             )
         else:
             logger.error("%s", line)
@@ -202,7 +206,7 @@ def main_thread_at() -> str:
 
 def _stall(lag: Lag) -> Reason:
     return _reason(
-        lag, f"{lag.records} records to process, and none became durable for {lag.seconds:.0f} s"
+        lag, f"{lag.records} records to process, and no checkpoint for {lag.seconds:.0f} s"
     )
 
 

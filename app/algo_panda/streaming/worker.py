@@ -141,7 +141,7 @@ async def _run(
         if not (stopping.done() or engine.failure.done()):
             on_ready()
         await asyncio.wait((stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED)
-        logger.info("%s stops", spec.group)
+        logger.info("%s is stopping", spec.group)
     finally:
         await _hand_over(app, engine)
         settle()
@@ -155,7 +155,7 @@ async def _hand_over(app: StreamApp, engine: StreamEngine) -> None:
     if not engine.failure.done():
         with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
             await _tell_group(app, await engine.stop())
-            logger.info("the partitions that are still ours have their last checkpoint")
+            logger.info("the last checkpoints are written")
 
 
 async def _cancel(*tasks: asyncio.Future[Any]) -> None:
@@ -169,7 +169,9 @@ async def _leave_group(app: StreamApp) -> None:
         async with asyncio.timeout(_STOP_PATIENCE):
             await app.stop()
     except TimeoutError:
-        logger.warning("Faust did not stop in %.0f s; leaving it", _STOP_PATIENCE)
+        logger.warning(
+            "Faust did not stop within %.0f s; the process ends without it", _STOP_PATIENCE
+        )
 
 
 async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
@@ -234,8 +236,8 @@ def _may_pass(refusal: BaseException) -> bool:
 def _refusal(error: BaseException) -> str:
     if isinstance(error, group_errors.InconsistentGroupProtocolError):
         return (
-            "a member of the group that is no worker assigns partitions by another protocol; stop"
-            " that consumer, or give it another group id"
+            "a member of the group that is not a worker uses another assignment protocol; stop that"
+            " consumer, or give it another group id"
         )
     return str(error)
 

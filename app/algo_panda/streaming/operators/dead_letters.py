@@ -41,10 +41,11 @@ class DeadLetterWriter:
     def write(self, topic: str, message: Message, error: WireError) -> Output:
         """The dead letter for ``message``."""
         logger.warning(
-            "%s[%s] offset %s cannot be used: %s: %s",
+            "%s[%s] offset %s cannot be used and goes to %s: %s: %s",
             topic,
             message.partition(),
             message.offset(),
+            self._topics[topic],
             error.code,
             error,
         )
