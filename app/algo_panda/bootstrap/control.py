@@ -20,7 +20,7 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
     """Put ``event`` on the topic, and wait until the broker has it.
 
     Raises:
-        KafkaError: the broker did not take it: assume that nothing changed.
+        KafkaError: the broker did not confirm it.
     """
     connection, topic = _topic(settings)
     codec = codecs_of(settings).control
@@ -35,10 +35,13 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
         )
         left = producer.flush(_SEND_SECONDS + 1)
     except KafkaException as error:
-        raise KafkaError(f"not sent to {topic}: {error.args[0]}") from error
+        raise KafkaError(f"the event was not written to {topic}: {error.args[0]}") from error
     if failures or left:
         reason = failures[0] if failures else "no answer"
-        raise KafkaError(f"not sent to {topic}: {reason}; assume that nothing changed")
+        raise KafkaError(
+            f"the broker did not confirm the event on {topic}: {reason}; run 'panda control show'"
+            " to see what applies"
+        )
 
 
 def read_trading_states(settings: Settings) -> TradingStates:
