@@ -214,8 +214,8 @@ class Recovery:
             checkpoint.changelog.commit([], positions, [], BROKER_TIMEOUT)
         except FencedError as error:
             raise RunnersAreUpError(
-                f"partition {partition} was opened by a runner meanwhile; nothing was accepted for"
-                " it. Stop all runners, then run this command again"
+                f"partition {partition} was opened by a runner while this command ran; nothing was"
+                " accepted for it. Stop all runners, then run this command again"
             ) from error
 
     def _wait_until_left(

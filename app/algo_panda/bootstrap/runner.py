@@ -137,7 +137,7 @@ def _usable(database: Database, check: Check, status: StatusSink) -> Iterator[St
     """The strategies that can be used; the others are reported, and stop nobody."""
     loaded = SqlStrategyRepository(database, check=check, clock=_now).load()
     for row in loaded.unusable:
-        logger.error("strategy row %s cannot be used: %s", row.id, row.reason)
+        logger.error("strategy row %s cannot be used and does not run: %s", row.id, row.reason)
         said = row.status
         if said is not None:
             status.report(said)
