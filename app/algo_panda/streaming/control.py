@@ -1,4 +1,4 @@
-"""The trading state of accounts, as the topic ``control`` has it: read whole, then followed."""
+"""Trading states of accounts: the topic ``control`` is read completely, then followed."""
 
 import logging
 import threading
@@ -61,7 +61,7 @@ class TradingView(NamedTuple):
     every account is halted."""
 
     def of(self, account: str) -> TradingState:
-        """Return the stricter of the account's own state and everybody's."""
+        """Return the stricter of the account's own state and that of all accounts."""
         if self.offset is None:
             return TradingState.HALTED
         given = (
@@ -72,7 +72,7 @@ class TradingView(NamedTuple):
 
 
 class TradingStates:
-    """The newest state of every account; the stricter of the account's own and everybody's.
+    """Newest state of every account: the stricter of its own and that of all accounts.
 
     If a clock is given, the states become outdated: if nobody confirms them for a time, every
     account is halted. The recorded states are kept, and are in force again with the next
@@ -106,11 +106,11 @@ class TradingStates:
         self._take(ALL_ACCOUNTS, TradingState.HALTED, offset)
 
     def skip(self, offset: int) -> None:
-        """Take note of a record that says nothing."""
+        """Advance the offset past a record without an event."""
         self._view = TradingView(self._view.states, offset + 1)
 
     def confirm(self, moment: float) -> None:
-        """All events that the topic had at ``moment`` are applied."""
+        """Note that all events that the topic had at ``moment`` are applied."""
         self._confirmed_at = moment
 
     @property
@@ -122,7 +122,7 @@ class TradingStates:
         return seconds if seconds > self._outdated_after else None
 
     def is_current(self) -> bool:
-        """Return whether the states are those of 2 s ago, or outdated, so that all is halted."""
+        """Return whether the states are at most 2 s old, or outdated, so that all is halted."""
         if self._clock is None:
             return True
         seconds = self._clock() - self._confirmed_at
@@ -260,7 +260,7 @@ class ControlWatcher:
 
     @property
     def trouble(self) -> str | None:
-        """Why the states are not those of the topic, or None. From any thread."""
+        """Return why the states are not those of the topic, or None. From any thread."""
         seconds = self._states.outdated_seconds
         if seconds is None:
             return self._thread.trouble
@@ -322,7 +322,7 @@ class ControlWatcher:
             try:
                 event = self._decoder.decode(message.value(), message.timestamp()[1])
             except WireError as problem:
-                # Halting is the safe reading of an order to stop that cannot be read.
+                # It may be a halt, and halting is the safe assumption.
                 logger.critical(
                     "%s[0] offset %s cannot be read, so all trading is halted until the next event"
                     " for all accounts ('panda control resume'): %s",

@@ -14,9 +14,9 @@ _BATCH = 4000
 def reread(
     connection: KafkaConnection, where: TopicPartition, end: int, timeout: float
 ) -> Iterator[list[Message]]:
-    """The records from ``where`` on up to before ``end``, or those of them that are retained.
+    """Yield the records from ``where`` up to before ``end``, as far as they are retained.
 
-    Only records of committed transactions, as the fetcher gives them. Blocks while it waits.
+    Only committed records, like the fetcher. Blocks while it waits.
 
     Raises:
         KafkaError: the broker refuses, gives nothing for ``timeout`` seconds, or holds no records
@@ -49,7 +49,7 @@ def reread(
 
 
 def _is_over(messages: list[Message], end: int) -> bool:
-    """Whether ``end`` was reached.
+    """Return whether ``end`` was reached.
 
     Raises:
         KafkaException: the broker refused.
