@@ -17,7 +17,7 @@ _SEND_SECONDS = 10.0
 
 
 def send_control_event(settings: Settings, event: ControlEvent) -> None:
-    """Put ``event`` on the topic, and wait until the broker has it.
+    """Send ``event`` to the topic, and wait until the broker has acknowledged it.
 
     Raises:
         KafkaError: the broker did not confirm it.
@@ -45,7 +45,7 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
 
 
 def read_trading_states(settings: Settings) -> TradingStates:
-    """What the topic says of every account now.
+    """Read the trading states of all accounts.
 
     Raises:
         KafkaError: the topic cannot be read.
