@@ -135,6 +135,6 @@ def _check_same(
         topic, number = where
         raise LostRecordsError(
             f"{topic}[{number}] holds another record at offset {last.offset} than {folder} does:"
-            " the broker has lost recorded records, and new records have their offsets. Record to"
-            " another folder"
+            " the broker has lost records that are recorded, and new records have their offsets."
+            " Record to another folder"
         )
