@@ -131,18 +131,18 @@ class Settings(BaseSettings):
     )
     duplicate_ticks: TickPolicy = Field(
         default="process",
-        description="Ticks with time, price, quantity and volume of the one before: hand them to"
+        description="Ticks with time, price, quantity and volume of the previous one: hand them to"
         " strategies, or drop them. Counted either way.",
     )
     out_of_order_ticks: TickPolicy = Field(
         default="process",
-        description="Ticks older than one that came before on their instrument: hand them to"
-        " strategies, or drop them. Counted either way.",
+        description="Ticks older than an earlier one of their instrument: hand them to strategies,"
+        " or drop them. Counted either way.",
     )
     misplaced_ticks: MisplacedPolicy = Field(
         default="dead_letter",
         description="Ticks in a partition that is not their key's, because their producer does not"
-        " partition by murmur2: dead letters, or handed to strategies all the same. A strategy"
+        " partition by murmur2: write them to `ticks.dlq`, or hand them to strategies. A strategy"
         " then has one state per partition, and the paper broker rejects its orders.",
     )
     delivery: Delivery = Field(
@@ -153,25 +153,27 @@ class Settings(BaseSettings):
         default=5.0,
         gt=0,
         allow_inf_nan=False,
-        description="How often the runner makes its state durable; less often where writing it"
-        " down would take more than a tenth of its time.",
+        description="Seconds between checkpoints of the runner; more if serialising its state"
+        " would take more than a tenth of its time.",
     )
     kafka_session_timeout_seconds: float = Field(
         default=6.0,
         ge=1,
         allow_inf_nan=False,
-        description="How long a killed worker's partitions stay idle.",
+        description="Seconds without a heartbeat after which the broker gives the partitions of a"
+        " worker to others.",
     )
     stall_seconds: float = Field(
         default=90.0,
         gt=0,
         allow_inf_nan=False,
-        description="How long a partition may have records to process without a checkpoint that is"
-        " due, before /health says so. Longer than a rebalance and reading state back may take.",
+        description="Seconds, after the checkpoint interval, that a partition may have records to"
+        " process and no checkpoint before /health reports a stall. More than a rebalance and"
+        " restoring the state take.",
     )
     exit_on_stall: bool = Field(
         default=False,
-        description="Whether a worker that stalls ends, with exit code 7, to be started again.",
+        description="Whether a stalled worker ends with exit code 7, to be started again.",
     )
     signal_ttl_seconds: float = Field(
         default=60.0,
@@ -205,29 +207,34 @@ class Settings(BaseSettings):
     )
     paper_spread: str = Field(
         default="0",
-        description="Between bid and ask on the paper venue, of which a fill pays half:"
+        description="Difference between bid and ask on the paper venue, of which a fill pays half:"
         " '2 ticks', '1.5 bps'.",
     )
     paper_slippage: str = Field(
-        default="0", description="By how much paper fills are worse than that: '1 ticks', '2 bps'."
+        default="0",
+        description="Slippage of a paper fill, added to the spread: '1 ticks', '2 bps'.",
     )
     paper_slippage_probability: float = Field(
-        default=1.0, ge=0, le=1, description="How likely a paper fill slips."
+        default=1.0, ge=0, le=1, description="Probability that a paper fill slips."
     )
     paper_tick_size: Decimal | None = Field(
         default=None,
         gt=0,
-        description="Smallest step of prices: what a spread or slippage in ticks counts, and what"
-        " prices that they changed are rounded to.",
+        description="Smallest step of prices: the unit of a spread or slippage in ticks. Prices"
+        " changed by them are rounded to it.",
     )
     paper_latency_ms: Decimal = Field(
         default=Decimal(0),
         ge=0,
         le=3_600_000,
-        description="From the tick that caused an order to its arrival at the paper venue.",
+        description="Milliseconds from the tick that caused an order to its arrival at the paper"
+        " venue.",
     )
     paper_latency_jitter_ms: Decimal = Field(
-        default=Decimal(0), ge=0, le=3_600_000, description="Up to so much more, at random."
+        default=Decimal(0),
+        ge=0,
+        le=3_600_000,
+        description="Most milliseconds of additional random latency.",
     )
     paper_volume_limit: Decimal | None = Field(
         default=None,
@@ -239,15 +246,17 @@ class Settings(BaseSettings):
     paper_expire_seconds: int = Field(
         default=21_600,
         ge=1,
-        description="When a paper order that is not filled expires, by the ticks' time.",
+        description="Seconds after which a paper order that is not filled expires, by event time.",
     )
-    paper_seed: int = Field(default=0, description="Of the paper venue's randomness.")
+    paper_seed: int = Field(default=0, description="Seed of the paper venue's random numbers.")
     paper_fees: str | None = Field(
         default=None,
-        description="What paper fills cost: zerodha-nse-intraday-2024-10, or a file of charges."
-        " Unset: nothing.",
+        description="Fees of paper fills: zerodha-nse-intraday-2024-10, or a file of charges."
+        " Unset: none.",
     )
-    metrics_host: str = Field(default="127.0.0.1", description="Where worker metrics listen.")
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Address to serve worker metrics on."
+    )
     metrics_port: int | None = Field(
         default=None,
         ge=1,
@@ -264,10 +273,10 @@ class Settings(BaseSettings):
         default=0.01, ge=0, le=1, description="Share of ticks whose spans are recorded."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="What workers log: this and all that is graver."
+        default="info", description="Minimum level to log."
     )
     log_format: Literal["console", "json"] = Field(
-        default="console", description="How log lines look: for people, or one JSON object each."
+        default="console", description="Format of log lines: for people, or one JSON object each."
     )
 
     @field_validator("kafka_security_protocol", "kafka_sasl_mechanism", mode="before")

@@ -100,7 +100,7 @@ def take_the_registry_away(storm: Storm) -> None:
 
 def _is_open(storm: Storm, name: str) -> bool:
     log = storm.worker(name).log.read_text("utf-8", "replace")
-    return "are ours" in log
+    return "this worker owns" in log
 
 
 def _sqlite_file(storm: Storm) -> Path | None:

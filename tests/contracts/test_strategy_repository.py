@@ -223,7 +223,7 @@ def test_what_the_check_refuses_is_reported_and_stops_nobody(
         ),
         UnusableRow(
             id=str(broken.id),
-            reason="x refuses it: KeyError: 'period'",
+            reason="x rejects the configuration: KeyError: 'period'",
             strategy_type="x",
             enabled=True,
             version=1,

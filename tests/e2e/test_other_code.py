@@ -68,7 +68,7 @@ def answered(system: System, count: int) -> list[TradingSignal]:
 
 def is_ready(runner: WorkerProcess) -> bool:
     """Whether the worker has had partitions."""
-    return re.search(r"partitions \[\d.* are ours", runner.log.read_text()) is not None
+    return re.search(r"owns partitions \[\d", runner.log.read_text()) is not None
 
 
 def editions(signals: list[TradingSignal]) -> Counter[str | None]:

@@ -1,4 +1,4 @@
-"""What identifies the code of a module: the release of its distribution, or a digest of files."""
+"""Identity of the code of a module: the release of its distribution, or a digest of files."""
 
 import ast
 import csv
@@ -15,7 +15,7 @@ from algo_panda.bootstrap.user_modules import UserModules, file_in
 from algo_panda.domain.containment import is_interrupt
 
 UNKNOWN = "unknown"
-"""Of a module that is no file, or cannot be found."""
+"""Identity of a module that is not a file, or cannot be found."""
 
 _PACKAGE, _DISTRIBUTION = "algo_panda", "algo-panda"
 

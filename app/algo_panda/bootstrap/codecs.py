@@ -1,11 +1,11 @@
-"""The codecs of all topics, by the settings."""
+"""Codecs of all topics, from the settings."""
 
 from algo_panda.settings import Settings
 from algo_panda.wire.codecs import Codecs, load_codecs
 
 
 def codecs_of(settings: Settings) -> Codecs:
-    """Of the records of all topics; loaded with every call.
+    """Load the codecs of all topics.
 
     Raises:
         SchemaError: a schema cannot be used, or the registry that is set cannot be asked.

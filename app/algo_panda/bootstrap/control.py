@@ -17,10 +17,10 @@ _SEND_SECONDS = 10.0
 
 
 def send_control_event(settings: Settings, event: ControlEvent) -> None:
-    """Put ``event`` on the topic, and wait until the broker has it.
+    """Send ``event`` to the topic, and wait until the broker has acknowledged it.
 
     Raises:
-        KafkaError: the broker did not take it: assume that nothing changed.
+        KafkaError: the broker did not confirm it.
     """
     connection, topic = _topic(settings)
     codec = codecs_of(settings).control
@@ -35,14 +35,17 @@ def send_control_event(settings: Settings, event: ControlEvent) -> None:
         )
         left = producer.flush(_SEND_SECONDS + 1)
     except KafkaException as error:
-        raise KafkaError(f"not sent to {topic}: {error.args[0]}") from error
+        raise KafkaError(f"the event was not written to {topic}: {error.args[0]}") from error
     if failures or left:
         reason = failures[0] if failures else "no answer"
-        raise KafkaError(f"not sent to {topic}: {reason}; assume that nothing changed")
+        raise KafkaError(
+            f"the broker did not confirm the event on {topic}: {reason}; run 'panda control show'"
+            " to see what applies"
+        )
 
 
 def read_trading_states(settings: Settings) -> TradingStates:
-    """What the topic says of every account now.
+    """Read the trading states of all accounts.
 
     Raises:
         KafkaError: the topic cannot be read.

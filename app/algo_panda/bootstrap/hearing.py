@@ -154,8 +154,8 @@ class ShardWorker:
             return Reply((), self._observer)
         for one in self._disabled:
             raise WorkersError(
-                f"strategy {one.config.id} was started, and cannot be in another process: "
-                f"{one.reason}; run it with --jobs 1"
+                f"strategy {one.config.id} starts in the main process and not in a worker process:"
+                f" {one.reason}; run it with --jobs 1"
             )
         if self._stopped():  # nobody waits for it
             return Reply((), self._observer)

@@ -1,4 +1,4 @@
-"""Puts the paper venue together: ticks and paper orders in, executions out."""
+"""Wires the paper venue: ticks and paper orders in, executions out."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
 
 
 def fill_model(settings: Settings) -> FillModel:
-    """How paper orders are filled, as it is set.
+    """Build the fill model from the settings.
 
     Raises:
         ConfigurationError: a setting is out of range; the message names it.
@@ -83,7 +83,7 @@ def fill_model(settings: Settings) -> FillModel:
 
 
 def fee_schedule(settings: Settings) -> FeeSchedule | None:
-    """What paper fills cost, as it is set.
+    """Read the fees of paper fills from the settings.
 
     Raises:
         ConfigurationError: the file cannot be used.
@@ -97,7 +97,7 @@ def fee_schedule(settings: Settings) -> FeeSchedule | None:
 
 
 def described(settings: Settings) -> Mapping[str, str]:
-    """How paper orders are filled, for people: what is not said is as by default."""
+    """Describe how paper orders are filled, for people, without settings at their default."""
     fees = fee_schedule(settings)
     model = fill_model(settings)
     given = {
@@ -116,7 +116,7 @@ def described(settings: Settings) -> Mapping[str, str]:
 
 
 def described_charges(settings: Settings) -> str:
-    """What paper fills cost, in the words of a file of charges."""
+    """Describe the fees of paper fills, in the terms of a file of charges."""
     fees = fee_schedule(settings)
     if fees is None:
         return "none"

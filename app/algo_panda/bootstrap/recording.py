@@ -110,15 +110,15 @@ def _check_kept(
         topic, number = where
         if next_one > ends[where]:
             raise LostRecordsError(
-                f"{folder} goes on at offset {next_one} of {topic}[{number}], and the topic ends "
-                f"before {ends[where]}: the broker has lost records that are recorded. Record to "
-                "another folder"
+                f"{folder} continues at offset {next_one} of {topic}[{number}], and the topic ends "
+                f"at offset {ends[where]}: the broker has lost records that are recorded. Record "
+                "to another folder"
             )
         if next_one < kept[where]:
             raise LostRecordsError(
-                f"{folder} ends before offset {next_one} of {topic}[{number}], and the topic "
-                f"begins at {kept[where]} by now: what was between them is gone. Record to "
-                "another folder, and record more often than the topic's retention"
+                f"{folder} ends before offset {next_one} of {topic}[{number}], and the topic now "
+                f"begins at offset {kept[where]}: retention has removed the records between. "
+                "Record to another folder, and record more often than the topic's retention"
             )
 
 
@@ -135,6 +135,6 @@ def _check_same(
         topic, number = where
         raise LostRecordsError(
             f"{topic}[{number}] holds another record at offset {last.offset} than {folder} does:"
-            " the broker has lost records that are recorded, and given their offsets to others."
+            " the broker has lost records that are recorded, and new records have their offsets."
             " Record to another folder"
         )

@@ -1,4 +1,4 @@
-"""Lets runners go on with other code or another database, because a person accepts that."""
+"""Recovery: records that a person accepts other code or another database for a state."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ from algo_panda.streaming.state_codec import RUNNER_CHANGELOG
 from algo_panda.wire.errors import WireError
 
 _LEAVING_SECONDS = 2.0
-"""How long after its session time-out a killed member is gone for sure."""
+"""Time after the session timeout at which a killed member has left the group."""
 _POLL_SECONDS = 0.2
 _READ_AT_ONCE = 8
 _ADVICE = "run this command with the settings, and in the folder, of the runners"
@@ -55,7 +55,7 @@ class TickPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyTicks:
-    """The ticks of which a strategy may have sent signals that it may send again, differently."""
+    """Ticks whose signals a strategy may have sent, and may send again with other values."""
 
     config: StrategyConfig
     count: int = 0
@@ -69,13 +69,13 @@ class StrategyTicks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeToAccept:
-    """A partition that was not stopped cleanly, and whose strategies have other code now."""
+    """A partition that was not stopped cleanly, and whose strategies now have other code."""
 
     partition: int
     first_offset: int
-    """The first tick behind the checkpoint."""
+    """Offset of the first tick after the checkpoint."""
     end_offset: int
-    """Behind the last tick concerned: the horizon, or the end of the topic if that is first."""
+    """Offset after the last tick concerned: the horizon, or the end of the topic if lower."""
     changes: Sequence[CodeChange]
     strategies: Sequence[StrategyTicks]
 
@@ -101,7 +101,7 @@ class _Checkpoint(NamedTuple):
 
 
 class Recovery:
-    """The checkpoints of all partitions of the runner, and what may be accepted of them.
+    """Checkpoints of all partitions of the runner, for which code or database can be accepted.
 
     Raises:
         RunnersAreUpError: runners are members of their group.
@@ -119,7 +119,7 @@ class Recovery:
 
         Args:
             settings: those of the runners.
-            on_wait: told the members of the group if they have to be waited for.
+            on_wait: called with the members of the group, if it waits for them to leave.
             clock: seconds, monotonic.
         """
         self._settings = settings
@@ -214,14 +214,14 @@ class Recovery:
             checkpoint.changelog.commit([], positions, [], BROKER_TIMEOUT)
         except FencedError as error:
             raise RunnersAreUpError(
-                f"partition {partition} was opened by a runner meanwhile; nothing was accepted for"
-                " it. Stop all runners, then run this command again"
+                f"partition {partition} was opened by a runner while this command ran; nothing was"
+                " accepted for it. Stop all runners, then run this command again"
             ) from error
 
     def _wait_until_left(
         self, on_wait: Callable[[Sequence[str]], None], clock: Callable[[], float]
     ) -> None:
-        """A runner that was killed is a member until its session has timed out."""
+        """Wait until the group is empty: a killed runner stays until its session times out."""
         patience = self._settings.kafka_session_timeout_seconds + _LEAVING_SECONDS
         deadline = clock() + patience
         is_first = True

@@ -97,7 +97,9 @@ def topics_of_run(settings: Settings, name: str) -> AbstractContextManager[Topic
         KafkaError: no broker, or it refuses.
     """
     if re.fullmatch(r"[a-zA-Z0-9._-]{1,200}", name) is None:
-        raise ConfigurationError(f"--to-topics {name}: write letters, digits, '.', '_' and '-'")
+        raise ConfigurationError(
+            f"--to-topics {name}: a name has 1 to 200 letters, digits, '.', '_' and '-'"
+        )
     prefixed = settings.model_copy(update={"topic_prefix": f"{settings.topic_prefix}{name}-"})
     return open_topics(kafka_connection(settings), declared_topics(prefixed), codecs_of(settings))
 
@@ -156,7 +158,7 @@ def strategies_in_database(settings: Settings) -> Sequence[StrategyConfig]:
             database, check=factory_check(factory), clock=lambda: datetime.now(UTC)
         ).load()
     for row in loaded.unusable:
-        logger.error("strategy row %s cannot be used: %s", row.id, row.reason)
+        logger.error("strategy row %s cannot be used and does not run: %s", row.id, row.reason)
     return loaded.usable
 
 
@@ -225,7 +227,7 @@ def wired_replay(
         stack.callback(runner.stop)
         if not report.registered:
             reasons = "; ".join(f"{d.config.id}: {d.reason}" for d in report.disabled)
-            raise NoStrategyError(f"no strategy can be run: {reasons or 'there is none'}")
+            raise NoStrategyError(f"no strategy can be run: {reasons or 'none is selected'}")
         running = [registered.config for registered in report.registered]
         codecs = codecs_of(settings)
         if jobs == 1:

@@ -1,4 +1,4 @@
-"""Puts the risk stage together: signals in, orders and rejections out."""
+"""Wires risk: signals and executions in, orders and rejections out."""
 
 import contextlib
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
 
 
 def risk_limits(settings: Settings, time_to_live: TimeToLive | None = None) -> RiskLimits:
-    """The limits as they are set.
+    """Build the limits from the settings.
 
     Args:
         settings: of this process.

@@ -1,4 +1,4 @@
-"""Puts the router together: orders in, paper orders and executions out."""
+"""Wires the router: orders in, paper orders, rejections and executions out."""
 
 import contextlib
 from collections.abc import Mapping

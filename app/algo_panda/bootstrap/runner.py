@@ -1,4 +1,4 @@
-"""Puts the runner together: ticks in, signals out."""
+"""Wires the runner: ticks in, signals out."""
 
 import contextlib
 import logging
@@ -71,7 +71,7 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
 
 
 def _versions(wiring: Wiring, stack: contextlib.ExitStack) -> StrategyVersions:
-    """The strategies of the database, and how earlier versions of them are made."""
+    """Load the strategies of the database, and prepare to run recorded versions of them."""
     settings = wiring.settings
     database = stack.enter_context(Database(settings.effective_database_url))
     code = StrategyCode(settings)
@@ -134,10 +134,10 @@ def _rows(database: Database, check: Check) -> Mapping[UUID, StrategyRow]:
 
 
 def _usable(database: Database, check: Check, status: StatusSink) -> Iterator[StrategyConfig]:
-    """The strategies that can be used; the others are reported, and stop nobody."""
+    """Yield the strategies that can be used; log and report the others."""
     loaded = SqlStrategyRepository(database, check=check, clock=_now).load()
     for row in loaded.unusable:
-        logger.error("strategy row %s cannot be used: %s", row.id, row.reason)
+        logger.error("strategy row %s cannot be used and does not run: %s", row.id, row.reason)
         said = row.status
         if said is not None:
             status.report(said)

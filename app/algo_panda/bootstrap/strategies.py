@@ -1,4 +1,4 @@
-"""Which strategy and validator types there are."""
+"""Strategy and validator types: built-in, of installed packages, and of the settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields

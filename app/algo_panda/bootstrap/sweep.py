@@ -175,7 +175,9 @@ def _made(
             case Died():
                 yield Run(
                     task=task,
-                    outcome=Failed(reason="its process ended before the run did, when alone, too"),
+                    outcome=Failed(
+                        reason="its process ended before the run did, also when it ran alone"
+                    ),
                 )
             case Finished() | Failed():
                 yield Run(task=task, outcome=outcome)

@@ -75,8 +75,8 @@ def verify_live(
 
     if not any(map(stretches_of, source.partitions)):
         raise BadInputError(
-            f"nothing to compare {source.name} with: by the topic 'activations', no strategy was"
-            " ever active on its ticks"
+            f"nothing to compare {source.name} with: no record of the topic 'activations' is about"
+            " its ticks, so no strategy was active on them"
         )
     with _runners(settings) as runner_of:
 
@@ -101,8 +101,8 @@ def verify_live(
         verdict.gaps = gaps(live.activations, topic_id=source.topic_id, partition=verdict.partition)
     if not any(verdict.ticks for verdict in verdicts):
         raise BadInputError(
-            f"nothing to compare: of the ticks chosen from {source.name}, the runner has processed"
-            " none, or its consumer group's offsets or their signals are not kept any more"
+            f"nothing to compare: the runner has processed none of the selected ticks of"
+            f" {source.name}, or its committed offsets, or the signals, are no longer retained"
         )
     return verdicts
 
@@ -112,8 +112,8 @@ def _see_that_it_is_the_live_topic(settings: Settings, source: RecordedTicks) ->
     live_id = topic_ids(connect(kafka_connection(settings)), [topic])[topic]
     if live_id != source.topic_id:
         raise BadInputError(
-            f"{source.name} is of the topic of id {source.topic_id}, and {topic} on the broker now"
-            f" has id {live_id}: there are no live signals of these ticks to compare with"
+            f"{source.name} was recorded from a topic with id {source.topic_id}, and {topic} on the"
+            f" broker has id {live_id}: it has no signals of these ticks to compare with"
         )
 
 
@@ -188,8 +188,8 @@ def _kept_from(first: TradingSignal, partition: int, topic_id: str) -> int:
         return 0
     if first.tick_partition != partition:
         raise BadInputError(
-            f"signals were removed from their topic, and which cannot be told: one of a tick in"
-            f" partition {first.tick_partition} stands in partition {partition}"
+            f"retention has removed signals, and which ones cannot be determined: a signal of a"
+            f" tick in partition {first.tick_partition} is in partition {partition}"
         )
     return first.tick_offset + 1  # and this may not be all that its tick led to
 

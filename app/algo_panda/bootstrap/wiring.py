@@ -1,4 +1,4 @@
-"""What the worker programs share when they are put together."""
+"""Parts that all worker programs share."""
 
 import contextlib
 import time
@@ -26,16 +26,16 @@ PAST_BROKERS = ("paper",)
 """Brokers that may trade on past ticks, if the settings say so."""
 
 _STAGE_CHECKPOINT_SECONDS = 0.05
-"""The stages behind the runner send with their checkpoint, so theirs come often."""
+"""Risk, router and paper venue send outputs with their checkpoints, so these are frequent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """What the programs share."""
+    """Parts that all programs share."""
 
     settings: Settings
     worker: str
-    """What this process is called in the status of strategies."""
+    """Name of this process in the status of strategies."""
     connection: KafkaConnection
     declared: Mapping[str, TopicDeclaration]
     read_topic_ids: Callable[[], Mapping[str, str]]
@@ -44,11 +44,11 @@ class Wiring:
     health: HealthBoard
 
     def on_broker(self, name: str) -> str:
-        """What the topic declared as ``name`` is called on the broker."""
+        """Return the name on the broker of the topic declared as ``name``."""
         return self.declared[name].on_broker
 
     def dead_letters(self) -> DeadLetterWriter:
-        """For records of any topic."""
+        """Return a writer of dead letters for any topic."""
         return DeadLetterWriter(
             topics={d.on_broker: f"{d.on_broker}{SUFFIX}" for d in self.declared.values()},
             telemetry=self.telemetry,
@@ -84,7 +84,7 @@ class Wiring:
         trading_states: TradingStates | None = None,
         begin_batch: Callable[[], None] = nothing,
     ) -> StreamSpec:
-        """What ``program`` reads, and what runs on each partition of it."""
+        """Build the description of ``program``."""
         is_runner = program == "runner"
         return StreamSpec(
             group=f"{self.settings.topic_prefix}panda-{program}",
@@ -123,9 +123,9 @@ class Program:
     """A worker program."""
 
     topics: tuple[str, ...]
-    """All that it reads and writes, as declared."""
+    """Topics that it reads or writes, by their declared names."""
     wire: Callable[[Wiring, contextlib.ExitStack], StreamSpec]
-    """Puts it together; what has to be closed at its end goes onto the stack."""
+    """Builds it; resources to close at its end are pushed onto the stack."""
 
 
 def wire(
@@ -136,7 +136,7 @@ def wire(
     telemetry: PrometheusTelemetry,
     health: HealthBoard,
 ) -> Wiring:
-    """Find the broker, and see that ``topics`` are as declared.
+    """Connect to the broker, and check that ``topics`` are as declared.
 
     Raises:
         PandaError: the broker is not there, or a topic or a schema is not as it should be.

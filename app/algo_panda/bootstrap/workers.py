@@ -38,16 +38,16 @@ def load_program(program: str) -> Program:
 async def run_program(
     program: str, settings: Settings, *, instance_id: str | None, probe: Probe = no_probe
 ) -> None:
-    """Run ``runner``, ``risk``, ``router`` or ``paper`` until it is told to stop.
+    """Run ``runner``, ``risk``, ``router`` or ``paper`` until SIGTERM or SIGINT.
 
     Args:
-        program: which of them.
+        program: name of the program.
         settings: of this process.
         instance_id: a name of this worker in its consumer group, for static membership.
-        probe: hears of every step of a checkpoint.
+        probe: called after every step of opening or of a checkpoint.
 
     Raises:
-        PandaError: something that it needs is missing or refuses it; the message says what.
+        PandaError: the worker cannot start or continue; the message says why.
     """
     worker = instance_id or socket.gethostname()
     configure_logging(settings.log_level, settings.log_format, program=program, worker=worker)

@@ -13,14 +13,12 @@ from algo_panda.domain.errors import ConfigurationError
 from algo_panda.domain.trading import ALL_ACCOUNTS, KNOWN_BROKERS, ControlEvent, TradingState
 from algo_panda.settings import Settings, load_settings
 
-app = typer.Typer(help="The trading state of accounts: the kill switch.", no_args_is_help=True)
+app = typer.Typer(help="Set the trading state of accounts: kill switch.", no_args_is_help=True)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
-Account = Annotated[str, typer.Option(help="An account id; * is every account.")]
-Reason = Annotated[str, typer.Option(help="Why, for those who read it later.")]
-Force = Annotated[
-    bool, typer.Option("--force", help="Take an account that no broker is set up with, too.")
-]
+Account = Annotated[str, typer.Option(help="Account id; * for every account.")]
+Reason = Annotated[str, typer.Option(help="Reason, recorded with the event.")]
+Force = Annotated[bool, typer.Option("--force", help="Also accept an account that no broker has.")]
 
 
 @app.command()
@@ -29,7 +27,7 @@ def halt(
     reason: Reason = "halted from the command line",
     force: Force = False,
 ) -> None:
-    """Let no order pass any more, and no open paper order be filled."""
+    """Reject all new orders, and do not fill open paper orders."""
     _set(account, TradingState.HALTED, reason, force=force)
 
 
@@ -37,7 +35,10 @@ def halt(
 def reduce(
     account: Account = ALL_ACCOUNTS, reason: Reason = "reducing only", force: Force = False
 ) -> None:
-    """Let only those orders pass that make a position smaller."""
+    """Accept only orders that make a position smaller.
+
+    Open paper orders may still be filled.
+    """
     _set(account, TradingState.REDUCING, reason, force=force)
 
 
@@ -45,7 +46,7 @@ def reduce(
 def resume(
     account: Account = ALL_ACCOUNTS, reason: Reason = "resumed", force: Force = False
 ) -> None:
-    """Let orders pass again."""
+    """Accept orders again."""
     _set(account, TradingState.ACTIVE, reason, force=force)
 
 
@@ -53,7 +54,7 @@ def resume(
 def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Show the newest state of every account that has one."""
+    """Show the newest event of each account that has one."""
     from algo_panda.bootstrap.control import read_trading_states
     from algo_panda.cli.signal_lines import line
     from algo_panda.wire.json_form import to_json
@@ -81,19 +82,19 @@ def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None
     )
     send_control_event(settings, event)
     whose = "every account" if account == ALL_ACCOUNTS else f"account {account}"
-    _notices.print(f"{whose} is {state}: the broker has it, workers take it within a second")
+    _notices.print(f"{whose} is {state}: recorded; workers apply it within two seconds")
 
 
 def _refuse_unknown(settings: Settings, account: str, *, force: bool) -> None:
-    """A slip of the pen must not look like a kill switch that was thrown."""
+    """Refuse a misspelt account: its state would change nothing, and look as if it did."""
     if not account.strip():
         raise ConfigurationError("--account is empty; name an account, or * for every account")
     known = {settings.account_for(broker) for broker in KNOWN_BROKERS}
     known |= {ALL_ACCOUNTS, *settings.accounts.values()}
     if account not in known and not force:
         raise ConfigurationError(
-            f"no broker has the account {account}; known are {', '.join(sorted(known))}"
-            " (PANDA_ACCOUNTS); --force takes it all the same"
+            f"no broker has the account {account}; known: {', '.join(sorted(known))}"
+            " (PANDA_ACCOUNTS). To set its state all the same, add --force"
         )
 
 

@@ -15,25 +15,29 @@ from algo_panda.domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from algo_panda.cli.dlq_letters import Letter
 
-app = typer.Typer(help="Dead letters: records that a reader could not use.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show and replay dead letters: records that a worker could not use.", no_args_is_help=True
+)
 _data = Console(highlight=False, markup=False)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 Topics = Annotated[
     list[str] | None,
-    typer.Option("--topic", metavar="NAME", help="As declared: ticks. By default every topic."),
+    typer.Option(
+        "--topic", metavar="NAME", help="Topic that they came from. Default: every topic."
+    ),
 ]
 
 
 @app.command()
 def show(
     topic: Topics = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most to show in the table: the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many, the newest.")] = 50,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per dead letter: all of them.")
+        bool, typer.Option("--json", help="Print all, one JSON object per line.")
     ] = False,
 ) -> None:
-    """Show what was wrong with which record, where it stood, and whether it was replayed."""
+    """List dead letters: origin, error, and whether they were replayed."""
     from algo_panda.cli.dlq_letters import DeadLetters, facts
 
     with DeadLetters.open(topic) as letters:
@@ -57,21 +61,22 @@ def replay(
     topic: Topics = None,
     offset: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", help="Only the dead letter at this offset; needs --topic."),
+        typer.Option(metavar="N", help="Only the one at this offset; needs --topic; repeatable."),
     ] = None,
-    partition: Annotated[int, typer.Option(min=0, help="The partition of --offset.")] = 0,
+    partition: Annotated[int, typer.Option(min=0, help="Partition of --offset.")] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Also what was, or may have been, replayed before.")
+        bool, typer.Option("--again", help="Also send those that were, or may have been, replayed.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Send dead letters to the topic they came from: key, value and headers as received.
+    """Send dead letters to the topic that they came from.
 
-    What was replayed is noted on the broker, and not sent a second time without --again.
+    Key, value and headers are those of the original record. The broker stores which dead letters
+    were replayed; these are not sent a second time without --again.
     """
     from algo_panda.cli.dlq_replay import Replay
 
@@ -92,12 +97,12 @@ def replay(
     if as_json:
         typer.echo(json.dumps({"found": plan.count, "replayed": sent, "dry_run": dry_run}))
     elif sent:
-        _notices.print(f"{sent} dead letters were sent, and the broker has them")
+        _notices.print(f"{sent} dead letters were replayed")
 
 
 def _agreed(count: int) -> bool:
     if not _somebody_is_there():
-        raise ConfigurationError("nobody is there to be asked: add --yes, or --dry-run to look")
+        raise ConfigurationError("there is no terminal to ask at: add --yes, or --dry-run to look")
     return typer.confirm(f"Send these {count} records?", err=True)
 
 

@@ -156,5 +156,7 @@ def _dead_letter_topics(settings: Settings, topics: list[str] | None) -> list[st
     unknown = next((name for name in topics or () if name not in declared), None)
     if unknown is not None:
         known = ", ".join(declared)
-        raise ConfigurationError(f"--topic {unknown}: no such dead letters; there are {known}")
+        raise ConfigurationError(
+            f"--topic {unknown}: no such topic has dead letters; known: {known}"
+        )
     return [declared[name] for name in topics or declared]

@@ -37,7 +37,9 @@ class PandaCommands(LazyGroup):
         ),
         "db": LazyCommand("db:app", "Create the tables of the database, and show their revision."),
         "strategies": LazyCommand("strategies:app", "Add, list and change strategies."),
-        "recover": LazyCommand("recover:app", "Let runners go on from a state that they refuse."),
+        "recover": LazyCommand(
+            "recover:app", "Accept changed code or another database for a recorded state."
+        ),
         "replay": LazyCommand("replay:app", "Run a backtest on recorded ticks."),
     }
 

@@ -1,4 +1,4 @@
-"""``panda recover``: let runners go on from a state that they refuse, after looking at it."""
+"""``panda recover``: accept changed code or another database for the state of the runners."""
 
 import json
 import sys
@@ -21,26 +21,30 @@ if TYPE_CHECKING:
     )
 
 app = typer.Typer(
-    help="Let runners go on from a state that they refuse, after looking at it.",
+    help="Accept changed code or another database, if runners refuse the recorded state.",
     no_args_is_help=True,
 )
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be accepted, and stop.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be accepted; change nothing.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()
 def accept_code(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Accept the present code of strategies after an unclean stop.
+    """Accept changed code of strategies after an unclean stop.
 
     Lists, for each partition and strategy, the ticks of which the former code may have sent
-    signals. The present code processes these ticks again, and a signal that it sends has the id
-    of the one sent before. Stop all runners first. Use the settings and modules of the runners.
+    signals. The present code processes these ticks again. If it sends another signal for one of
+    them, that has the id of the signal sent before.
 
-    Exit code 0: accepted, or there was nothing to accept. 1: not accepted, or runners are up.
-    2: nobody can be asked, and --yes was not given.
+    Stop all runners first. Use the settings of the runners, and start the command in their folder.
+
+    Exit code 0: accepted, or there was nothing to accept. 1: not accepted, or runners are running.
+    2: there is no terminal to ask at, and neither --yes nor --dry-run was given.
     """
     recovery = _recovery()
     codes = recovery.codes()
@@ -56,13 +60,13 @@ def accept_code(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = Fal
 
 @app.command()
 def accept_database(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Accept the database of PANDA_DATABASE_URL in place of the recorded one.
+    """Accept the database of PANDA_DATABASE_URL.
 
     Runners refuse a database whose id differs from the one recorded with their state. Stop all
-    runners first. The new database must have a row for every strategy that runs.
+    runners first. The new database must have a row for every recorded strategy.
 
-    Exit code 0: accepted, or there was nothing to accept. 1: not accepted, or runners are up.
-    2: nobody can be asked, and --yes was not given.
+    Exit code 0: accepted, or there was nothing to accept. 1: not accepted, or runners are running.
+    2: there is no terminal to ask at, and neither --yes nor --dry-run was given.
     """
     recovery = _recovery()
     databases = recovery.databases()
@@ -82,7 +86,7 @@ def _recovery() -> "Recovery":
     from algo_panda.bootstrap.recovery import Recovery
 
     def tell(members: Sequence[str]) -> None:
-        _notices.print(f"waiting until runners have left their group: {', '.join(members)}")
+        _notices.print(f"waiting for runners to leave their group: {', '.join(members)}")
 
     return Recovery(load_settings(), on_wait=tell)
 
@@ -112,7 +116,7 @@ def _finish(
         _notices.print(f"accepted on {len(partitions)} partitions: start the runners")
     elif is_agreed is None:
         raise typer.BadParameter(
-            "nobody is there to be asked: add --yes to accept, or --dry-run to look"
+            "there is no terminal to ask at: add --yes to accept, or --dry-run to look"
         )
     elif partitions and not dry_run:
         _notices.print("nothing was accepted")

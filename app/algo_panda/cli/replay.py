@@ -45,7 +45,7 @@ class _RunByDefault(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_RunByDefault, help="Backtest on recorded ticks ('run', which need not be written)."
+    cls=_RunByDefault, help="Run a backtest on recorded ticks (the command 'run' may be omitted)."
 )
 app.command()(compare)
 _notices = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -66,55 +66,64 @@ def replay(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ID|TYPE", help="Only this one: its id, how it begins, or a type; repeatable."
+            metavar="ID|TYPE",
+            help="Only these: an id, the beginning of one, or a type; repeatable.",
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of all of them; repeatable."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set a parameter of each strategy; repeatable."
+        ),
     ] = None,
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="TIME", help="Leave out what came before: a time, a day, yesterday."
+            "--from",
+            metavar="TIME",
+            help="Only ticks from then on: a time, a day, or yesterday.",
         ),
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Leave out what came from then on, or after that day."),
+        typer.Option(
+            metavar="TIME", help="Only ticks before that time, or up to the end of that day."
+        ),
     ] = None,
     offsets: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="P:FIRST-END", help="Of partition P these offsets, END excluded; repeatable."
+            metavar="P:FIRST-END",
+            help="Only these offsets of partition P, without END; repeatable.",
         ),
     ] = None,
     column: ColumnOption = None,
     time_format: TimeFormatOption = TimeFormat.ISO,
     timezone: TimezoneOption = None,
     speed: Annotated[
-        str, typer.Option(metavar="FACTOR", help="As fast as it goes, or 1x as it came, 10x.")
+        str,
+        typer.Option(metavar="FACTOR", help="max, or a multiple of the original speed: 1x, 10x."),
     ] = "max",
     sweep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUES",
-            help="A run for every value, as 7..28:7 or 20,30; repeatable: every combination.",
+            help="One run per value, such as 7..28:7 or 20,30; repeatable: all combinations.",
         ),
     ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Processes. A single run: 1, or more that share out the instruments. Default of a"
-            " sweep: as many as there are CPUs.",
+            help="Number of processes. They share the instruments of a single run (default: 1), or"
+            " the runs of a sweep (default: number of CPUs).",
         ),
     ] = None,
     in_sample: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Rank by the first part of the ticks, and show how the rest went.",
+            help="Rank by the first ticks, this share of them; show the rest as out-of-sample.",
         ),
     ] = None,
     walk_forward: Annotated[
@@ -122,56 +131,56 @@ def replay(
         typer.Option(
             metavar="WINDOWS",
             min=1,
-            help="In so many windows, run the best of the first part on what follows.",
+            help="Number of windows: in each, the best of the in-sample part runs on the rest.",
         ),
     ] = None,
     rank_by: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="What a sweep ranks by. Default: net_profit."),
+        typer.Option(metavar="METRIC", help="Metric that ranks a sweep. Default: net_profit."),
     ] = None,
     verify_live: Annotated[
         bool,
         typer.Option(
             "--verify-live",
-            help="Run the versions that were active, and compare with the topic 'signals'.",
+            help="Run the versions that were active live; compare with the topic 'signals'.",
         ),
     ] = False,
     check_bias: Annotated[
         bool,
         typer.Option(
             "--check-bias",
-            help="Run on parts of the ticks as well: which signals hang on later ticks, which on"
-            " where ticks began?",
+            help="Also run on parts of the ticks: find look-ahead bias, and signals that depend on"
+            " where the ticks begin.",
         ),
     ] = False,
     capital: Annotated[
-        str, typer.Option(metavar="AMOUNT", help="Equity at the beginning, for the statistics.")
+        str, typer.Option(metavar="AMOUNT", help="Initial equity, for the statistics.")
     ] = "1000000",
     output: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write signals, orders, executions there, in Parquet; report.json, report.html.",
+            help="Write signals, orders and executions (Parquet) and the reports to this folder.",
         ),
     ] = None,
     report_file: Annotated[
         Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write an HTML page there: charts, tables, trades."
-        ),
+        typer.Option("--report", metavar="FILE", help="Write an HTML report to this file."),
     ] = None,
     to_topics: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Write signals, orders and so on to new topics, NAME-signals..."
+            metavar="NAME", help="Write signals, orders and so on to new topics NAME-signals, ..."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Run strategies on recorded ticks: a backtest by the very code that trades.
+    """Run a backtest: strategies on recorded ticks, with the code that trades live.
 
-    Runner, validators, risk, router and paper broker are those of the workers. Nothing on the
-    broker or in the database is changed. Ctrl-C ends it with what there is so far.
+    Runner, validators, risk, router and paper venue are those of the workers. Existing topics and
+    the database are not changed. Ctrl-C ends the run; the report covers the ticks so far.
+
+    'panda replay compare' shows two runs side by side.
     """
     from algo_panda.replay.selection import SelectedTicks
 

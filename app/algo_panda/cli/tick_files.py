@@ -27,7 +27,7 @@ TimeFormatOption = Annotated[
 ]
 TimezoneOption = Annotated[
     str | None,
-    typer.Option(metavar="ZONE", help="Where times without a zone are from."),
+    typer.Option(metavar="ZONE", help="Zone of times that have none."),
 ]
 
 

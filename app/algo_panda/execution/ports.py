@@ -1,4 +1,4 @@
-"""What a venue looks like from inside."""
+"""Interface of brokers."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,13 +7,11 @@ from algo_panda.domain.trading import ExecutionReport, Order
 
 
 class Broker(Protocol):
-    """Takes orders and says what became of them."""
+    """A broker: takes orders and returns their events."""
 
     def submit(self, order: Order, /) -> Sequence[ExecutionReport | Order]:
-        """Send ``order`` and give the events known at once, oldest first.
+        """Send ``order`` and return the events that are known at once, oldest first.
 
-        A venue of our own reads orders from a topic: an order that comes back goes on to it.
-
-        The router has written down its intent before it calls this.
+        A returned ``Order`` is published to the topic of the paper venue.
         """
         ...

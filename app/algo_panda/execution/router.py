@@ -1,4 +1,4 @@
-"""Sends approved orders to brokers. The last place that can reject an order."""
+"""Sends approved orders to brokers. The last program that can reject an order."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -29,13 +29,13 @@ class RouterChanges(NamedTuple):
     seen: SegmentChanges
     """Ids of orders."""
     ended: tuple[RouteRecord, ...]
-    """Routes of version 1 that hold no longer."""
+    """Routes of version 1 that no longer apply."""
 
 
 class OrderRouter:
-    """Sends the orders of its accounts to their brokers, each at most once.
+    """Router of the orders of its accounts: sends each to its broker at most once.
 
-    One router owns an account's orders, since they have the account as their key.
+    One router owns all orders of an account, because the account is their key.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class OrderRouter:
     ) -> Sequence[ExecutionReport | Order | Rejection]:
         """Send ``order`` and return the events known at once; none if it is a redelivery.
 
-        The order itself comes back where it goes on to a venue of our own, on a topic of its own.
-        An order that is refused here gives a rejection for people to read, and an execution
-        report that ends it, so that risk gives back what it had reserved.
+        An order for the paper venue is returned itself, to be published to its topic. A rejected
+        order gives a rejection, and an execution report that ends it, so that risk no longer
+        counts it.
 
         Args:
             order: the order.
             now_us: the present time, microseconds since the epoch; None: the order's event time,
                 as in a backtest.
             appended_us: when the order was appended to its topic; 0 if unknown.
-            decision: what is known now, for the record of a refusal; None in a backtest.
+            decision: what is known now, to be recorded with a rejection; None in a backtest.
         """
         now = order.event_time_us if now_us is None else now_us
         if not self._seen.add(order.client_order_id, now) or self._routes.cover(order):

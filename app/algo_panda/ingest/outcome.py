@@ -49,7 +49,7 @@ class BadRowError(PublishError, BadInputError):
     def __init__(self, bad: BadRow, counts: Counts) -> None:
         super().__init__(
             f"{bad}. Stopped there: all {counts.acknowledged} ticks before it are acknowledged, "
-            "none behind it was sent",
+            "none after it was sent",
             counts,
         )
         self.bad = bad

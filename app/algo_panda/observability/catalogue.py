@@ -49,19 +49,20 @@ class Catalogue:
         )
         self.rejections = HotCounter(
             "panda_rejections",
-            "Refusals, by stage (runner, risk, router) and reason code.",
+            "Rejected signals and orders, by stage (runner, risk, router) and code.",
             ["stage", "code"],
         )
         self.strategy_errors = HotCounter(
             "panda_strategy_errors", "Ticks on which a strategy raised.", ["strategy_type"]
         )
         self.late_ticks = HotCounter(
-            "panda_late_ticks", "Ticks of bars that were closed already.", ["strategy_type"]
+            "panda_late_ticks", "Ticks that came after their bar was closed.", ["strategy_type"]
         )
         self.irregular_ticks = HotCounter(
             "panda_irregular_ticks",
-            "Ticks that repeat the one before (duplicate), or are older than one that came before"
-            " (out_of_order), by outcome (processed, dropped).",
+            "Ticks that repeat the previous one (duplicate), are older than an earlier one"
+            " (out_of_order), or are in another partition than their key's (misplaced), by outcome"
+            " (processed, dropped).",
             ["kind", "outcome"],
         )
         self.cold_starts = HotCounter(
@@ -76,19 +77,19 @@ class Catalogue:
             ["strategy_type"],
         )
         self.dead_letters = HotCounter(
-            "panda_dead_letters", "Records that could not be used.", ["topic", "code"]
+            "panda_dead_letters", "Records sent to a topic of dead letters.", ["topic", "code"]
         )
         self.orders = HotCounter("panda_orders", "Orders approved by risk.", ["broker"])
         self.executions = HotCounter(
-            "panda_executions", "Order events, by broker and status.", ["broker", "status"]
+            "panda_executions", "Execution reports, by broker and status.", ["broker", "status"]
         )
         self.records_processed = HotCounter(
             "panda_records_processed", "Records read and processed.", ["topic"]
         )
         self.consumer_lag_records = ReplacedGauge(
             "panda_consumer_lag_records",
-            "Records behind the last checkpoint of a partition that this worker owns, up to the"
-            " end of the topic; asked once a second, absent while the broker does not answer.",
+            "Records from the last checkpoint to the end of a partition that this worker owns;"
+            " updated once a second, absent while the broker does not answer.",
             ["topic", "partition"],
         )
         for collector in (
@@ -130,7 +131,7 @@ class Catalogue:
         )
         self.restore_seconds = Gauge(
             "panda_restore_seconds",
-            "Time that reading a partition's state back took, last time.",
+            "Time that the last restore of a partition's state took.",
             ["partition"],
             registry=registry,
         )

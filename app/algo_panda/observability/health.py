@@ -107,6 +107,6 @@ class HealthBoard:
         health, written_at = self._word
         silence = self._clock() - written_at
         if silence > SILENCE_SECONDS and health.status is not Status.STARTING:
-            reason = Reason(reason="the watchdog does not look any more", seconds=round(silence, 1))
+            reason = Reason(reason="the watchdog thread does not run", seconds=round(silence, 1))
             return Health(status=Status.SILENT, reasons=(reason,))
         return health

@@ -1,8 +1,8 @@
-"""The checks of a signal that may become an order: one function each.
+"""Risk checks: one function each.
 
-A check looks at the signal, the exposure that its order would change, and the limits; it
-returns what is wrong, or None. To add one, write the function and put it into ``CHECKS``, in
-the order in which refusals should be named.
+A check compares the signal, and the exposure that its order would change, with the limits. It
+returns a violation, or None. To add one, write the function and put it into ``CHECKS``: the first
+check that fails gives the code of the rejection.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ StrategyLimit = int | UnknownLimit | None
 
 
 class Exposure:
-    """What a strategy holds of an instrument on an account, and may yet come to hold.
+    """Position of a strategy in an instrument on an account, and its working orders.
 
     Args:
         position: filled units; negative when short.
@@ -78,13 +78,13 @@ class Exposure:
 
 
 class RiskInput:
-    """All that a check may look at.
+    """Input of a check.
 
     Args:
-        signal: may become an order.
+        signal: the signal.
         broker: the order is for this one.
         account: the order is booked on this one.
-        exposure: as it is before.
+        exposure: without this order.
         limits: not to be exceeded.
         strategy_limit: not to be exceeded either.
         trading_state: of the account.
@@ -116,11 +116,11 @@ class RiskInput:
         self.appended_us = appended_us
         quantity: Any = cast("Any", signal).quantity
         self.quantity: int = quantity if type(quantity) is int else index(quantity)
-        """Of the order: a strategy of the user's own may have said it as a number of NumPy."""
+        """Quantity of the order: a user's strategy may emit it as a number of NumPy."""
 
     @property
     def worst_position(self) -> int:
-        """The position if this order and all working ones on its side are filled."""
+        """Return the position if this order and all working ones on its side are filled."""
         exposure = self.exposure
         if self.signal.signal_type is _BUY:
             return exposure.position + exposure.working_buys + self.quantity
@@ -128,7 +128,7 @@ class RiskInput:
 
     @property
     def only_reduces(self) -> bool:
-        """Whether that position is nearer to zero than the one held, and not beyond zero."""
+        """Return whether that position is nearer to zero than the present one, on the same side."""
         held, worst = self.exposure.position, self.worst_position
         return worst * held >= 0 and abs(worst) < abs(held)
 

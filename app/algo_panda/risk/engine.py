@@ -36,22 +36,22 @@ class RiskChanges(NamedTuple):
     ledgers: tuple[LedgerRecord, ...]
     working: tuple[WorkingOrder, ...]
     ended: tuple[str, ...]
-    """Client order ids of orders that are working no more."""
+    """Client order ids of orders that are no longer working."""
     decided: SegmentChanges = SegmentChanges((), ())
     """Ids of signals and orders."""
     booked: SegmentChanges = SegmentChanges((), ())
-    """Ids of executions."""
+    """Ids of booked executions."""
 
 
 Verdict = Order | Rejection
-"""The signal becomes this order, or is refused as an order on one account."""
+"""The order that a signal becomes on one account, or its rejection there."""
 
 
 class RiskEngine:
-    """Decides, for one partition, which signals become orders.
+    """Risk of one partition: decides which signals become orders.
 
-    State is per (strategy, instrument), which one partition holds whole, since signals and
-    executions have the instrument as their key.
+    State is per strategy and instrument. One partition has all of it, because the instrument is
+    the key of signals and executions.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class RiskEngine:
             ledger.adopt(report)
 
     def changes(self) -> RiskChanges:
-        """What changed since the last call."""
+        """Return what changed since the last call."""
         changed, self._changed = self._changed, []
         for ledger in changed:
             ledger.is_changed = False

@@ -1,4 +1,4 @@
-"""What risk knows of one strategy on one instrument: positions, working orders, how far it is."""
+"""Ledger of one strategy on one instrument: positions and working orders."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -40,16 +40,16 @@ class LedgerRecord(NamedTuple):
 
 
 class ChangedOrders(NamedTuple):
-    """What became of working orders since the last question."""
+    """Working orders that changed since the last checkpoint."""
 
     working: tuple[WorkingOrder, ...]
     """New, or filled in part."""
     ended: tuple[str, ...]
-    """Client order ids of those among the ones told of before that can no longer be filled."""
+    """Client order ids of those in an earlier checkpoint that can no longer be filled."""
 
 
 class _Working:
-    """A working order as it moves."""
+    """A working order, changed by its reports."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class _Working:
         self.approved_us = approved_us
         self.is_acknowledged = is_acknowledged
         self.is_told = False
-        """Whether a checkpoint knows of it."""
+        """Whether a checkpoint has it."""
 
     def count(self, times: int) -> None:
-        """Add so many times what is left of it to what may be filled."""
+        """Add so many times its unfilled quantity to the exposure."""
         if self.remaining > 0:
             self.exposure.working_buys += times * self.remaining
         else:
@@ -78,9 +78,8 @@ class _Working:
 class Ledger:
     """Books approved orders and their executions; one per (strategy, instrument).
 
-    A checkpoint writes what changed, not what there is: however many orders are working, its
-    cost is that of the orders that moved. An order that began and ended since the last one is
-    nothing to write.
+    A checkpoint writes changes only: its cost depends on the orders that changed, not on the number
+    of working orders. An order that began and ended since the last checkpoint is not written.
     """
 
     def __init__(self, strategy_id: str, instrument_token: int) -> None:
@@ -90,12 +89,12 @@ class Ledger:
         self._offset = -1
         self._exposures: dict[str, Exposure] = {}
         self._held: dict[str, Exposure] = {}
-        """Those of accounts that something was filled on."""
+        """Exposures of the accounts with fills."""
         self._working: dict[str, _Working] = {}
         self._moved: dict[str, _Working] = {}
         self._ended: list[str] = []
         self.is_changed = False
-        """For whoever asks for changes, to remember whom to ask."""
+        """Set by the engine while the ledger is in its list of changed ones."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -116,7 +115,7 @@ class Ledger:
         return False
 
     def exposure(self, account: str) -> Exposure:
-        """What is held, and what working orders may add, on ``account``; always as it is now."""
+        """Return the exposure on ``account``. The object is updated with every order and report."""
         exposure = self._exposures.get(account)
         if exposure is None:
             exposure = self._exposures[account] = Exposure()
@@ -145,7 +144,7 @@ class Ledger:
         return abs(order.remaining)
 
     def book(self, report: ExecutionReport) -> bool:
-        """Move what was filled from working to held; forget an order that has ended.
+        """Book a report: add a fill to the position; remove an order that has ended.
 
         Returns:
             Whether the order was working.
@@ -173,7 +172,7 @@ class Ledger:
         return True
 
     def record(self) -> LedgerRecord:
-        """The ledger as a value, without working orders."""
+        """Return the ledger as a value, without working orders."""
         return LedgerRecord(
             self._strategy_id,
             self._token,
@@ -183,7 +182,7 @@ class Ledger:
         )
 
     def changed_orders(self) -> ChangedOrders:
-        """The orders that began, moved or ended since the last call."""
+        """Return the orders that began, changed or ended since the last call."""
         moved, self._moved = self._moved, {}
         ended, self._ended = self._ended, []
         for order in moved.values():
@@ -194,7 +193,7 @@ class Ledger:
 
     @classmethod
     def of(cls, record: LedgerRecord, working: Iterable[WorkingOrder] = ()) -> "Ledger":
-        """The ledger that gave ``record`` while these orders were working."""
+        """Restore the ledger of ``record``, with these working orders."""
         ledger = cls(record.strategy_id, record.instrument_token)
         ledger._topic_id, ledger._offset = record.tick_topic_id, record.tick_offset
         for account, position in record.positions.items():

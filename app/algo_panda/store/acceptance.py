@@ -42,7 +42,7 @@ class Acceptance:
         except BaseException as error:  # a user's strategy type may raise anything
             if is_interrupt(error):
                 raise
-            return f"{config.strategy_type} refuses it: {described_whole(error)}"
+            return f"{config.strategy_type} rejects the configuration: {described_whole(error)}"
         return None
 
     def accepted(self, config: StrategyConfig) -> StrategyConfig:
@@ -84,4 +84,4 @@ def _check_brokers(named: tuple[str, ...], known: Collection[str]) -> None:
         if broker not in known:
             raise ValueError(f"unknown broker {broker!r}; known: {', '.join(sorted(known))}")
     if len(set(named)) < len(named):
-        raise ValueError(f"active_brokers names one more than once: {', '.join(named)}")
+        raise ValueError(f"active_brokers: a broker is named more than once: {', '.join(named)}")

@@ -23,9 +23,9 @@ def parse(text: str) -> Any:  # noqa: ANN401 - JSON is of any type
         raise ValueError(f"is not JSON: {error}") from error
     for string in _strings(value):
         if "\0" in string:
-            raise ValueError("holds the character U+0000, which PostgreSQL cannot keep")
+            raise ValueError("contains the character U+0000, which PostgreSQL cannot store")
         if any("\ud800" <= character <= "\udfff" for character in string):
-            raise ValueError("holds half a surrogate pair, which is no character")
+            raise ValueError("contains half a surrogate pair, which is not a character")
     return value
 
 
@@ -62,7 +62,7 @@ def _number(text: str) -> int | float:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"is not JSON: {name} is no number")
+    raise ValueError(f"is not JSON: {name} is not a number")
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -130,8 +130,8 @@ def _adopt(connection: Connection, config: Config) -> str:
     found = {column["name"] for column in inspect(connection).get_columns(_TABLE)}
     if not wanted <= found or {"active_brokers", "validator_type"} & found:
         raise ForeignTableError(
-            f"there is a table {_TABLE} with other columns than ours ({', '.join(sorted(found))}):"
-            f" rename it, or give it these: {', '.join(sorted(wanted))}"
+            f"the database has a table {_TABLE} with other columns ({', '.join(sorted(found))}):"
+            f" rename it, or give it the columns {', '.join(sorted(wanted))}"
         )
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"ALTER TABLE {_TABLE} ALTER COLUMN instruments TYPE bigint[]"))

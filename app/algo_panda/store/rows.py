@@ -103,7 +103,7 @@ def _uuid(raw: RawRow) -> UUID:
     except ValueError as error:
         raise ValueError(f"id is not a uuid: {value!r}") from error
     if str(found) != value:
-        raise ValueError(f"id is not written as {found}, so it cannot be looked up")
+        raise ValueError(f"id is {value!r}, and must be written as {found} to be found")
     return found
 
 

@@ -82,8 +82,8 @@ class StatusWriter:
         pending = len(self._pending)
         if pending:
             logger.warning(
-                "the worker ends, and %d statuses of strategies are not in the database;"
-                " 'panda strategies list' shows older ones until a worker starts",
+                "%d statuses of strategies could not be written to the database before the worker"
+                " ended; 'panda strategies list' shows earlier ones until a worker starts",
                 pending,
             )
 

@@ -62,7 +62,7 @@ def read_strategy_file(path: Path, acceptance: Acceptance) -> tuple[StrategyConf
             raise StrategyFileError(f"{source.where(('strategies', index))} {error}") from error
         if config.id in configs:
             where = source.where(("strategies", index, "id"))
-            raise StrategyFileError(f"{where} {config.id} is there twice")
+            raise StrategyFileError(f"{where} the id {config.id} is used twice")
         configs[config.id] = config
     return tuple(config for config in configs.values() if config.enabled)
 

@@ -1,4 +1,4 @@
-"""The topic ``activations``, read bit by bit from its start."""
+"""Reader of the topic ``activations``: each call returns the records added since the last one."""
 
 import logging
 import time
@@ -17,10 +17,10 @@ _TIMEOUT_SECONDS = 15.0
 
 
 class ActivationLog:
-    """Reads what was added to ``activations`` since it was last asked.
+    """Reader of ``activations`` that remembers its position.
 
-    Records of open and of aborted transactions are read as well: what a record says about a
-    strategy version is true either way, and nobody has to wait for another worker's transaction.
+    It also reads records of open and of aborted transactions: their content is true either way,
+    and no worker waits for the transaction of another.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ActivationLog:
         self._next = 0
 
     def read_new(self) -> Iterator[Activation]:
-        """Read up to the present end; records that are no activations are logged and skipped.
+        """Read up to the present end; records that are not activations are logged and skipped.
 
         Raises:
             KafkaError: the topic could not be read in 15 seconds.
@@ -56,7 +56,10 @@ class ActivationLog:
                     yield self._decode(message.value(), message.timestamp()[1])
                 except WireError as error:
                     logger.warning(
-                        "%s[0] offset %s is not an activation: %s", topic, message.offset(), error
+                        "%s[0] offset %s is not an activation and is skipped: %s",
+                        topic,
+                        message.offset(),
+                        error,
                     )
             if not messages and time.monotonic() > deadline:
                 raise KafkaError(f"topic {topic} could not be read in {_TIMEOUT_SECONDS:.0f} s")

@@ -1,12 +1,13 @@
-"""Tells the cancellation of a task from what the code that it calls may raise."""
+"""Distinguishes the cancellation of a task from exceptions of the code that it calls."""
 
 import asyncio
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Return whether ``error`` ends the present task from outside, and has to go on.
+    """Return whether ``error`` is a requested cancellation of the present task.
 
-    A ``CancelledError`` while nobody asked for a cancellation is a failure like any other.
+    Then it must be raised again. A ``CancelledError`` that nobody requested is a failure like any
+    other.
     """
     if isinstance(error, GeneratorExit):  # the coroutine is being closed
         return True

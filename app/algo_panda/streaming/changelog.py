@@ -1,10 +1,10 @@
-"""The durable side of a partition's state: atomic, fenced checkpoints on a compacted topic.
+"""Changelog of a partition: atomic, fenced checkpoints on a compacted topic.
 
-A checkpoint is one Kafka transaction: the records of what changed, and under
-``CHECKPOINT_KEY`` the input offsets that this state stands for. Whoever opens a partition calls
-``init_transactions`` first, so that a former owner, however late it wakes up, can commit nothing
-any more. Reading back is ``read_committed``: a checkpoint is there whole, or not at all. A
-transaction that stays open would hide the checkpoints behind it, so then nothing is read back.
+A checkpoint is one Kafka transaction: the records that changed, and under ``CHECKPOINT_KEY`` the
+input offsets that this state belongs to. A worker that opens a partition calls
+``init_transactions`` first, so that a former owner, however late it wakes up, can commit nothing.
+The state is restored with ``read_committed``: a checkpoint is there whole, or not at all. A
+transaction that stays open would hide the checkpoints after it, so then nothing is restored.
 """
 
 import json
@@ -39,7 +39,7 @@ CHECKPOINT_KEY = b"\x00checkpoint"
 
 ORIGIN_HEADER = "origin"
 HANDED_OVER_HEADER = "handed-over"
-"""Headers of checkpoint records, like that of the marks: earlier versions pass over them."""
+"""Headers of checkpoint records, like that of the marks: earlier versions ignore them."""
 
 _POSITION_FIELDS = frozenset({"id", "next_offset", "horizon"})
 
@@ -57,11 +57,11 @@ _LARGEST_RECORD = 10 * 1024 * 1024
 
 
 class FencedError(Exception):
-    """Another worker owns the partition now: this one must not write for it any more."""
+    """Another worker has opened the partition: this one must not write for it."""
 
 
 class TopicRecreatedError(KafkaError):
-    """An input topic was deleted and created anew: its offsets mean something else now."""
+    """An input topic was deleted and created again: its offsets now belong to other records."""
 
 
 class CheckpointError(KafkaError):
@@ -82,28 +82,28 @@ class UnreadableStateError(KafkaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """How far a partition has come, by topic name."""
+    """Offsets of a partition, by topic name, with what is recorded beside them."""
 
     offsets: Mapping[str, int]
     """The next offset to process."""
     horizons: Mapping[str, int]
-    """Of no record from here on can an output have been sent, whatever its owner does next."""
+    """Processing limits: no output of a record at or above this offset can have been sent."""
     topic_ids: Mapping[str, str]
     marks: Mapping[str, RecordMark] = field(default_factory=dict[str, RecordMark])
     """The last record processed; none if an earlier version wrote the checkpoint."""
     origin: bytes | None = None
-    """Where outputs come from, beside state and records, as the operator describes it."""
+    """Database and code that outputs depend on, in the form of the operator."""
     is_handed_over: bool = False
-    """Whether its owner has sent no output of a later record: it stopped cleanly here, or its
-    outputs leave with checkpoints."""
+    """Whether the owner has sent no output of a later record: it stopped cleanly here, or its
+    outputs are part of checkpoints."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether no output of any record that is still to be processed can have been sent."""
+        """Return whether no output of an unprocessed record can have been sent, by any owner."""
         return all(self.horizons[topic] <= offset for topic, offset in self.offsets.items())
 
     def encode(self) -> bytes:
-        """As JSON: people look into changelogs, too."""
+        """Write the offsets as JSON, because people also read changelogs."""
         topics = {
             topic: {
                 "id": self.topic_ids[topic],
@@ -159,7 +159,7 @@ def _known_topics(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What the changelog of a partition holds."""
+    """State that was restored from the changelog of a partition."""
 
     state: Mapping[bytes, bytes]
     positions: Positions | None
@@ -168,7 +168,7 @@ class Restored:
 
 
 class PartitionChangelog:
-    """Owns the changelog of one partition, until another worker opens it."""
+    """Changelog of one partition, owned until another worker opens it."""
 
     def __init__(
         self,
@@ -180,14 +180,14 @@ class PartitionChangelog:
         probe: Probe = no_probe,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """Prepare; the broker is asked nothing yet.
+        """Create the producer; no request is sent yet.
 
         Args:
             connection: The cluster.
             topic: The changelog, by its name on the broker.
             partition: Number of the partition.
             transactional_id: The same for every owner of the partition.
-            probe: Hears of every step.
+            probe: Called after every step.
             patience: Seconds that a transaction of another producer may stay open in the changelog.
         """
         self._probe = probe
@@ -207,7 +207,7 @@ class PartitionChangelog:
         )
 
     def open(self, timeout: float) -> Restored:
-        """Fence the former owner, then read the state back. Blocks.
+        """Fence the former owner, then restore the state. Blocks.
 
         Raises:
             CheckpointError: the broker did not answer in ``timeout`` seconds, or a transaction
@@ -229,7 +229,7 @@ class PartitionChangelog:
         try:
             self._producer.init_transactions(timeout)
             self._probe("restore: former owner fenced")
-            # Not all at once: of what is not compacted yet there may be gigabytes.
+            # Record by record: before compaction, the topic may have gigabytes.
             state = latest(records())
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
@@ -247,9 +247,9 @@ class PartitionChangelog:
         outputs: Sequence[Output],
         timeout: float,
     ) -> None:
-        """Write ``records`` and ``positions``, and send ``outputs``, all or nothing. Blocks.
+        """Write ``records`` and ``positions``, and send ``outputs``, in one transaction. Blocks.
 
-        What has to be aborted is aborted and written again, while there is time.
+        A transaction that must be aborted is written again until ``timeout`` has passed.
 
         Raises:
             FencedError: another worker owns the partition; nothing was written.
@@ -270,7 +270,7 @@ class PartitionChangelog:
         outputs: Sequence[Output],
         deadline: float,
     ) -> bool:
-        """Whether it was written; if not, it was aborted and may be written again."""
+        """Return whether it was written; if not, it was aborted and may be written again."""
         try:
             self._producer.begin_transaction()
             self._probe("checkpoint: transaction begun")
@@ -297,7 +297,7 @@ class PartitionChangelog:
         return True
 
     def _finish(self, call: Callable[[float], None], deadline: float) -> None:
-        """Call until it is done: a call that timed out goes on only when it is made again."""
+        """Repeat ``call`` until it returns: a call that timed out continues only when repeated."""
         while True:
             try:
                 call(max(0.1, deadline - time.monotonic()))
@@ -309,7 +309,7 @@ class PartitionChangelog:
                 return
 
     def _refusal(self, error: KafkaException) -> Exception:
-        """Say why the client gave up; after a fatal error it tells the reason only when asked."""
+        """Return the error; after a fatal error, the next call to the client returns the cause."""
         reason: ClientError = error.args[0]
         if reason.code() == ClientError._FATAL:  # noqa: SLF001 - librdkafka's own name for it
             try:
@@ -317,7 +317,7 @@ class PartitionChangelog:
             except KafkaException as fatal:
                 reason = fatal.args[0]
         if reason.code() in _FENCED:
-            return FencedError(f"{self._topic}[{self._partition}]")
+            return FencedError(f"changelog {self._topic}[{self._partition}]")
         return self._error("checkpoint failed", KafkaException(reason))
 
     def _produce(
@@ -339,7 +339,7 @@ class PartitionChangelog:
                 return
 
     def _readable_end(self, timeout: float) -> int:
-        """Return where the changelog ends, once all of it can be read."""
+        """Wait until the whole changelog can be read; return its end."""
         where = (self._topic, self._partition)
         deadline = time.monotonic() + timeout
         while True:
@@ -349,7 +349,7 @@ class PartitionChangelog:
             except OpenTransactionError as error:
                 raise CheckpointError(
                     f"changelog {self._topic}[{self._partition}] cannot be opened, because"
-                    f" checkpoints would be missed: {error}, then start the worker again"
+                    f" checkpoints would be missed: {error}; then start the worker again"
                 ) from error
             except KafkaError as error:
                 # A broker that restarts; as long as any other step of opening waits for one.
@@ -368,7 +368,8 @@ class PartitionChangelog:
                 first = consumer.poll(timeout)
                 if first is None:
                     raise CheckpointError(
-                        f"changelog {self._topic}[{self._partition}]: no answer in {timeout} s"
+                        f"changelog {self._topic}[{self._partition}]: the broker returned nothing"
+                        f" for {timeout:g} s"
                     )
                 for message in (first, *consumer.consume(_RESTORE_BATCH, 0)):
                     problem = message.error()

@@ -1,4 +1,4 @@
-"""Makes what was processed durable: state, offsets and outputs of one moment, or nothing."""
+"""Writes checkpoints: state, offsets and outputs of one moment, or nothing."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ from algo_panda.streaming.telemetry import StreamTelemetry
 logger = logging.getLogger(__name__)
 
 _SLICE_SECONDS = 0.002
-"""How long state is written down before ticks have their turn."""
+"""Time of serialising state, after which ticks are processed before it continues."""
 
 
 class Checkpointer:
-    """Writes checkpoints of partitions; of one partition, one after the other."""
+    """Writer of the checkpoints of partitions; those of one partition are written in sequence."""
 
     def __init__(
         self,
@@ -37,16 +37,16 @@ class Checkpointer:
         probe: Probe,
         clock: Callable[[], float],
     ) -> None:
-        """Write with these.
+        """Keep the parts that a checkpoint needs.
 
         Args:
-            outbox: what has to be confirmed before.
-            inputs: what has to be the same topics still.
-            pool: where the changelog is written to.
-            telemetry: hears of every checkpoint.
-            fenced: hears of a partition that another worker owns.
-            failed: hears why the worker cannot go on.
-            probe: hears of every step.
+            outbox: its outputs must be acknowledged before a checkpoint is committed.
+            inputs: these must still be the same topics.
+            pool: runs the calls that write to the changelog.
+            telemetry: counts checkpoints.
+            fenced: called with a partition that another worker owns.
+            failed: called with the reason why the worker cannot continue.
+            probe: called after every step.
             clock: seconds, monotonic.
         """
         self._outbox = outbox
@@ -59,15 +59,15 @@ class Checkpointer:
         self._clock = clock
         self._turn = asyncio.Lock()
         self.writing_seconds = 0.0
-        """Of the event loop's time that writing state down took, so far."""
+        """Time of the event loop that serialising state has taken so far."""
 
     async def write_if(
         self, owned: OwnedPartition, is_needed: Callable[[], bool], *, last: bool
     ) -> bool:
-        """Write a checkpoint, where ``is_needed`` says so once it is this one's turn.
+        """Write a checkpoint, if ``is_needed`` still returns True after earlier ones are written.
 
         Returns:
-            Whether the partition still is ours, be it that there was nothing to write.
+            Whether this worker still owns the partition.
         """
         async with owned.lock:
             if owned.closed:
@@ -77,7 +77,7 @@ class Checkpointer:
             try:
                 return await self._write(owned, last=last)
             except FencedError as error:
-                logger.warning("%s belongs to another worker now; letting go of it", error)
+                logger.warning("%s: another worker owns the partition now; it is released", error)
                 self._fenced(owned)
                 return False
             except BaseException as error:
@@ -86,7 +86,7 @@ class Checkpointer:
                 raise
 
     async def _write(self, owned: OwnedPartition, *, last: bool) -> bool:
-        """Whether it was written; not where the partition was let go of meanwhile."""
+        """Return whether it was written; False if the partition was released meanwhile."""
         started = time.perf_counter()
         # One at a time: ticks would have to wait for a slice of each.
         async with self._turn:
@@ -114,7 +114,7 @@ class Checkpointer:
     async def _collect(
         self, owned: OwnedPartition, changed: Iterator[StateRecord]
     ) -> list[StateRecord] | None:
-        """Write state down, slice by slice: signals do not wait for all of it."""
+        """Serialise state slice by slice, so that signals do not wait for all of it."""
         records: list[StateRecord] = []
         clock = time.perf_counter
         began = clock()
@@ -141,7 +141,7 @@ def _changed(owned: OwnedPartition) -> Iterator[StateRecord]:
 
 
 def _next(changed: Iterator[StateRecord], partition: int) -> StateRecord | None:
-    """The next record, or None at the end. To write one down may run code of strategies."""
+    """Return the next record, or None. Serialising one may run code of strategies."""
     try:
         return next(changed, None)
     except BaseException as error:

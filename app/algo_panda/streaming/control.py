@@ -1,4 +1,4 @@
-"""The trading state of accounts, as the topic ``control`` has it: read whole, then followed."""
+"""Trading states of accounts: the topic ``control`` is read completely, then followed."""
 
 import logging
 import threading
@@ -61,7 +61,7 @@ class TradingView(NamedTuple):
     every account is halted."""
 
     def of(self, account: str) -> TradingState:
-        """Return the stricter of the account's own state and everybody's."""
+        """Return the stricter of the account's own state and that of all accounts."""
         if self.offset is None:
             return TradingState.HALTED
         given = (
@@ -72,7 +72,7 @@ class TradingView(NamedTuple):
 
 
 class TradingStates:
-    """The newest state of every account; the stricter of the account's own and everybody's.
+    """Newest state of every account: the stricter of its own and that of all accounts.
 
     If a clock is given, the states become outdated: if nobody confirms them for a time, every
     account is halted. The recorded states are kept, and are in force again with the next
@@ -106,11 +106,11 @@ class TradingStates:
         self._take(ALL_ACCOUNTS, TradingState.HALTED, offset)
 
     def skip(self, offset: int) -> None:
-        """Take note of a record that says nothing."""
+        """Advance the offset past a record without an event."""
         self._view = TradingView(self._view.states, offset + 1)
 
     def confirm(self, moment: float) -> None:
-        """All events that the topic had at ``moment`` are applied."""
+        """Note that all events that the topic had at ``moment`` are applied."""
         self._confirmed_at = moment
 
     @property
@@ -122,7 +122,7 @@ class TradingStates:
         return seconds if seconds > self._outdated_after else None
 
     def is_current(self) -> bool:
-        """Return whether the states are those of 2 s ago, or outdated, so that all is halted."""
+        """Return whether the states are at most 2 s old, or outdated, so that all is halted."""
         if self._clock is None:
             return True
         seconds = self._clock() - self._confirmed_at
@@ -238,7 +238,7 @@ class ControlWatcher:
         except OpenTransactionError as error:
             self._consumer.close()
             raise OpenTransactionError(
-                f"trading states are not known, because events would be missed: {error}, then"
+                f"trading states are not known, because events would be missed: {error}; then"
                 " start again"
             ) from error
         self._thread.start()
@@ -260,12 +260,14 @@ class ControlWatcher:
 
     @property
     def trouble(self) -> str | None:
-        """Why the states are not those of the topic, or None. From any thread."""
+        """Return why the states are not those of the topic, or None. From any thread."""
         seconds = self._states.outdated_seconds
         if seconds is None:
             return self._thread.trouble
-        return f"{self._topic} cannot be read for {seconds:.0f} s: behaving as halted" + (
-            "" if self._cause is None else f" ({self._cause})"
+        cause = "" if self._cause is None else f" ({self._cause})"
+        return (
+            f"{self._topic} cannot be read for {seconds:.0f} s: every account is treated as halted"
+            f"{cause}"
         )
 
     def _step(self, ending: threading.Event) -> None:
@@ -320,9 +322,10 @@ class ControlWatcher:
             try:
                 event = self._decoder.decode(message.value(), message.timestamp()[1])
             except WireError as problem:
-                # Halting is the safe reading of an order to stop that cannot be read.
+                # It may be a halt, and halting is the safe assumption.
                 logger.critical(
-                    "%s[0] offset %s cannot be read, so all trading is halted: %s",
+                    "%s[0] offset %s cannot be read, so all trading is halted until the next event"
+                    " for all accounts ('panda control resume'): %s",
                     self._topic,
                     offset,
                     problem,
@@ -382,11 +385,11 @@ class ControlWatcher:
         self._was_outdated = seconds is not None
         if seconds is None:
             logger.warning(
-                "topic %s is read again: the recorded trading states are in force", self._topic
+                "topic %s can be read again: the recorded trading states apply", self._topic
             )
         else:
             logger.critical(
-                "topic %s cannot be read for %.0f s, so all trading is halted until it can: %s",
+                "topic %s cannot be read for %.0f s, so all trading is halted until it can be: %s",
                 self._topic,
                 seconds,
                 self._cause or "the broker does not answer",

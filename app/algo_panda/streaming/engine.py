@@ -1,4 +1,4 @@
-"""Processes batches and makes their effects durable. Knows Faust only through its callers."""
+"""The stream engine of a worker: fetches, processes and checkpoints. Does not depend on Faust."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ from algo_panda.streaming.truncation import TopicTruncatedError
 logger = logging.getLogger(__name__)
 
 _OUTPUTS_HELD = 50_000
-"""Outputs of a partition that wait for a checkpoint; then one is taken."""
+"""Number of outputs of a partition waiting for a checkpoint at which one is written."""
 _ORPHANED_SESSIONS = 3
 _TURN_SECONDS = 0.1
 _TURN_WAIT = 0.2
@@ -45,7 +45,7 @@ _CONTROL_WAIT = 0.02
 
 
 class OrphanedError(KafkaError):
-    """The broker took a partition's transactions away, and the group did not give it to anyone."""
+    """A partition was fenced, and the group has not assigned it to any worker."""
 
 
 def _no_ends(_: Collection[TopicPartition]) -> Mapping[TopicPartition, End]:
@@ -53,9 +53,9 @@ def _no_ends(_: Collection[TopicPartition]) -> Mapping[TopicPartition, End]:
 
 
 class StreamEngine:
-    """The partitions of one worker: opened, processed, checkpointed, handed over.
+    """Partitions of one worker: opened, processed, checkpointed, handed over.
 
-    All methods run on the event loop's thread; what blocks is handed to a pool.
+    All methods run in the thread of the event loop; calls that block run in a pool.
     """
 
     def __init__(
@@ -107,19 +107,19 @@ class StreamEngine:
             clock=clock,
         )
         self.is_open = False
-        """Whether what the group gave was opened, be it nothing, at least once."""
+        """Whether an assignment of the group was opened at least once, be it empty."""
         self.opening_since: float | None = clock()
-        """Since when partitions are let go or opened; None: all are open."""
+        """Since when partitions are being released or opened; None: all are open."""
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        """Done once something happened that the worker cannot go on after."""
+        """Done when the worker cannot continue; its result is the reason."""
 
     async def turn_is_due(self) -> bool:
-        """Wait for the end of the turn before, but not for long; whether to have another taken.
+        """Wait briefly for the current turn to end. Return True if the next one may start.
 
-        One that was handed out and has not begun by then was dropped on its way.
+        A turn that was scheduled and has not begun by then was dropped by Faust.
         """
         if self.failure.done():
-            await asyncio.sleep(_TURN_WAIT)  # whoever asks would ask again at once
+            await asyncio.sleep(_TURN_WAIT)  # the caller would ask again at once
             return False
         with suppress(TimeoutError):
             async with asyncio.timeout(_TURN_WAIT):
@@ -130,13 +130,13 @@ class StreamEngine:
         return True
 
     async def take_turn(self, goes_on: Callable[[], bool]) -> None:
-        """Fetch and process for a while, or until there is nothing to fetch.
+        """Fetch and process for 0.1 s, or until there is nothing to fetch.
 
-        What fails is told by ``failure``, whatever its kind: Faust would restart its agent, and
-        go on behind the batch.
+        An exception is not raised but becomes the result of ``failure``: Faust would restart its
+        agent, and continue after the batch.
 
         Args:
-            goes_on: asked before every fetch.
+            goes_on: called before every fetch; False ends the turn.
         """
         self._is_turning = True
         until = self._clock() + _TURN_SECONDS
@@ -146,7 +146,7 @@ class StreamEngine:
                 if not batches:
                     return
                 await self.process(batches)
-                await asyncio.sleep(0)  # others' turn, on this thread
+                await asyncio.sleep(0)  # other tasks of this thread
         except BaseException as error:  # whatever it is, the worker ends of it
             if is_cancellation(error):
                 raise
@@ -156,7 +156,7 @@ class StreamEngine:
             self._turn_over.set()
 
     async def fetch(self) -> list[Batch]:
-        """The next batches, once there is room for what they cause.
+        """Return the next batches, when there is room for their outputs.
 
         A failure of the client stops the worker.
         """
@@ -179,7 +179,7 @@ class StreamEngine:
             raise
 
     async def process(self, batches: Sequence[Batch]) -> None:
-        """Process what one fetch gave, as far as it is due; what is stale is dropped.
+        """Process the batches of one fetch; drop those that are stale.
 
         Partitions take turns, and none waits for a checkpoint of another.
         """
@@ -197,11 +197,11 @@ class StreamEngine:
             raise
 
     async def open(self, partitions: Iterable[int], generation: int) -> None:
-        """Own these partitions and nothing else; fences former owners, reads state back.
+        """Own these partitions and no others: fence former owners, restore the state.
 
         Args:
-            partitions: what the group has given this worker.
-            generation: of the group; it counts rebalances.
+            partitions: those that the group has assigned to this worker.
+            generation: of the group; it increases with every rebalance.
         """
         async with self._opening:
             self._opening_begins()
@@ -217,14 +217,14 @@ class StreamEngine:
             self.is_open, self.opening_since = True, None
             self._telemetry.assigned(len(opened))
             logger.info(
-                "generation %d of %s: partitions %s are ours",
+                "generation %d of %s: this worker owns partitions %s",
                 generation,
                 self._spec.group,
                 [one.partition for one in opened],
             )
 
     async def hand_over(self, partitions: Iterable[int]) -> Mapping[tuple[str, int], int]:
-        """Checkpoint these partitions and let go of them; gives their durable offsets."""
+        """Checkpoint and release these partitions; return their durable offsets."""
         async with self._opening:
             self._opening_begins()
             self._fenced_at = None
@@ -236,24 +236,24 @@ class StreamEngine:
         return _durable(taken)
 
     async def stop(self) -> Mapping[tuple[str, int], int]:
-        """Hand over everything, and open nothing any more."""
+        """Hand over all partitions, and open no others."""
         self._stopping = True
         self._opener.stop()
         return await self.hand_over(self.ownership.numbers())
 
     async def checkpoint_all(self, spread: float = 0.0) -> float:
-        """Checkpoint every partition that moved, and see that all is as it should be.
+        """Checkpoint every partition that has advanced, and check the input topics.
 
         Args:
-            spread: seconds over which they begin, one after the other: all at once would hold up
-                signals.
+            spread: seconds over which the checkpoints begin, one after the other: all at once
+                would delay signals.
 
         Returns:
-            Seconds of this thread's time that writing the state down took.
+            Seconds of this thread's time that serialising the state took.
 
         Raises:
-            TopicRecreatedError: an input topic was deleted and created anew.
-            OrphanedError: a partition is nobody's, and it stays so.
+            TopicRecreatedError: an input topic was deleted and created again.
+            OrphanedError: a fenced partition was not assigned to any worker.
         """
         before = self._checkpoints.writing_seconds
         partitions = self.ownership.partitions()
@@ -272,41 +272,41 @@ class StreamEngine:
     async def checkpoint(self, owned: OwnedPartition, *, last: bool = False) -> None:
         """Make everything processed so far durable.
 
-        A partition that another worker owns is let go; any other failure stops this worker.
+        A partition that another worker owns is released; any other failure stops this worker.
 
         Args:
             owned: the partition.
-            last: whether nothing of it is processed here any more, or not before this is done.
+            last: whether no record of it is processed before this checkpoint is durable.
         """
         await self._checkpoints.write_if(
             owned, lambda: owned.has_moved or (last and not owned.is_settled), last=last
         )
 
     def durable_offsets(self) -> Mapping[tuple[str, int], int]:
-        """The next offset after the last checkpoint, by topic and partition. From any thread."""
+        """Return the next offsets of the last checkpoints. From any thread."""
         return _durable(self.ownership.partitions())
 
     @property
     def trouble(self) -> str | None:
-        """Why inputs wait for others, or None. From any thread."""
+        """Return why inputs wait for leading ones, or None. From any thread."""
         return self._leading.trouble
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it opens nothing any more."""
+        """Return whether the worker is stopping and opens no partitions."""
         return self._stopping
 
     def failed_with(self) -> BaseException | None:
-        """Why the worker cannot go on."""
+        """Return why the worker cannot continue, or None."""
         return self.failure.result() if self.failure.done() else None
 
     def fail(self, error: BaseException) -> None:
-        """Remember why the worker cannot go on; the first reason stays."""
+        """Record why the worker cannot continue; only the first reason counts."""
         if not self.failure.done():
             self.failure.set_result(ordinary(error, self._spec.group))
 
     def close(self) -> None:
-        """Let go of everything, without a checkpoint."""
+        """Release all partitions without a checkpoint."""
         self._stopping = True
         self._opener.stop()
         self._leading.stop()
@@ -327,18 +327,20 @@ class StreamEngine:
         if batch.owned.is_due(batch.topic, batch.number):
             return True
         logger.info(
-            "a batch of %s[%d] was dropped; reading it again", batch.topic, batch.owned.partition
+            "%s[%d]: a batch was dropped before it was processed; it is read again",
+            batch.topic,
+            batch.owned.partition,
         )
         self.ownership.advance()
         return False
 
     async def _process(self, batch: Batch) -> None:
-        """Slice by slice, so that whatever else the loop has to do waits for one slice only."""
+        """Process a batch slice by slice, so that other tasks wait for one slice at most."""
         owned, messages, at = batch.owned, batch.messages, 0
         while self._is_current(batch) and await self._may_process(batch):
             until = self._slice.end(messages, at, owned.bound(batch.topic))
             if until == at < len(messages):
-                # What comes next lies beyond the horizon.
+                # The next record is at or above the horizon.
                 owned.next_offsets[batch.topic] = messages[at].offset() or 0
                 await self._move_horizon(owned)
                 continue
@@ -351,7 +353,7 @@ class StreamEngine:
             await asyncio.sleep(0)
 
     async def _may_process(self, batch: Batch) -> bool:
-        """Wait until what decisions depend on is known as it is now.
+        """Wait until the inputs of decisions are at most two seconds old.
 
         Returns:
             False: the batch is stale.
@@ -371,9 +373,9 @@ class StreamEngine:
                 return False
 
     def _catch_up(self, owned: OwnedPartition, topic: str) -> None:
-        """Read nothing but leading inputs, until all there is of them is processed."""
+        """Read only leading inputs until all their records are processed."""
         logger.info(
-            "%s[%d] waits: %s of the last %g s are not processed yet",
+            "%s[%d] waits until all %s that existed %g s ago are processed",
             topic,
             owned.partition,
             " and ".join(self._spec.leading),
@@ -421,7 +423,7 @@ class StreamEngine:
         if not owned.is_outdated:
             await self._checkpoints.write_if(owned, lambda: owned.is_at_horizon, last=False)
             return
-        # It has processed all that it has to as it was: now it is made anew.
+        # The recorded versions have processed their part: open it with the new ones.
         async with self._opening:
             if not self.ownership.discard(owned):
                 return
@@ -440,7 +442,7 @@ class StreamEngine:
         )
 
     def _fenced(self, owned: OwnedPartition) -> None:
-        """Let go of a partition that belongs to another worker now."""
+        """Release a partition that another worker has opened."""
         if self.ownership.discard(owned):
             self._fenced_at = self._clock()
         owned.close()
@@ -468,12 +470,12 @@ class StreamEngine:
         patience = _ORPHANED_SESSIONS * self._connection.session_timeout
         if self._fenced_at is not None and self._clock() > self._fenced_at + patience:
             raise OrphanedError(
-                f"a partition of {self._spec.group} was taken from this worker by the broker, and"
-                f" the group has not given it to another one in {patience:.0f} s; start it again"
+                f"another process opened a partition of {self._spec.group}, and the group has not"
+                f" assigned it anew within {patience:.0f} s; start this worker again"
             )
 
     async def _why_lost(self, error: OffsetLostError) -> KafkaError:
-        """Return the better reason: the topic was created anew, or lost its end."""
+        """Return the cause if it is another one: a recreated or a truncated topic."""
         for owned in self.ownership.partitions():
             try:
                 await self._inputs.verify(owned.durable, owned.partition, float("inf"))
@@ -486,13 +488,13 @@ class StreamEngine:
         return error
 
     async def _keep_what_was_sent(self, reason: TopicTruncatedError) -> None:
-        """Checkpoint the state of records that the broker lost, if it shows in outputs.
+        """Checkpoint the state of records that the broker lost, if their outputs were sent.
 
-        Otherwise a worker that is started again would go on from the checkpoint before them, and
-        answer the records in their place under the same ids. From this one, it refuses.
+        Otherwise a restarted worker would continue from the checkpoint before them, and send
+        outputs of the records in their place with the same ids. From this one, it refuses.
         """
         if self._spec.delivery is Delivery.AT_LEAST_ONCE:
-            logger.error("%s; writing a last checkpoint", reason)
+            logger.error("%s. Writing a last checkpoint before the worker ends", reason)
             with suppress(Exception):  # then it is as after a crash
                 await asyncio.gather(*map(self.checkpoint, self.ownership.partitions()))
 

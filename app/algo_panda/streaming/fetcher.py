@@ -1,9 +1,8 @@
-"""Takes records from Kafka in batches, for the partitions that this worker owns right now.
+"""Fetches records in batches, for the partitions that this worker owns.
 
-The group's membership is Faust's; this consumer is only assigned what Faust was given, and has
-no group of its own. Every batch carries the owned partition's object, the generation of the
-assignment and a number: whoever processes it can tell a batch from before a rebalance, and a
-gap, from the batch that is due.
+Faust is the member of the group; this consumer has no group, and is assigned the same partitions.
+Every batch carries the object of the owned partition, the generation of the assignment and a
+number, so that the engine recognises a batch from before a rebalance, and a gap.
 """
 
 import asyncio
@@ -31,12 +30,12 @@ _FIRST_TAKE_SECONDS = 0.2
 _FIRST_TAKE_WAIT = 0.002
 _METADATA_TIMEOUT = 5.0
 _MOST_FETCHED_KB = 64 * 1024
-"""Of records that wait in the client for all partitions together; then nothing more is fetched."""
+"""Limit of the records in the client, of all partitions, at which it stops to fetch."""
 _TOPIC, _PARTITION = methodcaller("topic"), methodcaller("partition")
 
 
 class OffsetLostError(KafkaError):
-    """The next record to process is not on the broker any more."""
+    """The broker no longer has the next record to process."""
 
 
 class Batch(NamedTuple):
@@ -49,11 +48,11 @@ class Batch(NamedTuple):
     topic: str
     messages: list[ClientMessage]
     next_offset: int
-    """Where the partition goes on behind them; transaction markers lie between."""
+    """Offset after them, and after the transaction markers that follow."""
 
 
 class Fetcher:
-    """One owner of one client: calls take turns, and a cancelled one loses nothing."""
+    """Consumer of the owned partitions: calls take turns, and a cancelled one loses no record."""
 
     def __init__(self, *, connection: KafkaConnection, max_batch: int) -> None:
         self._consumer = Consumer(
@@ -76,14 +75,14 @@ class Fetcher:
         self._ends: dict[tuple[str, int], int] = {}
 
     async def fetch(self, ownership: Ownership) -> list[Batch]:
-        """The next records, as soon as there are any; an empty list now and then.
+        """Return the next records, as soon as there are any; sometimes an empty list.
 
-        While records flow, this thread waits for them itself, for at most 4 ms: to have another
-        one wait, and to be woken by it, takes longer than most records are apart.
+        While records arrive, this thread waits for them itself, for at most 4 ms: to have another
+        thread wait takes longer than the time between most records.
         """
         async with self._turn:
             if self._pending is not None:
-                # A call before this one was cancelled; what it took must not be taken for due.
+                # An earlier call was cancelled: the records that it took must not be processed.
                 await asyncio.wait([self._pending])
                 dropped, self._pending = self._pending, None
                 ownership.advance()
@@ -104,7 +103,7 @@ class Fetcher:
             return self._batches(ownership, messages)
 
     def close(self) -> None:
-        """Give up the client; waits for the call under way."""
+        """Close the client when the current call has returned."""
         self._pool.shutdown(wait=True)
         self._consumer.close()
 
@@ -115,11 +114,11 @@ class Fetcher:
         return [first, *self._consumer.consume(self._max_batch - 1, 0)]
 
     def _begin(self, places: list[TopicPartition]) -> list[ClientMessage]:
-        """Read from there on.
+        """Assign the partitions, and return their first records.
 
-        The client gives all that waits in one partition, then all in the next. To begin with, as
-        much is taken as will do for all, so that they can take turns: until each partition has
-        given something, be it that nothing waits there.
+        The client returns all waiting records of one partition, then those of the next. So
+        records are taken until every partition has returned some, or its end: then they can take
+        turns.
         """
         self._meet({place.topic for place in places})
         self._consumer.assign(places)
@@ -133,7 +132,7 @@ class Fetcher:
         return messages
 
     def _meet(self, topics: set[str]) -> None:
-        """Ask where they are: of its own accord the client asks only once a second."""
+        """Ask for the metadata of topics: by itself, the client asks only once a second."""
         for topic in topics - self._met:
             with suppress(KafkaException):  # then it takes a second longer
                 self._consumer.list_topics(topic, _METADATA_TIMEOUT)
@@ -174,7 +173,7 @@ class Fetcher:
 
     @staticmethod
     def _fresh(run: list[ClientMessage], start: int) -> tuple[list[ClientMessage], int]:
-        """Of what one partition gave, the records from offset ``start`` on, and where they end."""
+        """Return the records of a partition from offset ``start`` on, and the offset after them."""
         records = [message for message in run if message.error() is None]
         end = start
         if len(records) < len(run):

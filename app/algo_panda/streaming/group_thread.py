@@ -1,5 +1,5 @@
 # pyright: basic
-"""Faust's thread for the consumer group, ending quietly where the broker is gone.
+"""Faust's thread for the consumer group, which ends without a traceback if the broker is gone.
 
 A broken connection is told by the worker in one line. Left alone, aiokafka and mode tell it in
 two tracebacks before, and the first of them also keeps Faust from seeing that its thread ended.

@@ -1,4 +1,4 @@
-"""What keeps a worker from being a member of its consumer group: for the log, and for /health.
+"""Errors that keep a worker out of its consumer group, for the log and for /health.
 
 aiokafka retries without end, and reports errors only to its own log, which workers do not show.
 """
@@ -41,16 +41,16 @@ class GroupTrouble:
         self._logged_at: float | None = None
 
     def refused(self, reason: str) -> None:
-        """The worker is not let into the group, or leaves it, now; that may change."""
+        """Note that the group does not accept the worker now; that may change."""
         self._note(" ".join(reason.split()), is_refusal=True)
 
     def client_error(self, reason: str) -> None:
-        """The client has logged an error, and tries again."""
+        """Note an error that the client has logged; the client tries again."""
         self._note(" ".join(reason.split()), is_refusal=False)
 
     @property
     def trouble(self) -> str | None:
-        """Why the group does not work, or None."""
+        """Return why the worker is not a member, or None."""
         episode = self._current()
         if episode is None:
             return None
@@ -58,10 +58,10 @@ class GroupTrouble:
         if not episode.is_refusal and lasted < _PATIENCE_SECONDS:
             return None
         seconds = self._clock() - episode.began_at
-        return f"no part in consumer group {self._group} for {seconds:.0f} s: {episode.reason}"
+        return f"not a member of consumer group {self._group} for {seconds:.0f} s: {episode.reason}"
 
     def look(self) -> None:
-        """Log a trouble as it begins, once a minute while it lasts, and its end."""
+        """Log a trouble when it begins, once a minute while it lasts, and when it ends."""
         trouble, now = self.trouble, self._clock()
         if trouble is not None:
             if self._logged_at is None or now - self._logged_at >= _LOG_INTERVAL:
@@ -73,7 +73,7 @@ class GroupTrouble:
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Take what the client logs as errors, until the end of the block."""
+        """Collect the errors that the client logs, until the end of the block."""
         handler = _Listener(self)
         client_log = logging.getLogger(_CLIENT_LOG)
         client_log.addHandler(handler)

@@ -1,4 +1,4 @@
-"""Sees that an input topic still is the one that offsets and state are about."""
+"""Checks that an input topic is still the one that offsets and state belong to."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ _RETRY_WAIT = 0.5
 def check_topic_ids(
     known: Positions, topic_ids: Mapping[str, str], spec: StreamSpec, partition: int
 ) -> None:
-    """Refuse to go on where an offset of ``known`` is of a topic that is no more.
+    """Refuse to continue if an offset of ``known`` belongs to a topic that was deleted.
 
     Raises:
         TopicRecreatedError: the topic was deleted and created anew; the message says what to do.
@@ -31,13 +31,14 @@ def check_topic_ids(
 def _recreated(spec: StreamSpec, topic: str, stands: str, now: str) -> TopicRecreatedError:
     return TopicRecreatedError(
         f"topic {topic} was deleted and created anew: the state of {spec.group} {stands},"
-        f" and the topic now has id {now}. To begin with the new topic, delete the topic"
-        f" {spec.changelog} and run 'panda topics apply'"
+        f" and the topic now has id {now}. To process the new topic from its beginning, stop all"
+        f" workers of {spec.group}, delete the topic {spec.changelog}, run 'panda topics apply'"
+        " and start the workers"
     )
 
 
 class InputTopics:
-    """Asks the broker for the topics' ids, about once a second and before every checkpoint."""
+    """Checker of the ids of input topics: asks before every checkpoint, at most once a second."""
 
     def __init__(
         self,
@@ -55,7 +56,7 @@ class InputTopics:
         self._asked_at = float("-inf")
 
     async def verify(self, positions: Positions, partition: int, taken_at: float) -> None:
-        """See that ``positions``, taken at that time of the clock, are of the topics of now.
+        """Check that ``positions``, taken at that time of the clock, belong to the present topics.
 
         Raises:
             TopicRecreatedError: a topic was deleted and created anew.
@@ -64,7 +65,7 @@ class InputTopics:
         check_topic_ids(positions, await self._ids_at(taken_at), self._spec, partition)
 
     async def verify_all(self) -> None:
-        """See that all inputs are what they were when the worker started, whoever owns them.
+        """Check that all inputs are the same topics as when the worker started.
 
         Raises:
             TopicRecreatedError: a topic was deleted and created anew.

@@ -1,8 +1,8 @@
-"""Inputs that others wait for, so that nothing is decided by what was true a while ago.
+"""Leading inputs: other inputs wait for them, so that no decision uses old information.
 
-Risk judges signals by the executions that it has booked. After a restart, a pause or a burst, many
-executions may be waiting. A program names such inputs as leading: records of its other inputs are
-processed only if every leading record that was on the broker at most two seconds ago is.
+Risk checks signals against the executions that it has booked. After a restart, a pause or a burst,
+many executions may be waiting. A program declares such inputs as leading: records of its other
+inputs are processed only if every leading record that could be read two seconds ago is processed.
 """
 
 import threading
@@ -18,10 +18,10 @@ from algo_panda.supervised_thread import SupervisedThread
 
 _ASK_INTERVAL = 0.5
 _LAST_ASK_SECONDS = 1.0
-"""How long the end of the thread is waited for: a broker that is away answers no sooner."""
+"""How long ``stop`` waits for the thread, which may wait for a broker."""
 
 _ANSWERS_KEPT = 8
-"""While a partition reaches the ends of one answer, the next answers are there already."""
+"""Kept because newer answers arrive before a partition reaches the ends of one."""
 
 
 class _Answer(NamedTuple):
@@ -32,7 +32,7 @@ class _Answer(NamedTuple):
 
 
 class LeadingInputs:
-    """Asks in a thread where the leading inputs end; says whether a partition is that far."""
+    """Ends of the leading inputs, asked for in a thread, and which partitions have reached them."""
 
     def __init__(
         self,
@@ -66,17 +66,17 @@ class LeadingInputs:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, or leave it alone if it is still waiting for an answer."""
+        """End the thread; do not wait longer than a second for an answer of the broker."""
         self._asked.set()
         self._thread.stop(_LAST_ASK_SECONDS)
 
     @property
     def trouble(self) -> str | None:
-        """Why the thread gets no answer, or None. From any thread."""
+        """Return why the thread gets no answer, or None. From any thread."""
         return self._thread.trouble
 
     def ask_now(self) -> None:
-        """Have the thread ask at once."""
+        """Wake the thread, so that it asks at once."""
         self._asked.set()
 
     def is_current(self, owned: OwnedPartition) -> bool:

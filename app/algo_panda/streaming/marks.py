@@ -1,4 +1,4 @@
-"""Marks of records: enough of a record to tell later whether its offset still holds it."""
+"""Marks of records: identify a record, to check later that its offset still has it."""
 
 import json
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from algo_panda.streaming.operator import Message, MessageHeaders, StateFormatEr
 MARKS_HEADER = "last-records"
 """Header of checkpoint records.
 
-Marks decide no output, so they are no part of the checkpoint's value: a version that does not know
-them passes over the header.
+No output depends on marks, so they are not part of the checkpoint's value: a version that does not
+know them ignores the header.
 """
 
 _DIGEST_BYTES = 16
 
 
 class RecordMark(NamedTuple):
-    """The last record of a topic that a checkpoint stands for."""
+    """Last processed record of a topic at a checkpoint."""
 
     offset: int
     timestamp_ms: int

@@ -1,4 +1,4 @@
-"""Opens a partition: fences its former owner, reads its state back, sees where it goes on."""
+"""Opens partitions: fences the former owner, restores the state, finds where to continue."""
 
 import threading
 import time
@@ -31,13 +31,13 @@ from algo_panda.streaming.truncation import check_not_truncated
 from algo_panda.wire.errors import WireError
 
 BROKER_TIMEOUT = 60.0
-"""Seconds that a checkpoint, or reading one back, may take."""
+"""Seconds that writing or restoring a checkpoint may take."""
 
 _ENDS_TIMEOUT = 5.0
 
 
 class PartitionOpener:
-    """Knows what is needed to open any partition of a program. Used from several threads."""
+    """Opener of the partitions of a program. Used from several threads."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class PartitionOpener:
         self._restoring = threading.Lock()
 
     def open(self, number: int) -> OwnedPartition | None:
-        """Open a partition; None where another worker does so, or ``stop`` was called. Blocks.
+        """Open a partition; return None if another worker does so, or after ``stop``. Blocks.
 
         Raises:
             TopicRecreatedError: the state is of another topic of the same name.
@@ -75,7 +75,7 @@ class PartitionOpener:
             ) from error
 
     def stop(self) -> None:
-        """Nothing that is being opened is wanted any more. From any thread."""
+        """Cancel the opening of partitions. From any thread."""
         self._stopped.set()
 
     def _open(self, number: int) -> OwnedPartition | None:
@@ -90,7 +90,7 @@ class PartitionOpener:
         restored = changelog.open(BROKER_TIMEOUT)
         self._probe("restore: changelog read")
         positions = self._positions(number, restored.positions)
-        # Nothing but computing. Threads that take turns at it were seen to take twice as long.
+        # Pure computation: several threads at once take twice as long.
         with self._restoring:
             operator = self._spec.create(number, self._topic_ids)
             start = Start(
@@ -118,7 +118,7 @@ class PartitionOpener:
             origin=beginning.origin,
         )
         if beginning.announcements or owned.wants_first_checkpoint:
-            # While others still read their state back, rather than when ticks wait for it.
+            # Now, while other partitions restore their state, and not when ticks wait for it.
             first = owned.next_positions(last=False)
             try:
                 changelog.commit(
@@ -132,7 +132,7 @@ class PartitionOpener:
         return owned
 
     def check_inputs(self, number: int, positions: Positions) -> None:
-        """See that the inputs of a partition still hold what was processed of them. Blocks.
+        """Check that the inputs of a partition still have the records that were processed. Blocks.
 
         Raises:
             TopicTruncatedError: one does not.
@@ -141,7 +141,7 @@ class PartitionOpener:
         check_not_truncated(self._connection, self._spec, number, positions, BROKER_TIMEOUT)
 
     def _run(self, replay: Replay, number: int) -> bool:
-        """Whether it came to its end."""
+        """Return whether the replay was completed."""
         where = TopicPartition(replay.topic, number, replay.first)
         for messages in reread(self._connection, where, replay.end, BROKER_TIMEOUT):
             if self._stopped.is_set():
@@ -168,7 +168,7 @@ class PartitionOpener:
         )
 
     def _first(self, number: int, topics: Sequence[str]) -> dict[str, int]:
-        """Where a program that never had a checkpoint begins."""
+        """Return the offsets where a program without a checkpoint begins."""
         from_the_end = [topic for topic in topics if topic in self._spec.from_the_end]
         whole = [topic for topic in topics if topic not in from_the_end]
         return {
@@ -177,7 +177,7 @@ class PartitionOpener:
         }
 
     def _ends(self, number: int) -> dict[str, int]:
-        """Where the topics end; empty where the broker does not say soon: nothing hangs on it."""
+        """Return the ends of the topics; nothing if the broker does not answer in 5 s."""
         if self._spec.delivery is Delivery.EXACTLY_ONCE:
             return {}
         try:
@@ -188,7 +188,7 @@ class PartitionOpener:
     def _watermarks(
         self, number: int, topics: Iterable[str], timeout: float, which: int
     ) -> dict[str, int]:
-        """The first offsets (0), or those behind the last records (1)."""
+        """Return the first offsets (0), or those after the last records (1)."""
         consumer = Consumer(consumer_config(self._connection))
         try:
             return {
@@ -197,6 +197,8 @@ class PartitionOpener:
             }
         except KafkaException as error:
             names = ", ".join(topics)
-            raise KafkaError(f"{names}[{number}]: {error.args[0].str()}") from error
+            raise KafkaError(
+                f"cannot read the offsets of {names}[{number}]: {error.args[0].str()}"
+            ) from error
         finally:
             consumer.close()

@@ -1,6 +1,6 @@
-"""What runs on a partition: bytes in, bytes out, and a state that can be written down.
+"""Interface between engine and programs: records in, records out, and a state to checkpoint.
 
-The engine knows nothing of ticks or orders; an operator knows nothing of Faust or Kafka clients.
+The engine does not depend on ticks or orders; an operator does not depend on Faust or clients.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ MessageHeaders = dict[str, str | bytes | None] | list[tuple[str, str | bytes | N
 
 
 class Message(Protocol):
-    """A record as the client library gives it."""
+    """A record, in the interface of the client library."""
 
     def topic(self) -> str | None:
         """Name of the topic on the broker."""
@@ -78,11 +78,11 @@ class StateFormatError(ValueError):
 
 
 Probe = Callable[[str], None]
-"""Hears by name which step of opening or of a checkpoint was just done; may be in any thread."""
+"""Called with the name of each completed step of opening or a checkpoint, from any thread."""
 
 
 def no_probe(_step: str) -> None:
-    """Nobody listens."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,83 +90,83 @@ class Start:
     """Where an operator begins."""
 
     offsets: Mapping[str, int]
-    """The first record that it is handed, by topic."""
+    """Offset of the first record that it gets, by topic."""
     is_settled: bool
     """Whether no output of these records can have been sent before. If one can, the operator
-    has to process them as they were processed then, whatever changed since."""
+    must process them with the recorded strategy versions."""
     is_handed_over: bool = False
     """Whether the last owner has sent no output of these records, because it stopped cleanly. An
-    owner before it, if it was suspended and wakes up, still may, unless ``is_settled``."""
+    earlier owner that was suspended may still send some when it wakes up, unless ``is_settled``."""
     origin: bytes | None = None
-    """What the operator before gave as ``Beginning.origin``; None: nothing."""
+    """``Beginning.origin`` of the operator before; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """Records of before its start that an operator wants to see again before it goes on."""
+    """Records before its start that an operator needs again, to rebuild state."""
 
     topic: str
     first: int
     """Offset of the first one."""
     end: int
-    """Offset behind the last one."""
+    """Offset after the last one."""
     take: Callable[[Sequence[Message]], None]
-    """Takes records in offset order, all that are retained; others do not matter."""
+    """Called with the records in offset order, as far as they are retained."""
     finish: Callable[[], None]
-    """Called once, when that was all."""
+    """Called once, after the last record."""
 
 
 class Beginning(NamedTuple):
-    """How an operator begins."""
+    """Result of restoring an operator."""
 
     announcements: Sequence[Output] = ()
-    """Made durable, together with what ``changed`` then gives, before the first record."""
+    """Outputs that are made durable, with the changed state, before the first record."""
     is_outdated: bool = False
-    """It still is as it was; to be made anew as soon as that can be from a settled start."""
+    """Whether it runs recorded versions, and must be replaced at the next settled offset."""
     replay: Replay | None = None
     origin: bytes | None = None
-    """Where outputs come from, beside state and records: written beside each checkpoint."""
+    """Database and code that outputs depend on: recorded with each checkpoint."""
 
 
 class PartitionOperator(Protocol):
-    """Everything about one partition: process records, and write down what changed."""
+    """Logic and state of a program on one partition."""
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
-        """Take records of one topic in offset order; give what is to be sent.
+        """Process records of one topic, in offset order; return the outputs.
 
-        Deterministic: the same records after the same state give the same outputs. A record
-        that cannot be used becomes a dead letter among the outputs; an exception here stops
-        the worker.
+        It must be deterministic: the same records after the same state give the same outputs. A
+        record that cannot be used becomes a dead letter among the outputs. An exception stops the
+        worker.
         """
         ...
 
     def changed(self) -> Iterable[StateRecord]:
-        """The state that changed since the last call, as it is now.
+        """Return the state that changed since the last call, as it is at this call.
 
-        It may be taken bit by bit, with records processed in between; all of it before the next
-        call.
+        The iterator may be consumed in parts, with records processed in between. It must be
+        consumed before the next call.
         """
         ...
 
     def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
-        """Go on from the state last written down; called once, before anything else."""
+        """Continue from a checkpoint. Called once, before any other method."""
         ...
 
     def close(self) -> None:
-        """The partition has gone to another worker, or the worker stops."""
+        """Release resources: another worker takes the partition, or the worker stops."""
         ...
 
 
 OperatorFactory = Callable[[int, Mapping[str, str]], PartitionOperator]
-"""Makes the operator of a partition, given its number and Kafka's topic ids by topic name."""
+"""Creates the operator of a partition from its number and Kafka's topic ids by topic name."""
 
 
 class Delivery(StrEnum):
-    """When outputs leave.
+    """When outputs are sent.
 
-    ``AT_LEAST_ONCE``: at once; the checkpoint waits until the broker has confirmed them. After a
-    crash some are sent again, byte for byte the same.
-    ``EXACTLY_ONCE``: in the checkpoint's own transaction, for ``read_committed`` readers.
+    ``AT_LEAST_ONCE``: at once; the checkpoint waits until the broker has acknowledged them. After
+    a crash some are sent again, byte for byte the same.
+    ``EXACTLY_ONCE``: in the transaction of the checkpoint, for ``read_committed`` consumers.
     """
 
     AT_LEAST_ONCE = "at_least_once"
@@ -174,7 +174,7 @@ class Delivery(StrEnum):
 
 
 def always() -> bool:
-    """Say yes."""
+    """Return True."""
     return True
 
 
@@ -183,10 +183,10 @@ def nothing() -> None:
 
 
 class BatchClock:
-    """The present time of a batch of records: read before it is looked what is known.
+    """Time of a batch of records, read before the age of its inputs is checked.
 
-    So the age of what a decision depends on never is more than what was looked at says, however
-    long the processor is taken away in between.
+    So an input is never older, at that time, than the check found, however long the process is
+    suspended in between.
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:
@@ -205,7 +205,7 @@ class BatchClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """One worker program: what it reads, where its state goes, how its outputs leave."""
+    """Description of a worker program: inputs, changelog, delivery and operators."""
 
     group: str
     """Consumer group, Faust app id, and prefix of the transactional ids."""
@@ -219,23 +219,23 @@ class StreamSpec:
     """Seconds between checkpoints of a partition that moved."""
     create: OperatorFactory
     from_the_end: tuple[str, ...] = ()
-    """Inputs of which only what comes after the program's first start is of interest."""
+    """Inputs that the program reads from their end when it starts for the first time."""
     leading: tuple[str, ...] = ()
-    """Inputs that the others wait for, as ``algo_panda.streaming.leading`` says."""
+    """Inputs that the others wait for: see ``algo_panda.streaming.leading``."""
     begin_batch: Callable[[], None] = nothing
-    """Called before it is looked whether what decisions depend on is current."""
+    """Called before the age of the inputs of decisions is checked."""
     is_control_current: Callable[[], bool] = always
-    """Whether the trading states are those of at most two seconds ago, or every account is halted
-    because they are not. Until then, only leading inputs are processed."""
+    """Whether the trading states are at most two seconds old, or so old that every account is
+    halted. Otherwise only leading inputs are processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSettings:
-    """How the worker talks to the broker."""
+    """Settings of the connection to the broker and the group."""
 
     kafka: KafkaConnection
     session_timeout: float = 6.0
-    """Seconds after which the broker gives a silent worker's partitions away."""
+    """Seconds without a heartbeat after which the broker reassigns a worker's partitions."""
     instance_id: str | None = None
     """Static membership: a worker that comes back under it keeps its partitions."""
     max_batch: int = 4000
@@ -243,7 +243,7 @@ class ConnectionSettings:
 
 
 def latest(records: Iterable[StateRecord]) -> dict[bytes, bytes]:
-    """The last value of every key, deleted ones left out."""
+    """Return the last value of every key that is not deleted."""
     state: dict[bytes, bytes] = {}
     for key, value in records:
         if value is None:

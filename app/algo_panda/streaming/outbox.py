@@ -1,4 +1,4 @@
-"""Sends outputs at once, and knows when the broker has confirmed them."""
+"""Sends outputs at once, and waits for their acknowledgement."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from algo_panda.streaming.operator import Output
 _POLL_INTERVAL = 0.001
 _BUFFER_FULL_WAIT = 0.05
 _PATIENCE_SECONDS = 120.0
-"""How long an output may be under way."""
+"""How long an output may wait for its acknowledgement."""
 _MOST_UNCONFIRMED = 50_000
 """Then nothing more is fetched."""
 _PRODUCERS: Sequence[tuple[int, Mapping[str, str | float]]] = (
@@ -27,14 +27,14 @@ _PRODUCERS: Sequence[tuple[int, Mapping[str, str | float]]] = (
     # One or two outputs compressed are hardly smaller, and were seen to come twice as late.
     (0, {"linger_ms": 0, "compression_type": "none"}),
 )
-"""How outputs leave of which there are at least so many at a time."""
+"""Settings of the producer for at least so many outputs at a time."""
 _MOST_IN_CLIENT = 100_000
 _MOST_IN_CLIENT_KB = 256 * 1024
-"""Then sending waits: what one batch causes may come on top of what is unconfirmed."""
+"""Then sending waits: the outputs of one batch may exceed the limit of fetching."""
 
 
 class DeliveryError(KafkaError):
-    """The broker did not take an output, after all retries."""
+    """The broker did not acknowledge an output, after all retries."""
 
 
 class _Epoch:
@@ -54,16 +54,16 @@ class _Epoch:
 
 
 class Outbox:
-    """Not thread-safe: used from the event loop's thread alone.
+    """Sender of outputs. Not thread-safe: used from the thread of the event loop only.
 
-    What is sent to a partition arrives in order and without gaps: after a refusal nothing more
-    goes out. A reader who has seen an output has seen all before it, so that a watermark is
-    enough to know a redelivery.
+    Outputs to a partition arrive in order and without gaps: after a refusal nothing more is sent.
+    A consumer that has read an output has read all before it, so it can recognise duplicates by a
+    watermark.
 
-    A few outputs leave at once. More wait for each other, so that broker and client have fewer
-    requests to handle, and many, which are those of ticks that have waited for long, wait longer
-    and are packed. The client library lingers always or never: there is one of its producers for
-    each, and one goes on only when all that another has sent is confirmed.
+    A few outputs are sent at once. More are sent together, to save requests; many, which are the
+    outputs of a backlog, are also compressed. A producer of the client library has one setting
+    for all records, so there is a producer for each case. Another one is used only when all
+    outputs of the current one are acknowledged.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class Outbox:
             for least, how in _PRODUCERS
         ]
         _, self._producer = self._producers[-1]
-        """The one that may have something under way."""
+        """The producer in use: only this one may have unacknowledged outputs."""
         self._epochs: deque[_Epoch] = deque([_Epoch()])
 
     def send(self, outputs: Sequence[Output]) -> None:
-        """Hand outputs to the client; blocks only while its buffer is full.
+        """Send outputs; block only while the buffer of the client is full.
 
         Raises:
-            DeliveryError: an earlier output was refused for good, or none was confirmed for long.
+            DeliveryError: an earlier output was refused, or none was acknowledged for 120 s.
         """
         fitting = self._fitting(len(outputs))
         if fitting is not self._producer:
@@ -117,7 +117,7 @@ class Outbox:
                 except BufferError:
                     self._wait_until_less()
                 except KafkaException as error:
-                    self._poll()  # the reason may have come in since: this is what followed
+                    self._poll()  # raises the cause, if this error only follows from it
                     self._refuse(f"{topic}: {error.args[0].str()}")
                 else:
                     break
@@ -125,7 +125,7 @@ class Outbox:
         self._poll()
 
     async def room(self) -> None:
-        """Wait while too much is unconfirmed.
+        """Wait while too many outputs are unacknowledged.
 
         Raises:
             DeliveryError: something was refused for good.
@@ -136,7 +136,7 @@ class Outbox:
             await self._wait(deadline)
 
     async def confirmed(self) -> None:
-        """Wait until everything sent before this call is confirmed.
+        """Wait until all outputs sent before this call are acknowledged.
 
         Raises:
             DeliveryError: something was refused for good.
@@ -159,7 +159,7 @@ class Outbox:
         await asyncio.sleep(_POLL_INTERVAL)
 
     def _wait_until_less(self) -> None:
-        """Block until something was confirmed."""
+        """Block until an output is acknowledged."""
         deadline = self._clock() + _PATIENCE_SECONDS
         full = len(self._producer)
         while len(self._producer) >= full:
@@ -168,18 +168,18 @@ class Outbox:
 
     def _refuse_late(self, deadline: float) -> None:
         if self._clock() > deadline:
-            self._refuse(f"the broker: not confirmed in {_PATIENCE_SECONDS:.0f} s")
+            self._refuse(f"the broker: not acknowledged within {_PATIENCE_SECONDS:.0f} s")
 
     def _poll(self, timeout: float = 0) -> None:
         try:
             self._producer.poll(timeout)
-        except KafkaException as error:  # what the client cannot go on after
+        except KafkaException as error:  # a fatal error of the client
             self._refuse(error.args[0].str())
         for epoch in self._epochs:
             if epoch.failure is not None:
                 self._refuse(epoch.failure)
 
     def _refuse(self, reason: str) -> NoReturn:
-        """Raise, now and from now on: the worker must not go on after a gap."""
+        """Raise, now and in later calls: the worker must not continue after a gap."""
         first = self._epochs[0].failure = self._epochs[0].failure or reason
         raise DeliveryError(f"output not delivered to {first}")

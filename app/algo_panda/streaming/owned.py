@@ -1,4 +1,4 @@
-"""The partitions that this worker owns, and how far each has come."""
+"""Partitions that this worker owns, and the position of each."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ _QUIET_SECONDS = 1.0
 
 
 class OwnedPartition:
-    """One partition from the moment it is ours until it is not.
+    """One owned partition, from its opening to its release.
 
-    Where outputs leave before their checkpoint, no record is processed beyond the horizon of
-    the last durable one: so whoever reads that checkpoint knows of which records outputs may be
-    out, even those of a worker that was paused and has not noticed that it lost the partition.
+    If outputs are sent before their checkpoint, no record at or above the horizon of the last
+    durable checkpoint is processed. So a reader of that checkpoint knows of which records outputs
+    may have been sent, even by a suspended worker that has not noticed that it lost the partition.
     """
 
     def __init__(
@@ -37,14 +37,14 @@ class OwnedPartition:
 
         Args:
             partition: its number.
-            operator: what runs on it.
-            changelog: where its state goes.
-            positions: how far it is.
-            sends_ahead: whether outputs leave before their checkpoint.
-            ends: where the topics end now: up to there it is known that there is something to do.
+            operator: processes its records.
+            changelog: takes its checkpoints.
+            positions: the restored positions.
+            sends_ahead: whether outputs are sent before their checkpoint.
+            ends: ends of the topics now: records up to there will be processed next.
             leading: inputs that the others wait for.
-            is_outdated: whether the operator has to be made anew at the horizon.
-            origin: written beside each checkpoint.
+            is_outdated: whether the operator must be replaced at the horizon.
+            origin: recorded with each checkpoint.
         """
         self.partition = partition
         self.operator = operator
@@ -56,11 +56,11 @@ class OwnedPartition:
         self.durable_since = float("-inf")
         """Time of the clock of the last checkpoint written here."""
         self.outputs: list[Output] = []
-        """Waiting for the checkpoint's transaction, where delivery is exactly once."""
+        """Outputs that wait for the transaction of a checkpoint, with exactly-once delivery."""
         self.lock = asyncio.Lock()
-        """Held by whoever writes a checkpoint."""
+        """Held while a checkpoint is written."""
         self.closed = False
-        """Nothing may be processed or written any more."""
+        """Whether processing and writing are over."""
         self.is_outdated = is_outdated
         self.is_catching_up = bool(leading)
         """Whether only leading inputs are read."""
@@ -71,50 +71,50 @@ class OwnedPartition:
         self._sends_ahead = sends_ahead
         self._bounds: Mapping[str, int] = positions.horizons
         self._inherited = positions.horizons
-        """A former owner, or a zombie of it, may have sent outputs of records up to here."""
+        """A former owner, even a suspended one, may send outputs of records below these offsets."""
         self._ends = ends or {}
         self._due: dict[str, int] = {}
 
     @property
     def has_moved(self) -> bool:
-        """Whether something was processed since the last checkpoint."""
+        """Return whether records were processed since the last checkpoint."""
         return self.next_offsets != self.durable.offsets
 
     @property
     def is_settled(self) -> bool:
-        """Whether the last checkpoint holds all there is, and says so."""
+        """Return whether the last checkpoint is complete, and has no horizon above its offsets."""
         return not self.has_moved and (self.durable.is_settled or not self._sends_ahead)
 
     @property
     def wants_horizon(self) -> bool:
-        """Whether there is something to do that may not be done before a checkpoint."""
+        """Return whether known records cannot be processed before a checkpoint."""
         ends = (self._ends.get(topic, 0) > self._bounds[topic] for topic in self.next_offsets)
         return self._sends_ahead and not self.is_outdated and any(ends)
 
     @property
     def wants_first_checkpoint(self) -> bool:
-        """Whether a checkpoint has to be durable before the first record is processed.
+        """Return whether a checkpoint must be durable before the first record is processed.
 
-        One that says that nothing was sent after it does not hold from the first output on.
+        One with the header for a clean stop is no longer true after the first output.
         """
         says_so = self.durable.is_handed_over and not self.durable.is_settled
         return self.wants_horizon or (self._sends_ahead and says_so)
 
     @property
     def is_at_horizon(self) -> bool:
-        """Whether the next record may be one that may not be processed yet."""
+        """Return whether the next record may be at or above the horizon."""
         bounds = ((self.bound(topic), at) for topic, at in self.next_offsets.items())
         return any(bound is not None and at >= bound for bound, at in bounds)
 
     def bound(self, topic: str) -> int | None:
-        """The first offset that may not be processed yet; None where there is no such bound."""
+        """Return the first offset that may not be processed yet; None if there is no limit."""
         return self._bounds[topic] if self._sends_ahead or self.is_outdated else None
 
     def next_positions(self, *, last: bool) -> Positions:
-        """How far it is, for a checkpoint; nothing goes beyond its horizon until it is durable.
+        """Return the positions for a checkpoint. They limit processing until it is durable.
 
         Args:
-            last: whether nothing is processed any more, or only once this is durable.
+            last: whether no record is processed before the checkpoint is durable.
         """
         horizons = {topic: self._horizon(topic, last) for topic in self.next_offsets}
         self._bounds = {
@@ -130,29 +130,29 @@ class OwnedPartition:
         )
 
     def marks(self) -> Mapping[str, RecordMark]:
-        """Mark the last record processed of every topic, be it by a former owner."""
+        """Return the marks of the last processed records, also of those of a former owner."""
         return {
             **self.durable.marks,
             **{topic: RecordMark.of(record) for topic, record in self.last_records.items()},
         }
 
     def wants_checkpoint(self, now: float) -> bool:
-        """Whether something was processed that is worth one: outputs wait, or it has been a while.
+        """Return whether to write one: outputs wait, or the last one is more than a second old.
 
-        Records that cause no output can be processed again at no loss. A program that reads many
-        of them, and keeps no output waiting, would write little but positions.
+        Records without outputs can be processed again at no loss. A program that reads many of
+        them would otherwise write many checkpoints that only contain positions.
         """
         waits = self._sends_ahead or bool(self.outputs)
         return self.has_moved and (waits or now >= self.durable_since + _QUIET_SECONDS)
 
     def made_durable(self, positions: Positions, now: float) -> None:
-        """Take note of a checkpoint, written at this time of the clock."""
+        """Record that a checkpoint is durable, written at this time of the clock."""
         self.durable_since = now
         self.durable = positions
         self._bounds = positions.horizons
 
     def start_fetching(self) -> Mapping[str, int]:
-        """Where a fetcher has to start; batch numbers begin anew."""
+        """Return the offsets to fetch from; batch numbers start again at 0."""
         offsets = {
             topic: offset
             for topic, offset in self.next_offsets.items()
@@ -162,14 +162,14 @@ class OwnedPartition:
         return offsets
 
     def is_due(self, topic: str, number: int) -> bool:
-        """Whether the batch of this number is the next; if so, the one after it is due then."""
+        """Return whether the batch of this number is due; if so, expect the next number."""
         if self._due.get(topic) != number:
             return False
         self._due[topic] = number + 1
         return True
 
     def close(self) -> None:
-        """Let go of it. A checkpoint under way is left to end by itself."""
+        """Release it. A checkpoint that is being written is not interrupted."""
         if not self.closed:
             self.closed = True
             self.operator.close()
@@ -187,10 +187,10 @@ class OwnedPartition:
 
 
 class Ownership:
-    """What is owned now. The generation changes with everything that makes batches stale.
+    """Partitions that are owned now. The generation changes whenever batches become stale.
 
-    Changed by the event loop's thread alone. The watchdog reads it from another: what is owned
-    is therefore replaced as a whole, and never changed in place.
+    Only the thread of the event loop changes it. The watchdog reads it from another thread: the
+    mapping is therefore replaced as a whole, and never changed in place.
     """
 
     def __init__(self) -> None:
@@ -198,25 +198,25 @@ class Ownership:
         self._partitions: Mapping[int, OwnedPartition] = {}
 
     def get(self, partition: int) -> OwnedPartition | None:
-        """The owned partition of that number."""
+        """Return the owned partition of that number, or None."""
         return self._partitions.get(partition)
 
     def partitions(self) -> tuple[OwnedPartition, ...]:
-        """All, by number. From any thread."""
+        """Return all partitions, by number. From any thread."""
         owned = self._partitions
         return tuple(owned[number] for number in sorted(owned))
 
     def advance(self) -> None:
-        """Declare every batch fetched so far stale: fetching starts again where each stands."""
+        """Make all fetched batches stale: fetching starts again at the positions."""
         self.generation += 1
 
     def add(self, owned: Iterable[OwnedPartition]) -> None:
-        """Own these as well."""
+        """Add partitions."""
         self._partitions = {**self._partitions, **{one.partition: one for one in owned}}
         self.advance()
 
     def take(self, numbers: Iterable[int]) -> list[OwnedPartition]:
-        """Own some no more: nothing of theirs is processed from here on. They are not closed."""
+        """Remove partitions and return them: no more of their records are processed."""
         taken = [self._partitions[n] for n in dict.fromkeys(numbers) if n in self._partitions]
         gone = {one.partition for one in taken}
         self._partitions = {n: one for n, one in self._partitions.items() if n not in gone}
@@ -224,12 +224,12 @@ class Ownership:
         return taken
 
     def discard(self, owned: OwnedPartition) -> bool:
-        """Own this very object no more; whether it was owned."""
+        """Remove this object; return whether it was owned."""
         if self._partitions.get(owned.partition) is not owned:
             return False
         self.take([owned.partition])
         return True
 
     def numbers(self) -> tuple[int, ...]:
-        """The numbers of all."""
+        """Return the numbers of all partitions."""
         return tuple(sorted(self._partitions))

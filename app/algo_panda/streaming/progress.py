@@ -1,4 +1,4 @@
-"""How far partitions are behind, and for how long they have not got on."""
+"""Lag of partitions, and for how long their checkpoints have not advanced."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,15 +8,15 @@ from algo_panda.kafka.ends import End
 TopicPartition = tuple[str, int]
 
 _LONGEST_STEP = 5.0
-"""More time than this between two looks is not the partitions' doing: this process was held up."""
+"""A longer time between two checks does not count: the process was suspended."""
 
 
 class Lag(NamedTuple):
-    """How one partition stands."""
+    """Lag of one partition."""
 
     where: TopicPartition
     records: int
-    """From the last checkpoint to the end, transaction markers among them."""
+    """Records from the last checkpoint to the end, transaction markers included."""
     seconds: float
     """For how long there have been records to process and the checkpoint has not moved."""
     blocked_at: int | None = None
@@ -30,7 +30,7 @@ class _Standing(NamedTuple):
 
 
 class Progress:
-    """Remembers from look to look; time without looks does not count."""
+    """History of the checks of all partitions; time without checks does not count."""
 
     def __init__(self) -> None:
         self._standing: Mapping[TopicPartition, _Standing] = {}
@@ -42,9 +42,10 @@ class Progress:
         durable: Mapping[TopicPartition, int],
         ends: Mapping[TopicPartition, End],
     ) -> list[Lag]:
-        """Take note of what is owned now, its last checkpoints and its ends; gives them all.
+        """Compare the last checkpoints of the owned partitions with their ends.
 
-        A partition that got on, has nothing to process, or was not owned begins anew.
+        The time without progress starts again for a partition that has advanced, has nothing to
+        process, or was not owned before.
         """
         step = 0.0 if self._looked_at is None else min(now - self._looked_at, _LONGEST_STEP)
         self._looked_at = now
@@ -61,7 +62,7 @@ class Progress:
         return lags
 
     def pause(self) -> None:
-        """The time until the next look does not count."""
+        """Do not count the time until the next check."""
         self._looked_at = None
 
     def _lag(self, where: TopicPartition, offset: int, end: End, step: float) -> Lag:

@@ -14,9 +14,9 @@ _BATCH = 4000
 def reread(
     connection: KafkaConnection, where: TopicPartition, end: int, timeout: float
 ) -> Iterator[list[Message]]:
-    """The records from ``where`` on up to before ``end``, or those of them that are retained.
+    """Yield the records from ``where`` up to before ``end``, as far as they are retained.
 
-    Only records of committed transactions, as the fetcher gives them. Blocks while it waits.
+    Only committed records, like the fetcher. Blocks while it waits.
 
     Raises:
         KafkaError: the broker refuses, gives nothing for ``timeout`` seconds, or holds no records
@@ -32,7 +32,10 @@ def reread(
             # consume() alone would wait for a full batch.
             first = consumer.poll(timeout)
             if first is None:
-                raise KafkaError(f"{_name(where)}: no answer in {timeout} s")
+                raise KafkaError(
+                    f"cannot read {_name(where)} again: the broker returned nothing for"
+                    f" {timeout:g} s"
+                )
             messages = [first, *consumer.consume(_BATCH - 1, 0)]
             records = [m for m in messages if m.error() is None and (m.offset() or 0) < end]
             if records:
@@ -40,13 +43,13 @@ def reread(
             if len(records) < len(messages) and _is_over(messages, end):
                 return
     except KafkaException as error:
-        raise KafkaError(f"{_name(where)}: {error.args[0].str()}") from error
+        raise KafkaError(f"cannot read {_name(where)} again: {error.args[0].str()}") from error
     finally:
         consumer.close()
 
 
 def _is_over(messages: list[Message], end: int) -> bool:
-    """Whether ``end`` was reached.
+    """Return whether ``end`` was reached.
 
     Raises:
         KafkaException: the broker refused.
@@ -64,8 +67,8 @@ def _is_over(messages: list[Message], end: int) -> bool:
         else:
             raise KafkaError(
                 f"{message.topic()}[{message.partition()}] can be read up to offset"
-                f" {message.offset()} only, and was read up to {end} before: the broker lost"
-                " records"
+                f" {message.offset()} only, and records up to offset {end} were processed: the"
+                " broker has lost records"
             )
     return False
 

@@ -1,4 +1,4 @@
-"""The records of checkpoints: states of the worker programs, to framed Avro and back."""
+"""Codecs of checkpoint records: states of the worker programs, as framed Avro."""
 
 from collections.abc import Callable
 from io import BytesIO

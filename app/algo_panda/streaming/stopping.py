@@ -1,4 +1,4 @@
-"""Ends a worker that was told to stop, in time, whatever it hangs on."""
+"""Ends a worker within a deadline after SIGTERM or SIGINT, even if it hangs."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from types import FrameType
 from algo_panda.domain.errors import KafkaError, PandaError
 
 STOP_SECONDS = 20.0
-"""From being told to stop until the process has ended."""
+"""Time from the signal until the process has ended."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -21,9 +21,9 @@ class StopTimeoutError(KafkaError):
 
 
 def end_process(error: BaseException | None) -> None:
-    """End this process now, from any thread, with the line and the exit code of ``error``.
+    """End this process now, from any thread, with the message and the exit code of ``error``.
 
-    What threads of client libraries are doing is given up. None: all is done, end with 0.
+    Threads of client libraries are not waited for. Without an error, the exit code is 0.
     """
     code = 0
     if error is not None:
@@ -35,11 +35,11 @@ def end_process(error: BaseException | None) -> None:
 
 
 class StopDeadline:
-    """From the first SIGTERM or SIGINT on, the process has so many seconds left.
+    """Deadline of the process after the first SIGTERM or SIGINT.
 
-    Letting go cleanly takes a broker that answers: without one, clients wait for minutes, and no
-    time-out of ours ends their threads. To give up loses nothing: the state on the broker is that
-    of the last checkpoint, and what was processed since then is processed again.
+    A clean stop needs a broker that answers: without one, clients wait for minutes, and no timeout
+    of ours ends their threads. To give up loses nothing: the state on the broker is that of the
+    last checkpoint, and records after it are processed again.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class StopDeadline:
         seconds: float = STOP_SECONDS,
         end: Callable[[BaseException | None], None] = end_process,
     ) -> None:
-        """Nothing happens before ``listening``.
+        """Prepare; signals are handled in ``listening``.
 
         Args:
             on_stop: called once, in the event loop.
@@ -61,16 +61,16 @@ class StopDeadline:
         self._timer: threading.Timer | None = None
         self._outcome: BaseException | None = StopTimeoutError(
             f"told to stop, and the last checkpoint could not be written within {seconds:.0f} s:"
-            " is the broker still there? What was processed since the one before will be"
-            " processed again"
+            " the broker does not answer, or a strategy does not return. Records processed since"
+            " the checkpoint before will be processed again"
         )
 
     @contextmanager
     def listening(self, loop: asyncio.AbstractEventLoop) -> Generator[None]:
-        """Take the signals until the end of the block; the deadline stays on after it."""
+        """Handle the signals until the end of the block; the deadline continues after it."""
 
         def told(_number: int, _frame: FrameType | None) -> None:
-            # A handler of Python's own, not of the loop's: it is heard also where the loop hangs.
+            # A handler of Python, not of the event loop: it also runs if the loop hangs.
             if self._timer is None:
                 self._timer = threading.Timer(self._seconds, self._give_up)
                 self._timer.daemon = True
@@ -85,7 +85,7 @@ class StopDeadline:
                 signal.signal(number, handler)
 
     def settle(self, error: BaseException | None) -> None:
-        """All that matters is done, or failed: what to end with should the end not come."""
+        """Set the error to end with, if the process does not end by itself before the deadline."""
         self._outcome = error
 
     def _give_up(self) -> None:

@@ -1,33 +1,33 @@
-"""What the engine tells the outside about itself."""
+"""Telemetry of the engine."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
 class StreamTelemetry(Protocol):
-    """Hears how records flow and when state becomes durable."""
+    """Receiver of measurements of the engine."""
 
     def batch_processed(self, topic: str, partition: int, records: int, seconds: float, /) -> None:
-        """A batch was processed in so many seconds."""
+        """Record a processed batch and its duration."""
 
     def checkpointed(self, partition: int, seconds: float, records: int, /) -> None:
-        """A checkpoint became durable."""
+        """Record a durable checkpoint."""
 
     def assigned(self, partitions: int, /) -> None:
-        """So many partitions are ours now."""
+        """Record the number of owned partitions."""
 
     def restored(self, partition: int, records: int, seconds: float, /) -> None:
-        """A partition's state was read back."""
+        """Record the restore of a partition."""
 
     def lags(self, records: Mapping[tuple[str, int], int], /) -> None:
-        """So many records are to be processed, by topic and partition: of these and no others.
+        """Replace the lags of all partitions.
 
-        Told by the watchdog, from its own thread; nothing where the broker does not say.
+        Called from the thread of the watchdog; empty if the broker does not answer.
         """
 
 
 class SilentStreamTelemetry:
-    """Hears nothing."""
+    """Telemetry that ignores everything."""
 
     def batch_processed(self, topic: str, partition: int, records: int, seconds: float, /) -> None:
         """Ignore it."""

@@ -1,4 +1,4 @@
-"""Sees that the broker still holds the records that a partition's state was made of.
+"""Checks that the broker still has the records that the state of a partition was computed from.
 
 A broker that loses the end of its log, for example by a power loss without replicas, gives the
 offsets of lost records to new ones. The topic keeps its id, so only its records show it.
@@ -25,14 +25,14 @@ LOST_OFFSET = frozenset(
         ClientError.OFFSET_OUT_OF_RANGE,
     }
 )
-"""What the client answers if an offset is not in the log, or not any more."""
+"""Errors of the client for an offset that is not in the log."""
 
 _AT_END = ClientError._PARTITION_EOF  # noqa: SLF001 - its public name
 _POLL_SECONDS = 0.2
 
 
 class TopicTruncatedError(KafkaError):
-    """Records that were processed are gone from an input topic, or others are in their place."""
+    """An input topic lost records that were processed, or has others in their place."""
 
 
 def check_not_truncated(
@@ -42,7 +42,7 @@ def check_not_truncated(
     positions: Positions,
     timeout: float,
 ) -> None:
-    """See that each input reaches its position, and holds the last record processed. Blocks.
+    """Check that each input reaches its position and has the last processed record. Blocks.
 
     If retention has removed that record, it cannot be compared, and that is no error.
 
@@ -80,7 +80,7 @@ def check_not_truncated(
 
 
 class _Input(NamedTuple):
-    """The place in one input that is looked at."""
+    """Position in one input."""
 
     spec: StreamSpec
     topic: str
@@ -93,20 +93,20 @@ class _Input(NamedTuple):
         return TopicPartition(self.topic, self.partition, offset)
 
     def truncated(self, fault: str) -> TopicTruncatedError:
-        """Say what is wrong, and what to do."""
+        """Build the error: the fault, and what to do."""
         topic, spec = self.topic, self.spec
         return TopicTruncatedError(
             f"topic {topic} lost records that were processed: the state of {spec.group} stands at"
-            f" offset {self.next_offset} of partition {self.partition}, and {fault}. What the lost"
-            " records led to may be out, and new records at their offsets would get the same ids."
-            f" Restore the log of {topic}[{self.partition}]; or begin anew: stop all workers,"
+            f" offset {self.next_offset} of partition {self.partition}, and {fault}. Outputs of the"
+            " lost records may have been sent, and new records at their offsets would get the same"
+            f" ids. Restore the log of {topic}[{self.partition}]; or begin anew: stop all workers,"
             f" delete the topics {topic} and {spec.changelog}, run 'panda topics apply' and send"
             " the records again"
         )
 
 
 def _is_kept(consumer: Consumer, one: _Input, timeout: float) -> bool:
-    """Return whether reading can go on at the position; not if retention has come so far.
+    """Return whether the record at the position can be read; False if retention removed it.
 
     Raises:
         TopicTruncatedError: the topic ends before it.
@@ -129,7 +129,7 @@ def _is_kept(consumer: Consumer, one: _Input, timeout: float) -> bool:
 
 
 def _compare(consumer: Consumer, one: _Input, mark: RecordMark, timeout: float) -> None:
-    """See that the last record before the position is the one that was processed.
+    """Check that the last record before the position is the one that was processed.
 
     Raises:
         TopicTruncatedError: it is another one, or none.
@@ -157,7 +157,7 @@ def _compare_record(one: _Input, mark: RecordMark, record: Message) -> None:
     if found == mark:
         return
     if found.offset != mark.offset:
-        raise one.truncated(f"the record at offset {found.offset} was not there then")
+        raise one.truncated(f"the record at offset {found.offset} is not one that was processed")
     raise one.truncated(
         f"the record at offset {found.offset} is another one now, written at {_time(found)} and"
         f" not at {_time(mark)}"
@@ -165,7 +165,7 @@ def _compare_record(one: _Input, mark: RecordMark, record: Message) -> None:
 
 
 def _messages(consumer: Consumer, one: _Input, timeout: float) -> Iterator[Message]:
-    """Yield what the client gives of one topic, or of no topic, for so many seconds."""
+    """Yield messages of one topic, and errors of no topic, for so many seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         message = consumer.poll(_POLL_SECONDS)

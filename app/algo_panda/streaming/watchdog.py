@@ -1,4 +1,4 @@
-"""Notices a worker that does not get on, also where its event loop hangs, from its own thread."""
+"""Watchdog: detects a worker without progress from a separate thread, even if its loop hangs."""
 
 import faulthandler
 import logging
@@ -29,38 +29,38 @@ class StalledError(PandaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StallPolicy:
-    """What counts as a stall, and what comes of it."""
+    """When a worker counts as stalled, and what happens then."""
 
     seconds: float
-    """How long nothing may become durable where there are records to process."""
+    """How long a partition with records to process may have no checkpoint."""
     exits: bool = False
-    """Whether the process ends then."""
+    """Whether a stalled process ends."""
 
 
 class Watched(Protocol):
-    """A worker's engine, as far as it is watched. Read from the watchdog's thread."""
+    """Interface of the engine to the watchdog. Called from the watchdog's thread."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it has opened what its group gave it, be it nothing, at least once."""
+        """Return whether it opened an assignment of its group at least once, be it empty."""
         ...
 
     @property
     def opening_since(self) -> float | None:
-        """When, by its clock, it let go of partitions or began to open some; None: all are open."""
+        """Return since when, by its clock, partitions are being opened; None: all are open."""
         ...
 
     def durable_offsets(self) -> Mapping[TopicPartition, int]:
-        """The next offset after the last checkpoint of every partition that it owns."""
+        """Return the next offset of the last checkpoint of every partition that it owns."""
         ...
 
     def failed_with(self) -> BaseException | None:
-        """Why it cannot go on."""
+        """Return why it cannot continue, or None."""
         ...
 
 
 class Watchdog:
-    """Looks once a second; a context manager that runs its thread."""
+    """Checks the worker once a second; a context manager that runs its thread."""
 
     def __init__(
         self,
@@ -73,16 +73,16 @@ class Watchdog:
         on_stall: Callable[[StalledError], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what it looks at.
+        """Prepare; the thread does not run yet.
 
         Args:
             watched: the engine.
-            read_ends: asks the broker, not through any client of the engine's.
-            policy: when a partition is stalled.
-            publish: hears after every look how the worker is.
-            tell_lags: hears after every look how many records each partition is behind.
-            on_stall: hears of a stall once, as it begins, where the policy is to exit.
-            clock: the engine's own.
+            read_ends: asks the broker, with a client that the engine does not use.
+            policy: when a worker counts as stalled.
+            publish: called after every check with the health of the worker.
+            tell_lags: called after every check with the lag of each partition.
+            on_stall: called once when a stall begins, if the policy is to exit.
+            clock: that of the engine.
         """
         self._watched = watched
         self._read_ends = read_ends
@@ -108,11 +108,11 @@ class Watchdog:
 
     @property
     def trouble(self) -> str | None:
-        """Why it does not look, or None. From any thread."""
+        """Return why the thread does not work, or None. From any thread."""
         return self._thread.trouble
 
     def look(self) -> Health:
-        """Look once, tell what is seen, and give it."""
+        """Check the worker once; publish and return its health."""
         health = self._seen()
         self._publish(health)
         self._log_broker(health)
@@ -120,7 +120,7 @@ class Watchdog:
         if stalled and not self._stalled:
             self._tell(health)
         elif self._stalled and health.status is Status.OK:
-            logger.warning("it gets on again")
+            logger.warning("the worker recovered")
         self._stalled = stalled or (self._stalled and health.status is not Status.OK)
         blocked = health.status is Status.BLOCKED
         if blocked and not self._blocked:
@@ -146,7 +146,7 @@ class Watchdog:
         try:
             ends = self._read_ends(durable.keys())
         except KafkaError as error:
-            # Nobody can get on now: time does not count before the broker answers again.
+            # No worker can make progress: the time until the broker answers does not count.
             self._progress.pause()
             self._tell_lags({})
             return _health(Status.NO_BROKER, Reason(reason=str(error)))
@@ -164,14 +164,16 @@ class Watchdog:
         since = self._watched.opening_since
         seconds = 0.0 if since is None else self._clock() - since
         if seconds > self._policy.seconds:
-            reason = f"the group's partitions are not open after {seconds:.0f} s"
+            reason = f"the partitions that the group assigned are not open after {seconds:.0f} s"
             return _health(Status.STALLED, Reason(reason=reason, seconds=round(seconds, 1)))
         if not self._watched.is_open:
-            return _health(Status.STARTING, Reason(reason="no partitions were assigned yet"))
+            return _health(
+                Status.STARTING, Reason(reason="the group has not assigned partitions yet")
+            )
         return Health(status=Status.OK)
 
     def _log_broker(self, health: Health) -> None:
-        """Log one line when the broker stops to answer, and one when it answers again."""
+        """Log one line when the broker stops answering, and one when it answers again."""
         is_away = health.status is Status.NO_BROKER
         if is_away and not self._broker_away:
             logger.error("the broker does not answer: %s", "; ".join(map(str, health.reasons)))
@@ -184,14 +186,16 @@ class Watchdog:
         line = f"the worker is stalled: {reasons} (the main thread is at {main_thread_at()})"
         if self._policy.exits:
             self._on_stall(
-                StalledError(f"{line}; what became durable stays, start the worker again")
+                StalledError(
+                    f"{line}; start the worker again, it continues from its last checkpoint"
+                )
             )
         else:
             logger.error("%s", line)
 
 
 def main_thread_at() -> str:
-    """Where the main thread is right now: file, line and function."""
+    """Return the position of the main thread: file, line and function."""
     frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - its public name
     frame = frames.get(threading.main_thread().ident or 0)
     if frame is None:
@@ -202,7 +206,7 @@ def main_thread_at() -> str:
 
 def _stall(lag: Lag) -> Reason:
     return _reason(
-        lag, f"{lag.records} records to process, and none became durable for {lag.seconds:.0f} s"
+        lag, f"{lag.records} records to process, and no checkpoint for {lag.seconds:.0f} s"
     )
 
 

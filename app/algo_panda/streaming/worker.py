@@ -1,4 +1,4 @@
-"""Runs one worker program until it is told to stop, or cannot go on."""
+"""Runs one worker program until SIGTERM or SIGINT, or until it cannot continue."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
 _JOIN_INTERVAL = 1.0
 _TICKS_SHARE = 9
-"""Time for ticks per time for writing state down, at least."""
+"""Least ratio of the time between checkpoints to the time that serialising state takes."""
 
 
 async def run_worker(
@@ -57,10 +57,11 @@ async def run_worker(
 ) -> None:
     """Run until SIGTERM or SIGINT: then checkpoint, leave the group, return.
 
-    The process ends 20 s after the signal at the latest; where it stalls, if ``stall`` says so.
+    The process ends at most 20 s after the signal. It also ends if it stalls and ``stall`` says
+    so.
 
     Raises:
-        PandaError: the broker refuses something for good, or state and topics do not fit.
+        PandaError: the broker refuses a request, or state and topics do not match.
         Exception: a defect; the state on the broker is that of the last checkpoint.
     """
     collect_seldom()
@@ -141,7 +142,7 @@ async def _run(
         if not (stopping.done() or engine.failure.done()):
             on_ready()
         await asyncio.wait((stopping, engine.failure), return_when=asyncio.FIRST_COMPLETED)
-        logger.info("%s stops", spec.group)
+        logger.info("%s is stopping", spec.group)
     finally:
         await _hand_over(app, engine)
         settle()
@@ -151,11 +152,11 @@ async def _run(
 
 
 async def _hand_over(app: StreamApp, engine: StreamEngine) -> None:
-    """Checkpoint and let go of everything, where all is well."""
+    """Checkpoint and release all partitions, unless the worker has failed."""
     if not engine.failure.done():
         with contextlib.suppress(Exception):  # it is in engine.failure, which is raised
             await _tell_group(app, await engine.stop())
-            logger.info("the partitions that are still ours have their last checkpoint")
+            logger.info("the last checkpoints are written")
 
 
 async def _cancel(*tasks: asyncio.Future[Any]) -> None:
@@ -169,11 +170,13 @@ async def _leave_group(app: StreamApp) -> None:
         async with asyncio.timeout(_STOP_PATIENCE):
             await app.stop()
     except TimeoutError:
-        logger.warning("Faust did not stop in %.0f s; leaving it", _STOP_PATIENCE)
+        logger.warning(
+            "Faust did not stop within %.0f s; the process ends without it", _STOP_PATIENCE
+        )
 
 
 async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
-    """Do ``work``; should it fail, the worker cannot go on."""
+    """Await ``work``; its failure is that of the worker."""
     try:
         await work
     except BaseException as error:  # whatever it is, it is raised in the end
@@ -184,7 +187,7 @@ async def _or_fail(engine: StreamEngine, work: Awaitable[None]) -> None:
 
 
 async def _checkpoint_regularly(app: StreamApp, interval: float) -> None:
-    """As often as asked for, or as seldom as it takes to leave nine tenths of the time to ticks."""
+    """Checkpoint at the interval, or less often, so that ticks get nine tenths of the time."""
     pause = interval
     while True:
         await asyncio.sleep(pause)
@@ -206,7 +209,7 @@ async def _tell_group(app: StreamApp, offsets: Mapping[tuple[str, int], int]) ->
 
 
 async def _watch(app: StreamApp, engine: StreamEngine, group: GroupTrouble) -> None:
-    """Faust keeps the reason of a crash to itself, and aiokafka those for which it cannot join."""
+    """Report crashes of Faust, and errors of the group, which both are only kept in attributes."""
     join_again_at = 0.0
     while not engine.failure.done():
         await asyncio.sleep(_WATCH_INTERVAL)
@@ -234,8 +237,8 @@ def _may_pass(refusal: BaseException) -> bool:
 def _refusal(error: BaseException) -> str:
     if isinstance(error, group_errors.InconsistentGroupProtocolError):
         return (
-            "a member of the group that is no worker assigns partitions by another protocol; stop"
-            " that consumer, or give it another group id"
+            "a member of the group that is not a worker uses another assignment protocol; stop that"
+            " consumer, or give it another group id"
         )
     return str(error)
 
@@ -243,7 +246,7 @@ def _refusal(error: BaseException) -> str:
 def _failure(
     engine: StreamEngine, spec: StreamSpec, connection: ConnectionSettings
 ) -> BaseException | None:
-    """Return why it could not go on: one line with the cause and the address for Kafka's errors."""
+    """Return why the worker failed; errors of Kafka are one line with cause and address."""
     error, kafka, group = engine.failed_with(), connection.kafka, spec.group
     if isinstance(error, KafkaException):
         return client_failure("continue", error, kafka)
@@ -269,7 +272,7 @@ def _failure(
 
 
 def _with_advice(error: OffsetLostError, spec: StreamSpec) -> str:
-    """Complete the message with what to do; do nothing if that was done."""
+    """Return the message with what to do, once."""
     advice = (
         f"To go on with the records that are left, stop all workers of {spec.group}, delete the"
         f" topic {spec.changelog}, run 'panda topics apply' and start them: their state begins anew"
@@ -280,7 +283,7 @@ def _with_advice(error: OffsetLostError, spec: StreamSpec) -> str:
 
 
 def _with_address(error: KafkaError, kafka: KafkaConnection) -> str:
-    """Complete a message; do nothing if that was done."""
+    """Return the message with the address of the broker, once."""
     message = str(error).rstrip(".")
     if is_denial(error) and no_acl(kafka) not in message:
         message += f"; {no_acl(kafka)}"

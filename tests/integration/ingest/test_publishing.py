@@ -291,7 +291,7 @@ def test_a_bad_row_stops_the_run_with_nothing_behind_it_sent(topic: Topic, tmp_p
     assert done.returncode == 6
     assert done.stderr == (
         f"error: {path}, line 9: last_price -1 is not positive. Stopped there: all 7 ticks before "
-        "it are acknowledged, none behind it was sent\n"
+        "it are acknowledged, none after it was sent\n"
     )
     summary = json.loads(done.stdout)
     assert (summary["outcome"], summary["sent"], summary["acknowledged"]) == ("failed", 7, 7)

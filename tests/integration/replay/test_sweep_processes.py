@@ -130,7 +130,7 @@ def test_a_process_that_dies_takes_only_its_own_run_with_it(folder: Path) -> Non
     assert (found["outcome"], found["runs_made"], found["runs_failed"]) == ("complete", 6, 1)
     (failed,) = [row for row in found["runs"] if row["error"]]
     assert failed["parameters"] == {"does": "die"}
-    assert failed["error"] == "its process ended before the run did, when alone, too"
+    assert failed["error"] == "its process ended before the run did, also when it ran alone"
 
 
 def test_processes_that_all_die_end_the_sweep_with_one_line(folder: Path) -> None:

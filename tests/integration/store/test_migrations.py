@@ -229,7 +229,7 @@ def test_a_table_of_somebody_else_is_left_alone(database: Database) -> None:
     database.make_file()
     with database.transaction(writes=True) as connection:
         connection.execute(text("CREATE TABLE strategy_configurations (id integer, name text)"))
-    with pytest.raises(ForeignTableError, match="other columns than ours \\(id, name\\)"):
+    with pytest.raises(ForeignTableError, match="other columns \\(id, name\\)"):
         upgrade(database)
     assert columns_of(database) == {"id", "name"}
     assert revision_of(database) is None

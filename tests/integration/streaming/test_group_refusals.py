@@ -73,10 +73,10 @@ def test_a_member_of_another_kind_is_named_until_it_leaves_and_then_all_is_well(
         assert eventually(lambda: foreign.poll(0.1) is not None or bool(foreign.assignment()))
         (worker,) = system.start("runner")
         system.wait(
-            "the reason", lambda: "assigns partitions by another protocol" in group_reason(worker)
+            "the reason", lambda: "uses another assignment protocol" in group_reason(worker)
         )
         assert health(worker)[1]["status"] == "degraded"
-        system.wait("a line", lambda: "by another protocol" in worker.log.read_text())
+        system.wait("a line", lambda: "another assignment protocol" in worker.log.read_text())
     finally:
         foreign.close()
     system.wait("it is a member", lambda: health(worker)[0] == 200)
@@ -89,7 +89,7 @@ def test_a_member_of_another_kind_is_named_until_it_leaves_and_then_all_is_well(
     with system.monitor() as monitor:
         system.wait("all ticks", lambda: monitor._processed("runner", "ticks") == published)
     log = worker.log.read_text()
-    assert log.count("by another protocol") == 1
+    assert log.count("another assignment protocol") == 1
     assert log.count("works again") == 1
     assert worker.stop() == 0
 
@@ -102,7 +102,9 @@ def test_a_broker_that_has_no_coordinator_for_groups_is_named(tmp_path: Path) ->
         try:
             (worker,) = system.start("risk")
             system.wait("the reason", lambda: "Coordinator" in group_reason(worker))
-            system.wait("a line", lambda: "no part in consumer group" in worker.log.read_text())
+            system.wait(
+                "a line", lambda: "not a member of consumer group" in worker.log.read_text()
+            )
             assert health(worker)[1]["status"] == "degraded"
         finally:
             system.close()

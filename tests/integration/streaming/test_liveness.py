@@ -344,4 +344,4 @@ def test_a_restore_that_takes_longer_than_a_session_is_done_once(system: System)
     for second in range(2, 5):
         system.publish(ticks(second, 1))
         run_until_durable(system, (second + 1) * len(TOKENS))
-    assert again.log.read_text().count("are ours") == 1
+    assert again.log.read_text().count("this worker owns") == 1

@@ -297,7 +297,9 @@ def test_show_looks_at_every_topic_of_dead_letters_by_default(broker: Broker):
 
 
 def test_an_unknown_topic_is_refused_with_the_known_ones(dead_letters: Broker):
-    with pytest.raises(ConfigurationError, match="no such dead letters; there are ticks, signals"):
+    with pytest.raises(
+        ConfigurationError, match="no such topic has dead letters; known: ticks, signals"
+    ):
         panda("dlq", "show", "--topic", "tocks")
 
 

@@ -68,7 +68,7 @@ def test_charges_can_be_ones_own(tmp_path: Path):
         ("  a: {side: BOTH}\n", r"mine.yaml:4: charges.a.side: Input should be 'BUY' or 'SELL'"),
         (
             "  a: {rate: 0.1, of: [b]}\n  b: {amount: 1}\n",
-            r"mine.yaml:4: charges.a.of: 'b' is none",
+            r"mine.yaml:4: charges.a.of: 'b' is not the name",
         ),
     ],
 )
@@ -86,5 +86,5 @@ def test_fees_are_no_larger_than_a_record_holds():
 
 
 def test_a_name_that_is_neither_preset_nor_file_lists_the_presets():
-    with pytest.raises(FeeFileError, match="the presets: zerodha-nse-intraday-2024-10"):
+    with pytest.raises(FeeFileError, match="presets: zerodha-nse-intraday-2024-10"):
         read_fees("nowhere")

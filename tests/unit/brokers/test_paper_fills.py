@@ -351,12 +351,12 @@ def test_a_markup_of_another_form_is_refused(text: str):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ({"spread": Markup(ticks=Decimal(1))}, "the tick size has to be set"),
+        ({"spread": Markup(ticks=Decimal(1))}, "needs a tick size: set PANDA_PAPER_TICK_SIZE"),
         ({"tick_size": Decimal(0)}, "the tick size 0 is not above 0"),
         ({"tick_size": Decimal("1E-9")}, "the tick size: 1E-9 has more than 8 decimal places"),
         ({"tick_size": Decimal(10**11)}, "the tick size: 100000000000 has more than 18 digits"),
-        ({"volume_limit": Decimal("1.5")}, "the volume limit 1.5 is not in"),
-        ({"slippage_probability": 1.5}, "1.5 is no probability"),
+        ({"volume_limit": Decimal("1.5")}, "the volume limit 1.5 is not above 0"),
+        ({"slippage_probability": 1.5}, "probability 1.5 is not between 0 and 1"),
     ],
 )
 def test_a_model_that_makes_no_sense_is_refused(model: dict[str, Any], reason: str):

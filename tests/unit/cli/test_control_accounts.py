@@ -31,7 +31,7 @@ def refusal(*arguments: str) -> PandaError:
 def test_an_account_that_no_broker_has_is_refused_with_those_there_are(command: str) -> None:
     error = refusal(command, "--account", "PAPER2")
     assert isinstance(error, ConfigurationError)
-    assert "PAPER2; known are *, PAPER1, zerodha" in str(error)
+    assert "PAPER2; known: *, PAPER1, zerodha" in str(error)
 
 
 @pytest.mark.parametrize("more", [(), ("--force",)])

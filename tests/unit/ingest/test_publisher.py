@@ -129,7 +129,7 @@ def test_a_bad_row_stops_the_run_before_anything_behind_it_is_sent() -> None:
         publisher(producer).publish([good(2), good(3), bad(4), good(5)])
     assert str(error.value) == (
         "ticks.csv, line 4: last_price is absent. Stopped there: all 2 ticks before it are "
-        "acknowledged, none behind it was sent"
+        "acknowledged, none after it was sent"
     )
     assert error.value.exit_code == BadInputError.exit_code
     assert error.value.counts == Counts(sent=2, acknowledged=2)

@@ -342,7 +342,7 @@ def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start", "kept", "end", "said"),
     [
-        (10, 15, 20, "what was between them is gone"),
+        (10, 15, 20, "retention has removed the records between"),
         (10, 0, 9, "the broker has lost records"),
         (10, 10, 10, None),
         (10, 0, 20, None),

@@ -358,7 +358,9 @@ def test_the_tick_of_the_first_signal_left_is_not_compared() -> None:
     first = changed(SAID[50], tick_offset=700)
     assert _kept_from(first, 3, "T") == 701
     assert _kept_from(first, 3, "another topic") == 0
-    with pytest.raises(BadInputError, match="which cannot be told: one of a tick in partition 3"):
+    with pytest.raises(
+        BadInputError, match="cannot be determined: a signal of a tick in partition 3"
+    ):
         _kept_from(first, 4, "T")
 
 

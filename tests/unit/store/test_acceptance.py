@@ -62,7 +62,7 @@ FACTORY = (
             "risk_multiplier is '2', not a finite number above 0",
         ),
         ({"parameters": {"needed": 1, "max_position_size": 5, "risk_multiplier": 2}}, None),
-        ({"parameters": {}}, "quiet refuses it: KeyError: 'needed'"),
+        ({"parameters": {}}, "quiet rejects the configuration: KeyError: 'needed'"),
     ],
 )
 def test_a_configuration_must_make_a_strategy(

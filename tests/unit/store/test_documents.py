@@ -27,8 +27,8 @@ def test_numbers_are_read_as_jsonb_keeps_them(text: str, value: object) -> None:
     ("text", "reason"),
     [
         ("{", "is not JSON"),
-        ("NaN", "NaN is no number"),
-        ("[-Infinity]", "-Infinity is no number"),
+        ("NaN", "NaN is not a number"),
+        ("[-Infinity]", "-Infinity is not a number"),
         (r'{"a": ["\u0000"]}', r"U\+0000"),
         (r'{"\u0000": 1}', r"U\+0000"),
         (r'"\ud800"', "surrogate"),

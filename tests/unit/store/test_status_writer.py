@@ -152,7 +152,7 @@ def test_at_the_end_it_tries_for_a_bounded_time_and_says_what_is_not_written(
 
     with writer_of(Hanging(clock=lambda: datetime.now(UTC))) as writer:
         writer.report(status())
-    assert "1 statuses of strategies are not in the database" in caplog.messages[-1]
+    assert "1 statuses of strategies could not be written" in caplog.messages[-1]
     go_on.set()
 
 

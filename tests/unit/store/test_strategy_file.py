@@ -80,7 +80,7 @@ def test_the_same_file_gives_the_same_ids(tmp_path: Path) -> None:
         ),
         (
             TWICE,
-            "is there twice",
+            "is used twice",
         ),
         ("strategies: [", "not YAML"),
         ("a: 2020-13-45", "not YAML that can be used"),

@@ -154,16 +154,16 @@ def test_a_record_that_cannot_be_read_now_is_read_again_and_none_is_passed_over(
     rig.later(5.5)
     assert rig.states.of("a") is rig.states.of("c") is HALTED
     assert str(rig.watcher.trouble).startswith("control cannot be read for ")
-    assert "s: behaving as halted" in str(rig.watcher.trouble)
+    assert "s: every account is treated as halted" in str(rig.watcher.trouble)
     assert eventually(lambda: bool(told(caplog, "all trading is halted until")))
 
     rig.decoder.failure = None
     assert rig.becomes("a", REDUCING)
     assert [rig.states.of(one) for one in "abc"] == [REDUCING, HALTED, ACTIVE]
-    assert eventually(lambda: bool(told(caplog, "the recorded trading states are in force")))
+    assert eventually(lambda: bool(told(caplog, "the recorded trading states apply")))
     assert rig.watcher.trouble is None
     assert len(told(caplog, "all trading is halted until")) == 1
-    assert len(told(caplog, "the recorded trading states are in force")) == 1
+    assert len(told(caplog, "the recorded trading states apply")) == 1
     assert len(told(caplog, "thread control", str(failure))) == 1
 
 

@@ -553,7 +553,7 @@ def test_a_worker_whose_partition_nobody_gets_ends_with_an_error() -> None:
         rig.now += 14
         await rig.engine.checkpoint_all()
         rig.now += 2
-        with pytest.raises(OrphanedError, match="start it again"):
+        with pytest.raises(OrphanedError, match="start this worker again"):
             await rig.engine.checkpoint_all()
         assert isinstance(rig.engine.failure.result(), OrphanedError)
 

@@ -127,7 +127,7 @@ def test_what_no_waiting_changes_ends_the_worker_with_its_reason(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (errors.InconsistentGroupProtocolError(), "assigns partitions by another protocol"),
+        (errors.InconsistentGroupProtocolError(), "uses another assignment protocol"),
         (errors.NodeNotReadyError("node 1"), "node 1"),
         (errors.RequestTimedOutError(), "RequestTimedOutError"),
     ],

@@ -30,13 +30,15 @@ def test_a_refusal_is_a_trouble_at_once_and_logged_once_a_minute(
 ) -> None:
     rig = Rig()
     rig.wait(0.1, refused="another protocol")
-    assert rig.group.trouble == ("no part in consumer group panda-runner for 0 s: another protocol")
+    assert rig.group.trouble == (
+        "not a member of consumer group panda-runner for 0 s: another protocol"
+    )
     rig.wait(59, refused="another protocol")
     assert len(caplog.messages) == 1
     rig.wait(2, refused="another protocol")
     assert caplog.messages == [
-        "no part in consumer group panda-runner for 0 s: another protocol; trying again",
-        "no part in consumer group panda-runner for 60 s: another protocol; trying again",
+        "not a member of consumer group panda-runner for 0 s: another protocol; trying again",
+        "not a member of consumer group panda-runner for 60 s: another protocol; trying again",
     ]
 
 

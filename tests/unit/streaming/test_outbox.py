@@ -23,14 +23,14 @@ def outbox() -> Outbox:
 
 def test_more_than_the_client_holds_is_waited_for_and_given_up_in_the_end() -> None:
     sending = outbox()
-    with pytest.raises(DeliveryError, match="the broker: not confirmed in 120 s"):
+    with pytest.raises(DeliveryError, match="the broker: not acknowledged within 120 s"):
         sending.send([Output("signals", b"1", b"value")] * 100_001)
 
 
 def test_what_is_unconfirmed_for_long_is_given_up() -> None:
     sending = outbox()
     sending.send([Output("signals", b"1", b"value")])
-    with pytest.raises(DeliveryError, match="the broker: not confirmed in 120 s"):
+    with pytest.raises(DeliveryError, match="the broker: not acknowledged within 120 s"):
         asyncio.run(sending.confirmed())
 
 

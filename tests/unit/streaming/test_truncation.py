@@ -174,7 +174,11 @@ def test_what_is_as_it_was_is_opened(monkeypatch, after: Log, before: Log, at: i
         (Log({5: b"record 5", 12: b"new"}, end=13), WHOLE, "no record at offset 9 any more"),
         (Log({5: b"record 5"}, end=13), WHOLE, "no record at offset 9 any more"),
         # Only markers were lost, and records are in their place.
-        (Log({**MARKERS.records, 8: b"new"}, end=20), MARKERS, "at offset 8 was not there then"),
+        (
+            Log({**MARKERS.records, 8: b"new"}, end=20),
+            MARKERS,
+            "at offset 8 is not one that was processed",
+        ),
         (MARKERS._replace(end=9), MARKERS, "ends at offset 9 now"),
     ],
     ids=[

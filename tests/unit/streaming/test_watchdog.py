@@ -105,7 +105,7 @@ def test_records_and_no_checkpoint_for_longer_than_the_limit_is_a_stall() -> Non
     assert health.status is Status.STALLED
     assert health.reasons == (
         Reason(
-            reason="20 records to process, and none became durable for 11 s",
+            reason="20 records to process, and no checkpoint for 11 s",
             topic="ticks",
             partition=0,
             lag=20,
@@ -222,7 +222,7 @@ def test_a_stall_is_logged_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtu
     first, last = caplog.messages
     assert "ticks[0]: 20 records to process" in first
     assert "in main_thread_at" in first
-    assert last == "it gets on again"
+    assert last == "the worker recovered"
     assert rig.stalls == []
 
 

@@ -92,7 +92,7 @@ def read_fees(name: str) -> FeeSchedule:
         path = Path(name)
     if not path.is_file():
         known = ", ".join(sorted(preset.stem for preset in PRESETS.glob("*.yaml")))
-        raise FeeFileError(f"{name}: neither a file nor one of the presets: {known}")
+        raise FeeFileError(f"{name} is neither a file nor a preset; presets: {known}")
     source = read_yaml(path)
     try:
         given = _File.model_validate(source.data)
@@ -103,7 +103,7 @@ def read_fees(name: str) -> FeeSchedule:
         unknown = [name for name in charge.of if name not in before]
         if unknown:
             where = source.where(("charges", label, "of"))
-            raise FeeFileError(f"{where} {unknown[0]!r} is none of the charges before it")
+            raise FeeFileError(f"{where} {unknown[0]!r} is not the name of a charge before it")
         before.add(label)
     return FeeSchedule(name=given.name, as_of=given.as_of, charges=given.charges)
 

@@ -69,7 +69,9 @@ class FillModel:
 
     def __post_init__(self) -> None:
         if self.tick_size is None and (self.spread.ticks or self.slippage.ticks):
-            raise ConfigurationError("spread or slippage in ticks: the tick size has to be set")
+            raise ConfigurationError(
+                "a spread or slippage in ticks needs a tick size: set PANDA_PAPER_TICK_SIZE"
+            )
         if self.tick_size is not None:
             try:
                 step = to_raw(self.tick_size)
@@ -78,6 +80,10 @@ class FillModel:
             if step <= 0:
                 raise ConfigurationError(f"the tick size {self.tick_size} is not above 0")
         if self.volume_limit is not None and not 0 < self.volume_limit <= 1:
-            raise ConfigurationError(f"the volume limit {self.volume_limit} is not in (0, 1]")
+            raise ConfigurationError(
+                f"the volume limit {self.volume_limit} is not above 0 and at most 1"
+            )
         if not 0 <= self.slippage_probability <= 1:
-            raise ConfigurationError(f"{self.slippage_probability} is no probability")
+            raise ConfigurationError(
+                f"the slippage probability {self.slippage_probability} is not between 0 and 1"
+            )

@@ -1,4 +1,4 @@
-"""What becomes of a record that cannot be used: it goes, as received, to its topic's ``.dlq``."""
+"""Dead letters: a record that cannot be used goes unchanged to the ``.dlq`` of its topic."""
 
 import logging
 from collections.abc import Mapping
@@ -12,26 +12,26 @@ logger = logging.getLogger(__name__)
 
 
 def check_key(message: Message, expected: bytes) -> None:
-    """See that a record lies where the state that it belongs to is.
+    """Check the key of a record: its state is in the partition of that key.
 
     Raises:
-        KeyMismatchError: its key is another one.
+        KeyMismatchError: it has another key.
     """
     if message.key() != expected:
         raise KeyMismatchError(message.key(), expected)
 
 
 class DeadLetterWriter:
-    """Makes dead letters, and says so."""
+    """Builds dead letters, and logs them."""
 
     def __init__(
         self, *, topics: Mapping[str, str], telemetry: StageTelemetry, app_version: str
     ) -> None:
-        """Make one.
+        """Create a writer.
 
         Args:
-            topics: the dead letter topic by input topic, names as on the broker.
-            telemetry: hears of every dead letter.
+            topics: the topic of dead letters by input topic, names as on the broker.
+            telemetry: counts dead letters.
             app_version: goes into the headers.
         """
         self._topics = topics
@@ -39,12 +39,13 @@ class DeadLetterWriter:
         self._app_version = app_version
 
     def write(self, topic: str, message: Message, error: WireError) -> Output:
-        """The dead letter for ``message``."""
+        """Return the dead letter of ``message``."""
         logger.warning(
-            "%s[%s] offset %s cannot be used: %s: %s",
+            "%s[%s] offset %s cannot be used and goes to %s: %s: %s",
             topic,
             message.partition(),
             message.offset(),
+            self._topics[topic],
             error.code,
             error,
         )

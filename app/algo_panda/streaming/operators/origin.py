@@ -1,7 +1,7 @@
-"""Where the signals of a partition come from, beside ticks and configuration: database and code.
+"""Origin of the signals of a partition: the database of strategies, and the code.
 
-Both are recorded beside each checkpoint. A worker with another database does not open the
-partition. One with other code does so if no signal of a later tick can have been sent.
+Both are recorded with each checkpoint. A worker with another database does not open the
+partition. One with other code opens it only if no signal of a later tick can have been sent.
 """
 
 import json
@@ -67,7 +67,7 @@ class ChangedCodeError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What is recorded beside a checkpoint."""
+    """Database and code, as recorded with a checkpoint."""
 
     database: str
     """Id of the database of strategies."""
@@ -107,10 +107,10 @@ class Origin:
 
 
 class OriginPolicy:
-    """Decides whether a worker with this database and this code may go on from a state."""
+    """Decides whether a worker with this database and code may continue from a state."""
 
     def __init__(self, *, database: str, code_of: CodeOf) -> None:
-        """Take what this worker has.
+        """Keep the database and the code of this worker.
 
         Args:
             database: id of its database.
@@ -138,7 +138,7 @@ class OriginPolicy:
             raise OtherDatabaseError(where, recorded.database, self._database, lacking())
 
     def check_code(self, configs: Iterable[StrategyConfig], start: Start, where: str) -> bytes:
-        """Return what to record, if these strategies may go on from ``start``.
+        """Return what to record, if these strategies may continue from ``start``.
 
         Raises:
             ChangedCodeError: their code is not the recorded one, which may have sent signals of

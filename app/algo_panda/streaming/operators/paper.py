@@ -30,11 +30,10 @@ class _Stretch(NamedTuple):
 
 
 class PaperOperator:
-    """Fills the paper orders of one partition.
+    """Paper venue on one partition: fills paper orders.
 
-    How far it is in ``ticks`` when an order comes depends on how long the order was under way.
-    What becomes of the order must not: an order that comes late is shown the ticks that it
-    missed, of memory or read once more.
+    Its position in ``ticks`` when an order arrives depends on the latency of the order. The fills
+    of the order must not: a late order gets the ticks that it missed, from memory or read again.
     """
 
     def __init__(
@@ -73,21 +72,21 @@ class PaperOperator:
         self._ticks_kept = ticks_kept
         self._recent = RecentTicks(0, ticks_kept)
         self._earlier = RecentTicks(0, ticks_kept)
-        """Ticks read once more for late orders: as a rule, the next late orders need them too."""
+        """Ticks read again for late orders: usually the next late orders need them, too."""
         self._far: dict[int, _Stretch] = {}
-        """Of instruments that tick seldom, those behind: by token."""
+        """Later ticks of instruments with few ticks, by token."""
         self._at = 0
         self._decision = Decision(0)
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
-        """Show ticks to open orders; take orders."""
+        """Fill open orders from ticks, or accept orders."""
         self._decision = Decision(self._now_us(), self._pin_trading_states())
         if topic == self._ticks_topic:
             return self._on_ticks(messages)
         return self._on_orders(topic, messages)
 
     def changed(self) -> Sequence[StateRecord]:
-        """The orders and ids that changed since the last call."""
+        """Return the orders and ids that changed since the last call."""
         changes, states = self._venue.changes(), self._states
         return [
             *(
@@ -139,7 +138,7 @@ class PaperOperator:
         return outputs
 
     def _on_order(self, order: Order, late: list[Order]) -> Iterator[ExecutionReport]:
-        """Take an order, and show it what it missed; where that is not at hand, it is late."""
+        """Accept an order and fill it from the ticks that it missed; without these, it is late."""
         if order.tick_topic_id == self._topic_id and order.tick_partition != self._partition:
             yield self._misplaced(order)
             return
@@ -155,7 +154,7 @@ class PaperOperator:
             yield from self._venue.on_missed(order, missed)
 
     def _missed_by(self, late: Sequence[Order]) -> Iterator[ExecutionReport]:
-        """What ticks that are not at hand any more do to these orders."""
+        """Fill late orders from ticks that are no longer in memory."""
         earlier, venue = self._earlier, self._venue
         behind: dict[int, list[tuple[Order, int]]] = {}
         for order in late:
@@ -174,7 +173,7 @@ class PaperOperator:
             yield from self._read_for(behind)
 
     def _read_for(self, behind: dict[int, list[tuple[Order, int]]]) -> Iterator[ExecutionReport]:
-        """Read ticks once more, for these orders, by instrument, each from an offset on."""
+        """Read ticks again for these orders, by instrument, each from an offset on."""
         tokens = set(behind)
         start = min(first for orders in behind.values() for _, first in orders)
         window = self._window(start)
@@ -222,7 +221,7 @@ class PaperOperator:
         self._far[token] = stretch
 
     def _first(self, order: Order) -> int:
-        """Offset of the first tick that may fill ``order``."""
+        """Return the offset of the first tick that may fill ``order``."""
         return order.tick_offset + 1
 
     def _misplaced(self, order: Order) -> ExecutionReport:

@@ -1,4 +1,4 @@
-"""What operators need: topics, codecs, those who listen."""
+"""Interfaces that operators need: codecs, telemetry, topics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,26 +47,26 @@ class Encoder(Protocol[T_contra]):
 
 
 class StageTelemetry(Protocol):
-    """Hears what passes, and what does not."""
+    """Telemetry of risk, router, paper venue and runner."""
 
     def dead_letter(self, topic: str, code: str, /) -> None:
-        """A record could not be used."""
+        """Count a dead letter."""
 
     def misplaced_tick(self) -> None:
         """Count a tick that was processed in a partition that is not its key's."""
 
     def signal_refused(self, rejection: Rejection, /) -> None:
-        """A signal or an order was refused."""
+        """Count a rejected signal or order."""
 
     def order_approved(self, order: Order, /) -> None:
-        """Risk let an order pass."""
+        """Count an order that risk approved."""
 
     def executed(self, report: ExecutionReport, /) -> None:
-        """Something happened to an order."""
+        """Count an execution report."""
 
 
 class SilentStageTelemetry:
-    """Hears nothing."""
+    """Telemetry that ignores everything."""
 
     def dead_letter(self, topic: str, code: str, /) -> None:
         """Ignore it."""

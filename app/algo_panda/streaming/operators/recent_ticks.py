@@ -1,4 +1,4 @@
-"""The ticks that went by last, for orders that come after the ticks that would fill them."""
+"""The last ticks, for orders that arrive after the ticks that fill them."""
 
 from collections import deque
 

@@ -27,7 +27,7 @@ _BOOKED = "executions"
 
 
 class RiskOperator:
-    """Judges the signals of one partition."""
+    """Risk on one partition: checks signals and books executions."""
 
     def __init__(
         self,
@@ -48,22 +48,22 @@ class RiskOperator:
         pin_trading_states: Callable[[], int | None],
         now_us: Callable[[], int],
     ) -> None:
-        """Take what it is made of.
+        """Keep the parts of the operator. Topics are given by their names on the broker.
 
         Args:
-            engine: decides.
-            signals: decoder of its first input.
-            executions: of its second.
-            orders: encoder of approvals.
-            rejections: encoder of refusals.
+            engine: checks signals and keeps positions.
+            signals: decoder of the first input.
+            executions: decoder of the second input.
+            orders: encoder of orders.
+            rejections: encoder of rejections.
             states: codec of the changelog.
-            limits_version: of the engine's limits.
-            signals_topic: by its name on the broker, as all others.
+            limits_version: version of the engine's limits.
+            signals_topic: the first input.
             executions_topic: the second input.
-            orders_topic: for approvals.
-            rejections_topic: for refusals.
+            orders_topic: for orders.
+            rejections_topic: for rejections.
             dead_letters: for records that cannot be used.
-            telemetry: counts.
+            telemetry: counts outputs.
             pin_trading_states: called before each batch; the engine's trading states stay as they
                 are then, and the result is how far ``control`` was read.
             now_us: the present time, microseconds since the epoch.
@@ -86,7 +86,7 @@ class RiskOperator:
         self._executions_offset = 0
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
-        """Judge signals, book executions."""
+        """Check signals, or book executions."""
         take = self._on_signal if topic == self._signals_topic else self._on_execution
         outputs: list[Output] = []
         decision = Decision(
@@ -105,7 +105,7 @@ class RiskOperator:
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
-        """The ledgers, working orders and ids that changed since the last call."""
+        """Return the ledgers, working orders and ids that changed since the last call."""
         changes, states = self._engine.changes(), self._states
         return [
             *(StateRecord(states.ledger_key(r), states.encode(r)) for r in changes.ledgers),

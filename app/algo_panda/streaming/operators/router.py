@@ -22,7 +22,7 @@ from algo_panda.wire.errors import WireError
 
 
 class RouterOperator:
-    """Routes the orders of the accounts in one partition."""
+    """Router of the orders in one partition of ``orders``."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class RouterOperator:
         return outputs
 
     def changed(self) -> Sequence[StateRecord]:
-        """The ids that were added since the last call, and what was forgotten."""
+        """Return the ids that were added since the last call, and deletions of expired ones."""
         changes = self._router.changes()
         return [
             *seen_records("orders", changes.seen, self._states.encode),

@@ -99,7 +99,7 @@ class RunnerOperator:
         return self._running[1]
 
     def process(self, topic: str, messages: Sequence[Message], /) -> Sequence[Output]:
-        """Hand every tick to the strategies on its instrument."""
+        """Process every tick with the strategies on its instrument."""
         outputs: list[Output] = []
         ticks: list[MarketTick] = []
         offsets: list[int] = []
@@ -157,7 +157,7 @@ class RunnerOperator:
         )
 
     def changed(self) -> Iterator[StateRecord]:
-        """The instruments that had ticks since the last call, and versions not recorded yet."""
+        """Return the instruments with ticks since the last call, and versions not recorded yet."""
         chosen, self._unrecorded = self._unrecorded, None
         versions = (
             [] if chosen is None else [StateRecord(STRATEGIES_KEY, encode_configs(chosen.configs))]
@@ -170,7 +170,7 @@ class RunnerOperator:
             yield StateRecord(states.key(record), states.encode(record))
 
     def restore(self, state: Mapping[bytes, bytes], start: Start, /) -> Beginning:
-        """Go on from a checkpoint, with the strategy versions that may run from there on."""
+        """Continue from a checkpoint, with the strategy versions that may run from there on."""
         chosen = self._versions.choose(
             state.get(STRATEGIES_KEY),
             start,
@@ -222,7 +222,7 @@ class RunnerOperator:
                 yield self._states.decode(value)
 
     def _valid(self, messages: Sequence[Message]) -> Iterator[tuple[int, MarketTick]]:
-        """What is no tick, or under a key that is not its own, did not count then either."""
+        """Yield the valid ticks: other records were not processed then either."""
         for message, tick in zip(messages, self._decoded(messages), strict=True):
             if isinstance(tick, MarketTick) and instrument_key(tick[0]) == message.key():
                 yield message.offset() or 0, tick

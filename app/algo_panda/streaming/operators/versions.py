@@ -1,8 +1,8 @@
-"""Which strategy versions a partition runs, since which tick, and when that may change.
+"""Strategy versions of a partition: which ones run from which tick on, and when they change.
 
-A strategy's configuration is part of the function from ticks to signals. The versions that gave
-a state are recorded with it. Other ones take over only from a settled start, where no signal of
-a later tick can have been sent; until then the recorded ones go on.
+Signals depend on the configuration of a strategy. The versions that computed a state are recorded
+with it. Other versions take over only from a settled start, where no signal of a later tick can
+have been sent; until then the recorded ones continue.
 """
 
 import json
@@ -19,7 +19,7 @@ from algo_panda.streaming.operator import Start, StateFormatError
 from algo_panda.streaming.operators.origin import OriginPolicy
 
 STRATEGIES_KEY = b"\x00strategies"
-"""Under it, the changelog of a partition holds the versions that run there."""
+"""Key of the versions of a partition in its changelog."""
 
 
 class MissingStrategiesError(ConfigurationError):
@@ -38,7 +38,7 @@ class MissingStrategiesError(ConfigurationError):
 
 
 class StrategyRow(NamedTuple):
-    """A row of the database, as far as it matters whether its strategy runs."""
+    """Whether the strategy of a database row is to run."""
 
     is_enabled: bool
     problem: str | None
@@ -58,21 +58,21 @@ class RunsPartition(Protocol):
 
 
 class Chosen(NamedTuple):
-    """What a partition runs from a start on."""
+    """Strategy versions that a partition runs."""
 
     configs: tuple[StrategyConfig, ...]
     activations: tuple[Activation, ...]
-    """What begins and what ends here."""
+    """Versions that begin or end at this offset."""
     is_recorded: bool
-    """Whether the changelog says so already."""
+    """Whether the changelog has recorded these versions."""
     is_outdated: bool
     """Whether other versions wait for a settled start."""
     origin: bytes | None = None
-    """The database and the code that they come from; None: they are not recorded."""
+    """Database and code of the versions, to be recorded; None: they are not recorded."""
 
 
 class StrategyVersions:
-    """The strategies as they are configured now, and runners for whatever is to run."""
+    """The strategies as configured now, and runners of these and of recorded versions."""
 
     def __init__(
         self,
