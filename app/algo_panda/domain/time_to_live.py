@@ -7,6 +7,14 @@ from algo_panda.domain.timestamps import from_micros, iso_utc
 
 ID_MEMORY_US: Final = 24 * 3_600 * 1_000_000
 """How long ids of processed records are remembered at least, microseconds."""
+VENUE_LIMIT_US: Final = 10 * 60 * 1_000_000
+"""How long an order may be under way from the router to a venue on a topic."""
+ACKNOWLEDGE_US: Final = 15 * 60 * 1_000_000
+"""Time that an order which was sent before it expired has to show an execution report.
+
+It is longer than ``VENUE_LIMIT_US``: an order without a report after that time becomes none any
+more, unless somebody sends it again.
+"""
 
 
 class TimeToLive:
@@ -41,11 +49,13 @@ class TimeToLive:
         return None
 
     def _ago(self, then_us: int, now_us: int) -> str:
-        seconds = (now_us - then_us) / 1_000_000
-        return (
-            f"{iso_utc(from_micros(then_us))}, {seconds:,.0f} s ago;"
-            f" PANDA_SIGNAL_TTL_SECONDS is {self.seconds:g}"
-        )
+        return f"{moment(then_us, now_us)}; PANDA_SIGNAL_TTL_SECONDS is {self.seconds:g}"
+
+
+def moment(then_us: int, now_us: int) -> str:
+    """Return a past time as text, with its age."""
+    seconds = (now_us - then_us) / 1_000_000
+    return f"{iso_utc(from_micros(then_us))}, {seconds:,.0f} s ago"
 
 
 def id_memory_us(time_to_live: TimeToLive | None) -> int:
