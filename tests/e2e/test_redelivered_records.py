@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
+from algo_panda.kafka.admin import connect, delete_topics
 from algo_panda.risk.ledger import LedgerRecord
 from algo_panda.streaming.state_codec import RiskStateCodec
 from algo_panda.wire.catalogue import load_catalogue
@@ -182,3 +184,36 @@ def test_a_backlog_of_signals_and_orders_is_rejected(system: System) -> None:
     stages = Counter((r.stage, r.code) for r in system.values("rejections"))
     assert stages == {("risk", "EXPIRED"): 5, ("router", "EXPIRED"): 3}
     assert other.stop() == 0
+
+
+def test_a_paper_venue_that_lost_its_state_fills_no_old_order_again(system: System) -> None:
+    """Its changelog was deleted, as some errors advise, an hour after the orders were sent."""
+    system.add(strategy())
+    *_, paper = system.start("runner", "risk", "router", "paper")
+    system.publish(rising(0, 30))
+    system.until("24 fills", lambda: filled(system) == -(30 - OVERBOUGHT))
+    assert paper.stop() == 0
+    system.workers.remove(paper)
+    executions = Counter(e.execution_id for e in system.values("executions"))
+
+    name, admin = system.settings.topic("paper-orders"), connect(system.connection)
+    orders = system.raw("paper-orders")
+    (home,) = {record.partition() for record in orders}
+    end = TopicPartition(name, home, max(record.offset() for record in orders) + 1)
+    admin.delete_records([end])[end].result(30)
+    for record in orders:
+        before = record.timestamp()[1] - 3_600_000
+        system.send("paper-orders", record.value(), record.key(), partition=home, timestamp=before)
+    delete_topics(admin, [system.settings.topic("paper-state-changelog")])
+    applied = system.panda("topics", "apply")
+    assert applied.returncode == 0, applied.stderr
+    system.start("paper")
+
+    def ended() -> set[str]:
+        return {e.client_order_id for e in system.values("executions") if e.status == "EXPIRED"}
+
+    system.wait("the end of each", lambda: len(ended()) == len(orders))
+    system.publish(rising(30, 5))
+    system.wait("fills of new orders", lambda: filled(system) <= -(30 - OVERBOUGHT) - 3)
+    again = Counter(e.execution_id for e in system.values("executions"))
+    assert {name: again[name] for name in executions} == executions

@@ -74,6 +74,17 @@ class TradingStates:
             changed = {account: state} if account else {}
             self._offsets.append(offset)
             self._states.append({**self._states[-1], **changed})
+        self._known_ms: list[int] = []
+        self._known_at = [0]
+        oldest_ms = world.rules.oldest_cut_ms
+        if oldest_ms is not None:
+            latest_ms = 0
+            for raw in sorted(world.topics["control"], key=_offset):
+                latest_ms = max(
+                    latest_ms, raw.timestamp_ms + world.rules.longest_way_ms + oldest_ms
+                )
+                self._known_ms.append(latest_ms)
+                self._known_at.append(raw.offset + 1)
 
     def at(self, account: str, offset: int | None) -> str:
         """Return the state when all records below ``offset`` were applied; None: all are halted."""
@@ -89,6 +100,10 @@ class TradingStates:
         end = len(self._offsets) if last is None else self._place(last)
         places = range(self._place(first), end + 1)
         return any(self._state(account, place) == "HALTED" for place in places)
+
+    def surely_known_at(self, moment_ms: int) -> int:
+        """Return up to which offset every decision from then on knows the records."""
+        return self._known_at[bisect_right(self._known_ms, moment_ms)]
 
     def _place(self, offset: int) -> int:
         return bisect_left(self._offsets, offset)
@@ -292,6 +307,10 @@ def _event(world: World, raw: Raw) -> tuple[int, str, str]:
     except UnreadableError:  # it may be an order to stop
         return raw.offset, EVERYBODY, "HALTED"
     return raw.offset, fields["account"], fields["state"]
+
+
+def _offset(raw: Raw) -> int:
+    return raw.offset
 
 
 def _strictness(state: str) -> int:

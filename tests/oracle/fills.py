@@ -36,8 +36,8 @@ def fill_differences(world: World) -> Iterator[str]:
     """Each accepted paper order has exactly the fills and the end that the ticks behind it give.
 
     While the account is HALTED, ticks pass without filling: a tick may only have passed if the
-    account was halted at some offset of ``control`` between the cuts of the report before and of
-    the one after. One that ends the order may not.
+    account was halted at some offset of ``control`` between what was known at the tick and the cut
+    of the report after. One that ends the order may not.
     """
     ticks, states = _Ticks(world), TradingStates(world)
     for name, paper in world.paper_orders.items():
@@ -51,21 +51,19 @@ def _compare(
     order: "_Order",
     paper: Record,
     reports: Sequence[Record],
-    ticks: Iterable[Mapping[str, Any]],
+    ticks: Iterable[tuple[int, Mapping[str, Any]]],
     states: TradingStates,
 ) -> Iterator[str]:
     account, number = paper.fields["account"], 1
-    for tick in ticks:
+    for written_ms, tick in ticks:
         expected = order.outcome(tick)
         if expected is None:
             continue
         report = reports[number] if number < len(reports) else None
         wrong = None if report is None else differing(report.fields, expected)
         if wrong != "" and expected["status"] != "EXPIRED":
-            since, until = (
-                _control(reports[number - 1]),
-                None if report is None else _control(report),
-            )
+            since = _known_at(reports[number - 1], written_ms, states)
+            until = None if report is None else _control(report)
             if states.is_ever_halted(account, since, until):
                 continue
         if report is None:
@@ -82,6 +80,12 @@ def _compare(
             break
     for report in reports[number:]:
         yield f"{report.where}: no tick has this outcome for its order"
+
+
+def _known_at(before: Record, written_ms: int, states: TradingStates) -> int | None:
+    """Return how far ``control`` was applied at least when a tick of that time was processed."""
+    reached = _control(before)
+    return None if reached is None else max(reached, states.surely_known_at(written_ms))
 
 
 def _control(report: Record) -> int | None:
@@ -229,8 +233,8 @@ class _Ticks:
         }
         self._read: dict[tuple[int, int], Mapping[str, Any] | None] = {}
 
-    def behind(self, paper: Record) -> Iterator[Mapping[str, Any]]:
-        """Yield the ticks of the order's instrument behind the one that caused it."""
+    def behind(self, paper: Record) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield the ticks of the order's instrument behind its own, with when each was written."""
         token, offset = paper.fields["instrument_token"], paper.fields["tick_offset"]
         key = paper.raw.partition, str(token).encode()
         records = self._raw.get(key, [])
@@ -240,7 +244,7 @@ class _Ticks:
             if tick is None or tick["instrument_token"] != token:
                 continue
             if records[at].offset > offset:
-                yield tick
+                yield records[at].timestamp_ms, tick
 
     def _tick(self, raw: Raw) -> Mapping[str, Any] | None:
         at = raw.partition, raw.offset

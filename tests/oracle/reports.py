@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tests.oracle.cuts import cut_of
 from tests.oracle.ids import execution_id, rejection_id
 from tests.oracle.records import Record, differing
 from tests.oracle.world import ENDS, World
@@ -32,7 +33,7 @@ def report_differences(world: World) -> Iterator[str]:
 
 
 def _numbers(name: str, reports: list[Record]) -> Iterator[str]:
-    """The first of an order whose ticks are gone with their topic has number 0."""
+    """The first of an order that the venue cannot know the past of has number 0."""
     first = 0 if reports[0].fields["execution_id"] == execution_id(name, 0) else 1
     for number, report in enumerate(reports, first):
         wrong = differing(report.fields, {"execution_id": execution_id(name, number)})
@@ -87,11 +88,20 @@ def _first(world: World, paper: Record, reports: list[Record]) -> Iterator[str]:
     if not reports:
         yield f"{paper.where}: paper order {name} has no report"
         return
-    first = reports[0].fields
+    first, cut = reports[0].fields, cut_of(reports[0])
+    under_way_us = 0 if cut is None else cut.at_us - paper.raw.timestamp_ms * 1_000
+    is_late = under_way_us > 1_000 * max(world.rules.venue_limit_ms, world.rules.time_to_live_ms)
+    is_of_another_topic = (first["reason"] or "").endswith("is no more")
     if fields["tick_partition"] != paper.raw.partition:
         expected = {"status": "REJECTED", "venue_order_id": None}
-    elif first["execution_id"] == execution_id(name, 0):
-        expected = {"status": "EXPIRED", "venue_order_id": f"PAPER-{name}"}
+    elif is_late or is_of_another_topic:
+        number = execution_id(name, 0)
+        expected = {
+            "status": "EXPIRED",
+            "venue_order_id": f"PAPER-{name}",
+            "execution_id": number,
+            "cumulative_quantity": 0,
+        }
     else:
         expected = {"status": "ACCEPTED", "venue_order_id": f"PAPER-{name}"}
     wrong = differing(first, {**expected, "event_time": fields["event_time"]})

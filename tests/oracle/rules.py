@@ -59,6 +59,8 @@ class Rules:
     id_memory_ms: int = 24 * 3_600 * 1_000
     """How long ids of processed records are remembered at least."""
     paper_expire_us: int = 6 * 3_600 * 1_000_000
+    venue_limit_ms: int = 10 * 60 * 1_000
+    """How long a paper order may be under way to the venue, if its time to live is no longer."""
     may_repeat: bool = False
     """Whether records were sent again by others, as a replay of dead letters does."""
     fills: FillRules = FillRules()

@@ -6,11 +6,12 @@ from decimal import Decimal
 
 from confluent_kafka import TopicPartition
 
-from algo_panda.bootstrap.wiring import Program, Wiring, now_us
+from algo_panda.bootstrap.wiring import Program, Wiring, now_us, time_to_live
 from algo_panda.brokers.paper.fees import Charge, FeeSchedule, read_fees
 from algo_panda.brokers.paper.fills import FillModel, Markup
 from algo_panda.brokers.paper.venue import PaperVenue
 from algo_panda.domain.errors import ConfigurationError
+from algo_panda.domain.time_to_live import venue_limit_us
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.settings import Settings
 from algo_panda.streaming.control import PinnedStates
@@ -26,6 +27,7 @@ from algo_panda.wire.codecs import load_codecs
 def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
     trading_states, clock = wiring.trading_states(stack), BatchClock(now_us)
     model, fees = fill_model(wiring.settings), fee_schedule(wiring.settings)
+    order_limit_us = venue_limit_us(time_to_live(wiring.settings))
     # State is read by this program alone: by the schema files, never by a registry's ids.
     states = PaperStateCodec(load_catalogue(), load_codecs().paper_orders)
     dead_letters = wiring.dead_letters()
@@ -36,7 +38,13 @@ def _wire(wiring: Wiring, stack: contextlib.ExitStack) -> StreamSpec:
         return PaperOperator(
             partition=partition,
             topic_id=ids[ticks],
-            venue=PaperVenue(topic_id=ids[ticks], model=model, fees=fees, trading_state=pinned.of),
+            venue=PaperVenue(
+                topic_id=ids[ticks],
+                model=model,
+                fees=fees,
+                trading_state=pinned.of,
+                order_limit_us=order_limit_us,
+            ),
             ticks=wiring.codecs.ticks,
             orders=wiring.codecs.paper_orders,
             executions=wiring.codecs.executions,

@@ -7,6 +7,10 @@ from algo_panda.domain.timestamps import from_micros, iso_utc
 
 ID_MEMORY_US: Final = 24 * 3_600 * 1_000_000
 """How long ids of processed records are remembered at least, microseconds."""
+VENUE_LIMIT_US: Final = 10 * 60 * 1_000_000
+"""How long an order may be under way from the router to a venue on a topic, at least."""
+_REPORT_US: Final = 5 * 60 * 1_000_000
+"""How long the first execution report of an order may be under way from a venue to risk."""
 
 
 class TimeToLive:
@@ -41,16 +45,31 @@ class TimeToLive:
         return None
 
     def _ago(self, then_us: int, now_us: int) -> str:
-        seconds = (now_us - then_us) / 1_000_000
-        return (
-            f"{iso_utc(from_micros(then_us))}, {seconds:,.0f} s ago;"
-            f" PANDA_SIGNAL_TTL_SECONDS is {self.seconds:g}"
-        )
+        return f"{moment(then_us, now_us)}; PANDA_SIGNAL_TTL_SECONDS is {self.seconds:g}"
+
+
+def moment(then_us: int, now_us: int) -> str:
+    """Return a past time as text, with its age."""
+    seconds = (now_us - then_us) / 1_000_000
+    return f"{iso_utc(from_micros(then_us))}, {seconds:,.0f} s ago"
 
 
 def id_memory_us(time_to_live: TimeToLive | None) -> int:
     """Return how long ids are remembered: no shorter than a record may be processed."""
     return ID_MEMORY_US if time_to_live is None else max(ID_MEMORY_US, time_to_live.limit_us)
+
+
+def venue_limit_us(time_to_live: TimeToLive | None) -> int:
+    """Return how long an order may be under way from the router to a venue on a topic."""
+    return VENUE_LIMIT_US if time_to_live is None else max(VENUE_LIMIT_US, time_to_live.limit_us)
+
+
+def report_limit_us(time_to_live: TimeToLive) -> int:
+    """Return after how long an approved order without an execution report has none to come.
+
+    The router sends it within its time to live, and the venue accepts it within another limit.
+    """
+    return time_to_live.limit_us + venue_limit_us(time_to_live) + _REPORT_US
 
 
 _PAST_TICKS: Final = (

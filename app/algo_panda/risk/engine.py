@@ -9,7 +9,7 @@ from algo_panda.domain.decisions import Decision
 from algo_panda.domain.ids import client_order_id
 from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.signals import SignalType, TradingSignal
-from algo_panda.domain.time_to_live import id_memory_us
+from algo_panda.domain.time_to_live import id_memory_us, report_limit_us
 from algo_panda.domain.trading import (
     ExecutionReport,
     Order,
@@ -24,8 +24,6 @@ from algo_panda.risk.ledger import Ledger, LedgerRecord, WorkingOrder
 
 logger = logging.getLogger(__name__)
 
-_ACKNOWLEDGE_US: Final = 15 * 60 * 1_000_000
-"""Time that an order which was sent before it expired has to show an execution report."""
 _ORDER: Final = Order
 _SIDES: Final = {SignalType.BUY: Side.BUY, SignalType.SELL: Side.SELL}
 
@@ -86,6 +84,10 @@ class RiskEngine:
         self._booked = RecentIds(memory_us)
         self._unacknowledged: deque[tuple[int, str, tuple[str, int]]] = deque()
         """When the reservation of an order without a report ends, its id, and its ledger."""
+        self._released: deque[tuple[int, str, tuple[str, int]]] = deque()
+        """When an order without a report is forgotten, its id, and its ledger."""
+        self._forget_after_us = 2 * memory_us
+        """Longer than the id of an order is remembered: after that, a report makes it known."""
 
     def on_signal(
         self,
@@ -230,21 +232,22 @@ class RiskEngine:
     def _await_report(self, name: str, key: tuple[str, int], approved_us: int) -> None:
         time_to_live = self._limits.time_to_live
         if time_to_live is not None:
-            until_us = approved_us + time_to_live.limit_us + _ACKNOWLEDGE_US
+            until_us = approved_us + report_limit_us(time_to_live)
             self._unacknowledged.append((until_us, name, key))
 
     def _release_unacknowledged(self, now_us: int) -> None:
-        """Release the reservations of orders that will never be reported.
+        """Release the reservations of orders that will not be reported.
 
-        The router sends no order that is older than its time to live. An order without a report
-        long after that was dead-lettered or lost.
+        The router sends no order that is older than its time to live, and no venue accepts one
+        that was long under way. An order without a report after that was dead-lettered or lost.
+        If it is sent again, its first report makes it count again.
         """
         while self._unacknowledged and self._unacknowledged[0][0] < now_us:
-            _, name, key = self._unacknowledged.popleft()
+            until_us, name, key = self._unacknowledged.popleft()
             known = self._ledgers.get(key)
             units = 0 if known is None else known.release(name)
             if units:
-                self._ledger(key[0], key[1])  # the next checkpoint writes it
+                self._released.append((until_us + self._forget_after_us, name, key))
                 logger.warning(
                     "order %s of strategy %s on instrument %d has no execution report and has"
                     " expired: its reservation of %d units is released; look for it in orders.dlq"
@@ -254,6 +257,11 @@ class RiskEngine:
                     key[1],
                     units,
                 )
+        while self._released and self._released[0][0] < now_us:
+            _, name, key = self._released.popleft()
+            known = self._ledgers.get(key)
+            if known is not None and known.forget(name):
+                self._ledger(key[0], key[1])  # the next checkpoint deletes it
 
 
 def _approval(order: WorkingOrder) -> tuple[int, str]:

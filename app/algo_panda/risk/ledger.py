@@ -64,6 +64,8 @@ class _Working:
         self.remaining = remaining
         self.approved_us = approved_us
         self.is_acknowledged = is_acknowledged
+        self.is_released = False
+        """Whether it counts no more, because no report of it came."""
         self.is_told = False
         """Whether a checkpoint has it."""
 
@@ -136,12 +138,25 @@ class Ledger:
             self._moved[name] = self._put(name, account, units, 0, is_acknowledged=True)
 
     def release(self, client_order_id: str) -> int:
-        """Stop counting an order that has no execution report yet; return its units, or 0."""
+        """Stop counting an order until its first execution report; return its units.
+
+        Returns:
+            0 if it has a report.
+        """
         order = self._working.get(client_order_id)
         if order is None or order.is_acknowledged:
             return 0
-        self._end(client_order_id, order)
+        order.count(-1)
+        order.is_released = True
         return abs(order.remaining)
+
+    def forget(self, client_order_id: str) -> bool:
+        """Forget an order that was released, and still has no report; return whether it was one."""
+        order = self._working.get(client_order_id)
+        if order is None or not order.is_released:
+            return False
+        self._end(client_order_id, order)
+        return True
 
     def book(self, report: ExecutionReport) -> bool:
         """Book a report: add a fill to the position; remove an order that has ended.
@@ -161,6 +176,9 @@ class Ledger:
         order = self._working.get(name)
         if order is None:
             return False
+        if order.is_released:
+            order.is_released = False
+            order.count(1)
         if status in _ENDS:
             self._end(name, order)
         else:
@@ -211,7 +229,8 @@ class Ledger:
         return ledger
 
     def _end(self, name: str, order: _Working) -> None:
-        order.count(-1)
+        if not order.is_released:
+            order.count(-1)
         del self._working[name]
         self._moved.pop(name, None)
         if order.is_told:

@@ -82,6 +82,32 @@ def test_an_order_of_a_topic_that_is_no_more_ends_and_is_filled_by_nothing():
     assert list(paper.on_order(order(tick_topic_id="the topic before"))) == []
 
 
+@pytest.mark.parametrize(
+    ("under_way_us", "is_accepted"), [(600_000_000, True), (600_000_001, False)]
+)
+def test_an_order_that_was_under_way_for_more_than_ten_minutes_expires(
+    under_way_us: int, is_accepted: bool
+):
+    """Risk counts it no more after 15 minutes; or it was filled before the state was lost."""
+    appended = ORDER.event_time_us + 86_400_000_000
+    paper = venue()
+    (report,) = paper.on_order(order(), appended + under_way_us, appended)
+    fills = [*paper.on_missed(order(), [(AT + 1, tick("101", seconds=1))])]
+    fills += paper.on_tick(AT + 2, tick("102", seconds=2))
+    assert list(paper.on_order(order(), appended, appended)) == []
+    if is_accepted:
+        assert report.status is OrderStatus.ACCEPTED
+        assert [fill.last_price for fill in fills] == [Decimal(101)]
+        return
+    assert (report.status, report.cumulative_quantity) == (OrderStatus.EXPIRED, 0)
+    assert report.execution_id.endswith("-0")
+    assert report.reason == (
+        "it was sent to the paper venue at 2024-03-02T09:15:00Z, 600 s ago; the venue accepts an"
+        " order for 600 s"
+    )
+    assert fills == []
+
+
 def test_no_price_is_made_worse_than_a_record_holds():
     highest = Decimal("9999999999.99999999")
     slips = {"slippage": Markup(bps=Decimal(10))}

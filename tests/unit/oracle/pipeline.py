@@ -224,9 +224,16 @@ class Pipeline:
             fields = {**activation(**given), "strategy_id": strategy}
             self.broker.append("activations", strategy.encode(), encode("activations", fields))
 
-    def storm(self, actions: int) -> None:
-        """Do so many things at random."""
+    def storm(self, actions: int, *, pauses: bool = False) -> None:
+        """Do so many things at random.
+
+        Args:
+            actions: how many.
+            pauses: whether the paper venue is away now and then, for up to half an hour.
+        """
         for _ in range(actions):
+            if pauses and self.random.random() < 0.01:
+                self.pause()
             worker = self.random.choice(self.workers)
             match self.random.choice(ACTIONS):
                 case "trade":
@@ -245,6 +252,16 @@ class Pipeline:
                 case "crash":
                     worker.open()
 
+    def pause(self) -> None:
+        """Let minutes pass in which orders wait for the paper venue, and no tick comes."""
+        for worker in self.workers:
+            if worker.program != "paper":
+                for topic in INPUTS[worker.program]:
+                    while worker.process(topic, 100):
+                        pass
+                worker.commit()
+        self.broker.now_ms += self.random.randint(1, 30) * 60_000
+
     def control(self) -> None:
         """Change the trading state of an account, or of all."""
         self.broker.now_ms += 1
@@ -257,11 +274,22 @@ class Pipeline:
         self.broker.append("control", account.encode(), value, partition=0)
 
     def settle(self) -> None:
-        """Let everybody trade, process all there is, and commit it."""
+        """Let everybody trade, process all there is, and commit it; then once more, later on.
+
+        At the second time no worker can be without the last trading states, so that each order
+        has a tick that fills or ends it.
+        """
         for account in ("*", "paper", "zerodha"):
             self._control(account, "ACTIVE")
         for worker in self.workers:
             worker.read_control()
+        self._process_all()
+        self.broker.now_ms += RULES.longest_way_ms + 10_000
+        for _ in range(20):
+            self.trade()
+        self._process_all()
+
+    def _process_all(self) -> None:
         busy = True
         while busy:
             busy = False

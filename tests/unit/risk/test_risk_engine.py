@@ -234,15 +234,68 @@ def limits_of(seconds: float, *past_brokers: str) -> RiskLimits:
     )
 
 
-def test_the_end_of_such_a_reservation_is_written_down():
+@pytest.mark.parametrize("restarted", ["never", "before", "after"])
+def test_an_order_whose_reservation_ended_counts_again_with_its_first_report(restarted: str):
+    """Somebody sent its dead letter again: the venue works on it, and on the order that followed.
+
+    25 may be held. The order of 25 was lost, and one of 5 took its place.
+    """
+    limits = limits_of_a_minute("paper")
+    state: dict[str, Any] = {"ledgers": {}, "working": {}, "decided": {}, "booked": {}}
+
+    def restart(given: RiskEngine) -> RiskEngine:
+        changes = given.changes()
+        state["ledgers"] |= {one.instrument_token: one for one in changes.ledgers}
+        state["working"] |= {one.client_order_id: one for one in changes.working}
+        for name in changes.ended:
+            del state["working"][name]
+        state["decided"] |= {one.number: one for one in changes.decided.written}
+        state["booked"] |= {one.number: one for one in changes.booked.written}
+        made = engine(limits=limits)
+        made.restore(*(some.values() for some in state.values()))
+        return made
+
+    subject = engine(limits=limits)
+    (lost,) = orders(subject.on_signal(signal(quantity=25), NOW))
+    if restarted == "before":
+        subject = restart(subject)
+    later = NOW + 20 * MINUTE
+    (other,) = orders(subject.on_signal(signal(quantity=5, tick_offset=8), later, later))
+    if restarted == "after":
+        subject = restart(subject)
+
+    def refused(offset: int, kind: SignalType, quantity: int) -> str | None:
+        one = signal(signal_type=kind, quantity=quantity, tick_offset=offset)
+        (verdict,) = subject.on_signal(one, later, later)
+        return verdict.reason if isinstance(verdict, Rejection) else None
+
+    subject.on_execution(report(lost, OrderStatus.ACCEPTED), later)
+    assert str(refused(9, SignalType.BUY, 1)).startswith("position would become 31 (held 0)")
+    subject.on_execution(report(lost, OrderStatus.PARTIALLY_FILLED, sequence=2, filled=10), later)
+    assert str(refused(10, SignalType.BUY, 1)).startswith("position would become 31 (held 10)")
+    subject.on_execution(report(other, OrderStatus.CANCELED), later)
+    assert str(refused(11, SignalType.BUY, 1)).startswith("position would become 26 (held 10)")
+    subject.on_execution(report(lost, OrderStatus.CANCELED, sequence=3), later)
+    assert refused(12, SignalType.BUY, 15) is None
+    subject.on_execution(report(lost, OrderStatus.ACCEPTED, sequence=4), later)  # it has ended
+    assert refused(13, SignalType.SELL, 25) is None
+
+
+def test_a_lost_order_is_kept_longer_than_its_id_and_then_forgotten():
+    hour = 60 * MINUTE
     subject = engine(limits=limits_of_a_minute("paper"))
     (lost,) = orders(subject.on_signal(signal(quantity=25), NOW))
-    before = subject.changes()
-    assert [one.client_order_id for one in before.working] == [lost.client_order_id]
-    subject.on_signal(signal(quantity=1, instrument_token=OTHER_TOKEN), NOW + 16 * MINUTE + 1)
-    after = subject.changes()
-    assert after.ended == (lost.client_order_id,)
-    assert [one.instrument_token for one in after.ledgers] == [TOKEN, OTHER_TOKEN]
+    (first,) = subject.changes().working
+    assert (first.client_order_id, first.remaining) == (lost.client_order_id, 25)
+
+    def ended_at(time: int, offset: int) -> tuple[str, ...]:
+        one = signal(quantity=1, tick_offset=offset, instrument_token=OTHER_TOKEN)
+        assert len(orders(subject.on_signal(one, time, time))) == 1
+        return subject.changes().ended
+
+    assert ended_at(NOW + 16 * MINUTE + 1, 1) == ()
+    assert ended_at(NOW + 25 * hour, 2) == ()  # an id is known for 24 to 25 hours
+    assert lost.client_order_id in ended_at(NOW + 49 * hour, 3)
 
 
 @pytest.mark.parametrize(("days", "hours"), [(2, 30), (2, 47), (0.5, 23)])

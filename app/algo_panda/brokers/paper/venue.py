@@ -16,7 +16,7 @@ from algo_panda.domain.money import from_raw, to_raw
 from algo_panda.domain.recent_ids import IdSegment, RecentIds, SegmentChanges
 from algo_panda.domain.reports import report_of
 from algo_panda.domain.routes import RestoredRoutes, RouteRecord
-from algo_panda.domain.time_to_live import ID_MEMORY_US
+from algo_panda.domain.time_to_live import ID_MEMORY_US, VENUE_LIMIT_US, moment
 from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side, TradingState
 
 _ACCEPTED: Final = OrderStatus.ACCEPTED
@@ -97,6 +97,7 @@ class PaperVenue:
         fees: what fills cost; None: nobody asks.
         trading_state: the state of an account at the moment. While it is HALTED, ticks pass by
             its orders: they stay open, and they may expire. None: no account is ever halted.
+        order_limit_us: how long an order may be under way to the venue, microseconds.
     """
 
     def __init__(
@@ -106,12 +107,14 @@ class PaperVenue:
         model: FillModel,
         fees: FeeSchedule | None = None,
         trading_state: Callable[[str], TradingState] | None = None,
+        order_limit_us: int = VENUE_LIMIT_US,
     ) -> None:
         self._topic_id = topic_id
+        self._order_limit_us = order_limit_us
         self._trading_state = trading_state
         self._filling = Filling(model)
         self._fees = fees
-        self._seen = RecentIds(ID_MEMORY_US)
+        self._seen = RecentIds(max(ID_MEMORY_US, order_limit_us))
         self._routes = RestoredRoutes()
         self._waiting: dict[int, dict[str, _Waiting]] = {}
         self._moved: dict[str, _Waiting] = {}
@@ -127,13 +130,18 @@ class PaperVenue:
         """How many have not come to their end."""
         return sum([len(waiting) for waiting in self._waiting.values()])
 
-    def on_order(self, order: Order, now_us: int | None = None) -> Sequence[ExecutionReport]:
+    def on_order(
+        self, order: Order, now_us: int | None = None, appended_us: int = 0
+    ) -> Sequence[ExecutionReport]:
         """Accept an order and return its first event; none if it is a redelivery.
+
+        An order that was under way for too long ends as expired: risk counts it no more.
 
         Args:
             order: the order. No tick fills it in this call.
             now_us: the present time, microseconds since the epoch; None: the order's event time,
                 as in a backtest.
+            appended_us: when the order was appended to its topic; 0 if unknown.
         """
         now = order.event_time_us if now_us is None else now_us
         if not self._seen.add(order.client_order_id, now) or self._routes.cover(order):
@@ -142,6 +150,8 @@ class PaperVenue:
             return ()
         if order.tick_topic_id != self._topic_id:
             return (_of_another_topic(order),)
+        if appended_us and now - appended_us > self._order_limit_us:
+            return (_under_way_too_long(order, appended_us, now, self._order_limit_us),)
         one = self._put(_Waiting(order, 0, 1, 0))
         self._moved[one.name] = one
         return (
@@ -286,10 +296,26 @@ class PaperVenue:
 
 
 def _of_another_topic(order: Order) -> ExecutionReport:
-    """The end of an order whose ticks are gone with their topic, whatever became of it there.
+    return _end_of_unknown(
+        order, f"the topic of its ticks, of id {order.tick_topic_id}, is no more"
+    )
 
-    It may have been filled before the topic was made anew: to fill it once more would be a trade
-    that nobody ordered. Its number is that of no other report.
+
+def _under_way_too_long(
+    order: Order, appended_us: int, now_us: int, limit_us: int
+) -> ExecutionReport:
+    return _end_of_unknown(
+        order,
+        f"it was sent to the paper venue at {moment(appended_us, now_us)}; the venue accepts an"
+        f" order for {limit_us // 1_000_000} s",
+    )
+
+
+def _end_of_unknown(order: Order, reason: str) -> ExecutionReport:
+    """Return the end of an order of which the venue does not know what became of it before.
+
+    It may have been filled before the venue's state was lost: to fill it once more would be a
+    trade that nobody ordered. The number of the report is that of no other one.
     """
     return report_of(
         order,
@@ -297,7 +323,7 @@ def _of_another_topic(order: Order) -> ExecutionReport:
         status=_EXPIRED,
         event_time_us=order.event_time_us,
         venue_order_id=f"PAPER-{order.client_order_id}",
-        reason=f"the topic of its ticks, of id {order.tick_topic_id}, is no more",
+        reason=reason,
     )
 
 

@@ -10,7 +10,14 @@ from algo_panda.domain.market import MarketTick
 from algo_panda.domain.reports import report_of, with_decision
 from algo_panda.domain.routes import RouteRecord
 from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus
-from algo_panda.streaming.operator import Beginning, Message, Output, Start, StateRecord
+from algo_panda.streaming.operator import (
+    Beginning,
+    Message,
+    Output,
+    Start,
+    StateRecord,
+    appended_us,
+)
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry, TickDecoder
 from algo_panda.streaming.operators.recent_ticks import RecentTicks
@@ -133,16 +140,19 @@ class PaperOperator:
             except WireError as error:
                 outputs.append(self._dead_letters.write(topic, message, error))
                 continue
-            outputs.extend(map(self._output, self._on_order(order, late)))
+            taken = self._on_order(order, appended_us(message), late)
+            outputs.extend(map(self._output, taken))
         outputs.extend(map(self._output, self._missed_by(late)))
         return outputs
 
-    def _on_order(self, order: Order, late: list[Order]) -> Iterator[ExecutionReport]:
+    def _on_order(
+        self, order: Order, appended: int, late: list[Order]
+    ) -> Iterator[ExecutionReport]:
         """Accept an order and fill it from the ticks that it missed; without these, it is late."""
         if order.tick_topic_id == self._topic_id and order.tick_partition != self._partition:
             yield self._misplaced(order)
             return
-        taken = self._venue.on_order(order, self._decision.decided_us)
+        taken = self._venue.on_order(order, self._decision.decided_us, appended)
         yield from taken
         first = self._first(order)
         if not taken or not self._venue.is_open(order):
