@@ -10,8 +10,8 @@ from tests.oracle.rules import Rules
 from tests.oracle.world import ENDS, World, signed
 
 _REASON = re.compile(r"position would become (-?\d+) \(held (-?\d+)\)")
-_ACKNOWLEDGE_US = 15 * 60 * 1_000_000
-"""An order that has no report so long after it expired is not working any more."""
+_REPORT_MS = 5 * 60 * 1_000
+"""How long the first report of an order may be under way: then the order is working no more."""
 
 Book = tuple[str, int, str]
 """Strategy, instrument and account."""
@@ -49,7 +49,8 @@ class _Books:
 
     def on_side(self, book: Book, sign: int, rules: Rules, now_us: int) -> int:
         """Return the units of working orders on one side, unsigned."""
-        lost_us = now_us - rules.time_to_live_ms * 1_000 - _ACKNOWLEDGE_US
+        way_ms = max(rules.venue_limit_ms, rules.time_to_live_ms)
+        lost_us = now_us - 1_000 * (rules.time_to_live_ms + way_ms + _REPORT_MS)
         return sum(
             abs(order.remaining)
             for order in self.working.get(book, {}).values()
