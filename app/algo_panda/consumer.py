@@ -15,6 +15,7 @@ from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import connect, failure
 from algo_panda.kafka.dev_broker import kafka_connection
 from algo_panda.kafka.group_start import GroupStart
+from algo_panda.kafka.groups import raise_first_error
 from algo_panda.kafka.reading import Ends, next_record
 from algo_panda.settings import Settings, load_settings
 from algo_panda.wire.codecs import Codec, load_codecs
@@ -211,7 +212,7 @@ class SignalConsumer:
         consumer = self._opened()
         self._finish()
         try:
-            consumer.commit(asynchronous=False)
+            raise_first_error(consumer.commit(asynchronous=False) or [])
         except KafkaException as error:
             if error.args[0].code() != _NO_OFFSET:
                 raise failure(

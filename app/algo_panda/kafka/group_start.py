@@ -13,6 +13,7 @@ from algo_panda.kafka.admin import partition_counts
 from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition, list_offsets
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.connection import failure, is_denial
+from algo_panda.kafka.groups import raise_first_error
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class GroupStart:
         wanted = [TopicPartition(self._topic, number) for number in numbers]
         try:
             answers = self._consumer.committed(wanted, timeout=REQUEST_SECONDS)
-            _raise_first_error(answers)
+            raise_first_error(answers)
         except KafkaException as error:
             raise failure(f"read the commits of {self._group}", error, self._connection) from error
         return {answer.partition: answer.offset for answer in answers if answer.offset >= 0}
@@ -108,7 +109,7 @@ class GroupStart:
     def _commit(self, starts: Mapping[Partition, int]) -> None:
         offsets = [TopicPartition(*partition, start) for partition, start in starts.items()]
         try:
-            _raise_first_error(self._consumer.commit(offsets=offsets, asynchronous=False) or [])
+            raise_first_error(self._consumer.commit(offsets=offsets, asynchronous=False) or [])
         except KafkaException as error:
             doing = f"commit where the group {self._group} starts"
             raise failure(doing, error, self._connection) from error
@@ -155,10 +156,3 @@ def _patiently(ask: Callable[[], _T]) -> _T:
                 raise
             logger.warning("%s; trying again", error)
         time.sleep(0.5)
-
-
-def _raise_first_error(answers: Collection[TopicPartition]) -> None:
-    """Raise what failed of one partition: the client raises only what failed as a whole."""
-    for answer in answers:
-        if answer.error is not None:
-            raise KafkaException(answer.error)
