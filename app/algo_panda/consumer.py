@@ -14,6 +14,8 @@ from algo_panda.kafka.client_config import check_consumer_config
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import connect, failure
 from algo_panda.kafka.dev_broker import kafka_connection
+from algo_panda.kafka.group_start import GroupStart
+from algo_panda.kafka.groups import raise_first_error
 from algo_panda.kafka.reading import Ends, next_record
 from algo_panda.settings import Settings, load_settings
 from algo_panda.wire.codecs import Codec, load_codecs
@@ -62,6 +64,13 @@ class SignalConsumer:
     is not done: the group gets it again. So does a consumer that was killed get the signals of
     its last seconds.
 
+    *Start.* Where a new group starts is committed when its first member joins, for every
+    partition, before a signal is read: a signal that is written after that is not lost while no
+    member runs. A partition that is added later is read from its first record. If the broker has
+    removed the group's commits (``offsets.retention.minutes`` after its last member left), the
+    group is a new group. If a commit names no record that the topic has, reading begins at the
+    first record of that partition, and a warning is logged.
+
     *Duplicates.* The same signal may come twice, under the same ``signal_id``: because of the
     above, or because a worker that was killed sent it again. With ``deduplicate`` a signal is
     left out where this object has seen one of the same strategy on the same instrument from the
@@ -93,8 +102,8 @@ class SignalConsumer:
             bootstrap_servers: host:port[,host:port]; by default what ``panda`` would use.
             topic: the name on the broker; by default that of ``signals`` under
                 ``PANDA_TOPIC_PREFIX``.
-            from_beginning: where a group starts that has committed nothing: at the first
-                record, or with those that come after it has joined.
+            from_beginning: where a group starts that has committed nothing on the topic: at the
+                first record, or with those that come after its first member has joined.
             until_end: stop where the topic ended when the block was entered.
             deduplicate: leave out signals that were sent or delivered again.
             on_undecodable: takes records that are no signals.
@@ -116,6 +125,8 @@ class SignalConsumer:
         self._codec: Codec[TradingSignal]
         self._connection: KafkaConnection
         self._consumer: Consumer | None = None
+        self._start: GroupStart
+        self._start_failure: KafkaError | None = None
         self._ends: Ends | None = None
         self._joined = False
         self._in_hand: Message | None = None
@@ -142,13 +153,22 @@ class SignalConsumer:
                 consumer_config(
                     connection,
                     self._group,
-                    auto_offset_reset="earliest" if self._from_beginning else "latest",
+                    # Only for commits that name no record: on_assign fixes the start.
+                    auto_offset_reset="earliest",
                     enable_auto_commit=True,
                     enable_auto_offset_store=False,
                 )
             )
         except KafkaException as error:
             raise failure("use client_config", error, connection) from error
+        self._start = GroupStart(
+            connection=connection,
+            admin=admin,
+            consumer=self._consumer,
+            group=self._group,
+            topic=topic,
+            from_beginning=self._from_beginning,
+        )
         self._consumer.subscribe([topic], on_assign=self._note_joined)
         return self
 
@@ -192,7 +212,7 @@ class SignalConsumer:
         consumer = self._opened()
         self._finish()
         try:
-            consumer.commit(asynchronous=False)
+            raise_first_error(consumer.commit(asynchronous=False) or [])
         except KafkaException as error:
             if error.args[0].code() != _NO_OFFSET:
                 raise failure(
@@ -242,6 +262,8 @@ class SignalConsumer:
     def _opened(self) -> Consumer:
         if self._consumer is None:
             raise KafkaError("use a SignalConsumer in a with statement")
+        if self._start_failure is not None:
+            raise self._start_failure  # the client would read from anywhere
         return self._consumer
 
     def _partitions(self) -> list[tuple[str, int]] | None:
@@ -249,7 +271,12 @@ class SignalConsumer:
             return None
         return [(tp.topic, tp.partition) for tp in self._opened().assignment()]
 
-    def _note_joined(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+    def _note_joined(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            self._start.fix([one.partition for one in partitions])
+        except KafkaError as error:
+            self._start_failure = error
+            raise
         self._joined = True
 
 

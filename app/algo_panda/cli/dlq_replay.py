@@ -14,7 +14,7 @@ from algo_panda.domain.errors import ConfigurationError, KafkaError
 from algo_panda.kafka.admin import partition_counts
 from algo_panda.kafka.admin_calls import Partition
 from algo_panda.kafka.clients import producer_config
-from algo_panda.kafka.replay_ledger import ReplayState
+from algo_panda.kafka.replay_ledger import LedgerTakenOverError, ReplayState
 from algo_panda.wire.dead_letter import DeadLetter, NotADeadLetterError
 
 BATCH = 500
@@ -41,6 +41,10 @@ class _Choice:
             and isinstance(letter.content, DeadLetter)
             and (self.again or letter.replayed == "no")
         )
+
+
+class ReplayedMeanwhileError(KafkaError):
+    """Somebody else replayed dead letters between the plan and the sending."""
 
 
 class Replay:
@@ -88,11 +92,16 @@ class Replay:
         return [f"to {topic}: {', '.join(codes)}" for topic, codes in by_topic.items()]
 
     def send(self) -> int:
-        """Send them; how many.
+        """Send them; return how many.
 
         Raises:
+            ReplayedMeanwhileError: the notes are not those of the plan; nothing was sent.
+            LedgerTakenOverError: another replay began meanwhile.
             KafkaError: a letter did not arrive; those before it are noted as sent.
         """
+        self._refuse_changed_notes()  # first without stopping a replay that is running
+        self._letters.ledger.take_over()
+        self._refuse_changed_notes()
         producer = Producer(
             producer_config(self._letters.connection, message_max_bytes=_LARGEST_RECORD)
         )
@@ -101,6 +110,14 @@ class Replay:
             self._send(producer, batch)
             sent += len(batch)
         return sent
+
+    def _refuse_changed_notes(self) -> None:
+        planned = self._letters.states
+        if self._letters.ledger.load(list(planned)) != planned:
+            raise ReplayedMeanwhileError(
+                "another 'panda dlq replay' has sent dead letters since this one looked at them, so"
+                " this one sends nothing; run it again"
+            )
 
     def _survey(self) -> None:
         missing = set(self._choice.places or ())
@@ -156,7 +173,13 @@ class Replay:
             )
         # All below is settled where all were asked for; but for those noted as unsure.
         all_below = 0 if self._choice.places is not None else offsets[-1] + 1
-        self._note(place, self._states[place].sent(offsets, all_below=all_below))
+        try:
+            self._note(place, self._states[place].sent(offsets, all_below=all_below))
+        except LedgerTakenOverError as error:
+            raise LedgerTakenOverError(
+                f"{error}; {place[0]}[{place[1]}] offsets {offsets[0]} to {offsets[-1]} were sent, "
+                "but 'panda dlq show' marks them 'perhaps'"
+            ) from error
 
     def _note(self, place: Partition, state: ReplayState) -> None:
         self._letters.ledger.save(place, state)

@@ -50,6 +50,17 @@ def committed_offsets(
     return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}
 
 
+def raise_first_error(answers: Collection[TopicPartition]) -> None:
+    """Raise what failed of one partition: the client itself raises only what failed as a whole.
+
+    Raises:
+        KafkaException: an answer holds an error. Its offset says nothing.
+    """
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+
+
 def group_members(connection: KafkaConnection, group: str) -> list[str]:
     """Return the names of the members of a consumer group; none if there is no such group.
 
@@ -78,11 +89,14 @@ def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[Top
     deadline = time.monotonic() + REQUEST_SECONDS
     while True:
         try:
-            return consumer.committed(partitions, timeout=REQUEST_SECONDS)
+            answers = consumer.committed(partitions, timeout=REQUEST_SECONDS)
+            raise_first_error(answers)
         except KafkaException as error:
             cause: confluent_kafka.KafkaError = error.args[0]
             if cause.code() not in _STILL_LOADING or time.monotonic() > deadline:
                 raise
+        else:
+            return answers
         time.sleep(0.1)
 
 

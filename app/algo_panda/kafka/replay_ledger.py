@@ -3,6 +3,11 @@
 A committed offset alone says "everything below". The note (the commit's metadata) adds single
 records above it that are done as well, and those whose sending was cut short: nobody knows
 whether they arrived, so they are not sent again unless asked for by name.
+
+Notes are written in transactions, under one transactional id for each group: only the latest
+``ReplayLedger`` that took the group over can write. The records themselves are not part of them.
+A transaction that a killed or suspended command leaves open would hide, from every reader of
+committed records, all that is written to those topics meanwhile.
 """
 
 import json
@@ -13,12 +18,13 @@ from datetime import timedelta
 from typing import Any, Final, Self
 
 import confluent_kafka
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition
-from algo_panda.kafka.clients import KafkaConnection, consumer_config
+from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
 from algo_panda.kafka.connection import failure
+from algo_panda.kafka.groups import raise_first_error
 
 COMMITS_KEPT: Final = timedelta(days=7)
 """How long a broker keeps the commits of an idle group (``offsets.retention.minutes``)."""
@@ -26,11 +32,29 @@ COMMITS_KEPT: Final = timedelta(days=7)
 _LONGEST_NOTE: Final = 4000
 """A broker refuses metadata above 4096 bytes (``offset.metadata.max.bytes``)."""
 
-_STILL_LOADING = (
+_TRANSACTION_SECONDS: Final = 10
+"""How long a broker waits for the end of a note's transaction before it aborts it."""
+_PATIENCE_SECONDS: Final = 2.0 * _TRANSACTION_SECONDS + REQUEST_SECONDS
+"""A broker looks for transactions to abort every ten seconds."""
+
+_RETRY_WAIT: Final = 0.1
+
+_NOT_YET = (
     confluent_kafka.KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     confluent_kafka.KafkaError.COORDINATOR_NOT_AVAILABLE,
     confluent_kafka.KafkaError.NOT_COORDINATOR,
+    # A note's transaction is open: it is being written, or its writer was killed.
+    confluent_kafka.KafkaError.UNSTABLE_OFFSET_COMMIT,
 )
+_TAKEN_OVER = (
+    confluent_kafka.KafkaError._FENCED,  # noqa: SLF001 (a public code, named this way)
+    confluent_kafka.KafkaError.PRODUCER_FENCED,
+    confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH,
+)
+
+
+class LedgerTakenOverError(KafkaError):
+    """Another replay of the same group has begun; this one can note nothing any more."""
 
 
 class NoteTooLongError(KafkaError):
@@ -103,10 +127,32 @@ class ReplayLedger:
         self._connection = connection
         self._group = group
         self._consumer = Consumer(consumer_config(connection, group))
+        self._producer: Producer | None = None
 
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+
+    def take_over(self) -> None:
+        """Become the only writer of notes: no other ledger that took over before can save.
+
+        Raises:
+            KafkaError: the broker does not answer, or refuses.
+        """
+        producer = Producer(
+            producer_config(
+                self._connection,
+                transactional_id=self._group,
+                transaction_timeout_ms=_TRANSACTION_SECONDS * 1000,
+            )
+        )
+        try:
+            _patiently(lambda: producer.init_transactions(REQUEST_SECONDS))
+        except KafkaException as error:
+            raise failure(
+                f"take over the notes of {self._group}", error, self._connection
+            ) from error
+        self._producer = producer
 
     def load(self, partitions: Collection[Partition]) -> Mapping[Partition, ReplayState]:
         """The state of each of ``partitions``.
@@ -116,9 +162,7 @@ class ReplayLedger:
         """
         wanted = [TopicPartition(*partition) for partition in partitions]
         try:
-            committed: list[Any] = _patiently(
-                lambda: self._consumer.committed(wanted, timeout=REQUEST_SECONDS)
-            )
+            committed: list[Any] = _patiently(lambda: self._committed(wanted))
         except KafkaException as error:
             raise failure(f"read the commits of {self._group}", error, self._connection) from error
         return {
@@ -132,25 +176,69 @@ class ReplayLedger:
         """Note the state of one partition; it is on the broker when this returns.
 
         Raises:
+            LedgerTakenOverError: another ledger took over; nothing was noted.
             KafkaError: the broker refuses, or the note would be too long.
         """
+        if self._producer is None:
+            raise KafkaError("call take_over() before save()")
         commit = TopicPartition(*partition, state.next_offset, state.to_note())
+        deadline = time.monotonic() + _PATIENCE_SECONDS
         try:
-            _patiently(lambda: self._consumer.commit(offsets=[commit], asynchronous=False))
+            while not self._try(self._producer, commit, deadline):
+                time.sleep(_RETRY_WAIT)
         except KafkaException as error:
-            raise failure(f"note the replay of {partition[0]}", error, self._connection) from error
+            reason = _reason(self._producer, error)
+            if reason.args[0].code() in _TAKEN_OVER:
+                raise LedgerTakenOverError(
+                    "another 'panda dlq replay' has begun meanwhile, so this one ends"
+                ) from error
+            raise failure(f"note the replay of {partition[0]}", reason, self._connection) from error
+
+    def _try(self, producer: Producer, commit: TopicPartition, deadline: float) -> bool:
+        """Write a note; return False if that was aborted and may be done again."""
+        group = self._consumer.consumer_group_metadata()
+        try:
+            producer.begin_transaction()
+            _patiently(
+                lambda: producer.send_offsets_to_transaction([commit], group, REQUEST_SECONDS)
+            )
+            _patiently(lambda: producer.commit_transaction(REQUEST_SECONDS))
+        except KafkaException as error:
+            if time.monotonic() > deadline or not error.args[0].txn_requires_abort():
+                raise
+            _patiently(lambda: producer.abort_transaction(REQUEST_SECONDS))
+            return False
+        return True
+
+    def _committed(self, wanted: list[TopicPartition]) -> list[TopicPartition]:
+        # The client itself waits for the end of a note's transaction.
+        answers = self._consumer.committed(wanted, timeout=_PATIENCE_SECONDS)
+        raise_first_error(answers)
+        return answers
 
 
 def _patiently(ask: Any) -> Any:  # noqa: ANN401 - whatever the call gives
-    """Ask, and ask again while the broker is still loading its groups."""
-    deadline = time.monotonic() + REQUEST_SECONDS
+    """Ask, and ask again while the broker is still loading its groups, or does not answer."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in _STILL_LOADING or time.monotonic() > deadline:
+            cause: confluent_kafka.KafkaError = error.args[0]
+            may_ask_again = cause.code() in _NOT_YET or cause.retriable()
+            if not may_ask_again or time.monotonic() > deadline:
                 raise
-        time.sleep(0.1)
+        time.sleep(_RETRY_WAIT)
+
+
+def _reason(producer: Producer, error: KafkaException) -> KafkaException:
+    """Return why the client gave up: after a fatal error it says so only when asked again."""
+    if error.args[0].code() == confluent_kafka.KafkaError._FATAL:  # noqa: SLF001
+        try:
+            producer.begin_transaction()
+        except KafkaException as fatal:
+            return fatal
+    return error
 
 
 def _ranges(numbers: Iterable[int]) -> list[list[int]]:

@@ -89,6 +89,11 @@ MAY_JOIN = {
     "consumer": {"panda-consumer-1"},
     "dead-letters": {"panda-dlq-replay"},
 }
+MAY_TRANSACT = {
+    **{role: {f"panda-{role}-0"} for role in WORKERS},
+    "dead-letters": {"panda-dlq-replay"},
+}
+TRANSACTIONS = tuple(name for names in MAY_TRANSACT.values() for name in names)
 ROLES = tuple(MAY_WRITE)
 
 _DENIED = (
@@ -198,8 +203,8 @@ def test_a_role_uses_its_own_group_and_transactions_and_no_other(
     granted: SecuredBroker, role: str
 ) -> None:
     assert joined_groups(granted, role) == MAY_JOIN.get(role, set())
-    assert {worker for worker in WORKERS if may_transact(granted, role, worker)} == (
-        {role} if role in WORKERS else set()
+    assert {name for name in TRANSACTIONS if may_transact(granted, role, name)} == (
+        MAY_TRANSACT.get(role, set())
     )
 
 
@@ -226,10 +231,9 @@ def joined_groups(broker: SecuredBroker, role: str) -> set[str]:
     return joined
 
 
-def may_transact(broker: SecuredBroker, role: str, worker: str) -> bool:
-    """Whether a role may write in the transactions of a worker."""
-    transactional_id = f"{PREFIX}panda-{worker}-0"
-    producer = Producer(as_role(broker, role, transactional_id=transactional_id))
+def may_transact(broker: SecuredBroker, role: str, name: str) -> bool:
+    """Whether a role may use a transactional id."""
+    producer = Producer(as_role(broker, role, transactional_id=f"{PREFIX}{name}"))
     try:
         producer.init_transactions(30)
     except KafkaException as error:

@@ -6,8 +6,8 @@ from itertools import count, islice
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 from confluent_kafka.cimpl import NewTopic
 
 from algo_panda import SignalConsumer
@@ -15,9 +15,10 @@ from algo_panda.consumer import UndecodableRecord, UndecodableSignalError
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.kafka.admin_calls import create_topics
-from algo_panda.kafka.clients import producer_config
+from algo_panda.kafka.clients import consumer_config, producer_config
 from algo_panda.kafka.groups import committed_offsets
 from algo_panda.wire.codecs import load_codecs
+from tests.support.processes import eventually
 from tests.unit.fakes import values
 
 pytestmark = pytest.mark.broker
@@ -86,7 +87,7 @@ def test_signals_come_typed_and_in_order_until_the_end(send, consume):
 def test_an_empty_topic_ends_at_once(consume, committed):
     with consume() as signals:
         assert list(signals) == []
-    assert committed() is None
+    assert committed() == 0
 
 
 def test_what_comes_after_the_block_was_entered_is_left_for_the_next(send, consume):
@@ -111,6 +112,126 @@ def test_without_from_beginning_a_new_group_gets_only_what_comes_later(send, con
                 break
             send(signal(later))
         assert first.result().tick_offset > 0
+
+
+def join(consume: Callable[..., SignalConsumer], **options: Any) -> None:
+    """Start the group, at the end by default, and read what there is: nothing."""
+    with consume(**{"from_beginning": False} | options) as signals:
+        assert ids(signals) == []
+
+
+@pytest.mark.parametrize(
+    "client_config",
+    [{}, {"partition.assignment.strategy": "cooperative-sticky"}, {"group.protocol": "consumer"}],
+    ids=["eager", "cooperative", "KIP-848"],
+)
+def test_a_new_group_gets_the_signal_again_that_broke_it(send, consume, client_config):
+    options = {"from_beginning": False, "client_config": client_config}
+    send(signal(0))
+    join(consume, **options)
+    send(signal(1), signal(2))
+    for _ in range(2):
+        with consume(**options) as signals:  # nothing is done of what it gets
+            assert next(signals).signal_id == "s-1"
+    with consume(**options) as signals:
+        assert ids(signals) == ["s-1", "s-2"]
+
+
+def test_a_group_that_never_got_a_signal_gets_those_from_while_it_was_down(
+    kafka, kafka_admin, topic_prefix, consume
+):
+    name = f"{topic_prefix}wide"
+    create_topics(kafka_admin, [NewTopic(name, 4, 1)])
+
+    def write(number: int, *partitions: int) -> None:
+        producer = Producer(producer_config(kafka.connection))
+        for partition in partitions:
+            said = CODEC.encode(signal(10 * number + partition))
+            producer.produce(name, said, b"408065", partition)
+        assert producer.flush(30) == 0
+
+    write(0, 0, 1, 2, 3)
+    join(consume, topic=name)
+    write(1, 1)
+    with consume(topic=name, from_beginning=False) as signals:
+        assert ids(signals) == ["s-11"]
+    write(2, 0, 1, 2, 3)
+    with consume(topic=name, from_beginning=False) as signals:
+        assert sorted(ids(signals)) == ["s-20", "s-21", "s-22", "s-23"]
+
+
+def test_members_that_start_together_agree_that_the_group_is_new(
+    kafka_admin, kafka, topic_prefix, consume
+):
+    name = f"{topic_prefix}four"
+    create_topics(kafka_admin, [NewTopic(name, 4, 1)])
+    producer = Producer(producer_config(kafka.connection))
+    for partition in range(4):
+        producer.produce(name, CODEC.encode(signal(partition)), b"408065", partition)
+    assert producer.flush(30) == 0
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: join(consume, topic=name), range(4)))
+    found = committed_offsets(kafka.connection, f"{topic_prefix}group", [name])
+    assert found == {(name, partition): 1 for partition in range(4)}
+
+
+def test_a_partition_that_is_added_is_read_from_its_first_record(
+    kafka_admin, kafka, topic, send, consume
+):
+    send(signal(0))
+    join(consume)
+    for added in kafka_admin.create_partitions([NewPartitions(topic, 2)]).values():
+        added.result()
+    producer = Producer(producer_config(kafka.connection))
+    producer.produce(topic, CODEC.encode(signal(1)), b"408065", 1)
+    assert producer.flush(30) == 0
+    with consume(from_beginning=False) as signals:
+        assert ids(signals) == ["s-1"]
+
+
+def test_a_commit_beyond_the_end_starts_at_the_first_record_and_says_so(
+    kafka, topic, topic_prefix, send, consume, committed, caplog
+):
+    """As after the topic was recreated."""
+    send(signal(0), signal(1))
+    owner = Consumer(consumer_config(kafka.connection, f"{topic_prefix}group"))
+    owner.commit(offsets=[TopicPartition(topic, 0, 70)], asynchronous=False)
+    owner.close()
+    with consume(from_beginning=False) as signals:
+        assert ids(signals) == ["s-0", "s-1"]
+    assert f"{topic}[0]: group {topic_prefix}group has committed offset 70" in caplog.text
+    assert committed() == 2
+
+
+def test_a_commit_of_what_retention_removed_starts_at_the_first_record_kept(
+    kafka_admin, topic, send, consume, caplog
+):
+    join(consume)
+    send(signal(0), signal(1), signal(2))
+    removed = kafka_admin.delete_records([TopicPartition(topic, 0, 2)])
+    for one in removed.values():
+        one.result()
+    with consume(from_beginning=False) as signals:
+        assert ids(signals) == ["s-2"]
+    assert "has committed offset 0, but the first record kept is at 2" in caplog.text
+
+
+def test_a_group_that_starts_during_a_transaction_gets_its_signals(
+    kafka, topic, topic_prefix, send, consume, committed
+):
+    send(signal(0))
+    producer = Producer(producer_config(kafka.connection, transactional_id=f"{topic_prefix}tx"))
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, CODEC.encode(signal(1)), b"408065")
+    assert producer.flush(30) == 0
+    with consume(from_beginning=False, until_end=False) as signals, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(next, signals)
+        has_started = eventually(lambda: committed() is not None)
+        producer.commit_transaction()
+        send(signal(2))  # ends the wait of a reader that missed the first
+        assert first.result(30).signal_id == "s-1"
+        assert has_started
 
 
 def test_the_signal_in_hand_is_committed_only_when_the_next_is_asked_for(send, consume, committed):
@@ -195,7 +316,7 @@ def test_a_bad_record_that_nobody_passed_over_comes_again(send, consume, committ
     for _ in range(2):
         with consume() as signals, pytest.raises(UndecodableSignalError):
             next(signals)
-        assert committed() is None
+        assert committed() == 0
 
 
 def test_bad_records_go_to_the_callback(send, consume, topic, committed):

@@ -1,17 +1,21 @@
 """``panda signals tail`` and ``panda dlq`` on a real broker."""
 
+import contextlib
 import json
+import os
+import pty
 import signal as signal_numbers
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from typer.testing import CliRunner
@@ -22,9 +26,9 @@ from algo_panda.domain.market import MarketTick
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.kafka.admin import end_offsets, start_offsets
 from algo_panda.kafka.admin_calls import create_topics, delete_topics
-from algo_panda.kafka.clients import KafkaConnection, producer_config
+from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
 from algo_panda.kafka.reading import Ends, records
-from algo_panda.kafka.replay_ledger import ReplayLedger
+from algo_panda.kafka.replay_ledger import LedgerTakenOverError, ReplayLedger, ReplayState
 from algo_panda.wire.codecs import load_codecs
 from algo_panda.wire.dead_letter import DeadLetter
 from algo_panda.wire.errors import InvalidPriceError, TooShortError, WireError
@@ -398,6 +402,7 @@ def test_what_a_cut_short_replay_may_have_sent_is_not_sent_unasked(dead_letters:
     for value in (b"v-0", b"v-1", b"v-2"):
         dead_letters.bury(value)
     ledger = dead_letters.ledger()
+    ledger.take_over()
     place = (f"{dead_letters.prefix}ticks.dlq", 0)
     ledger.save(place, ledger.load([place])[place].sending([0, 1]))
     ledger.close()
@@ -444,3 +449,85 @@ def test_a_source_topic_that_is_gone_is_refused_before_anything_is_noted(dead_le
     with pytest.raises(KafkaError, match=f"there is no topic {dead_letters.prefix}ticks;"):
         panda("dlq", "replay", "--topic", "ticks", "--yes")
     assert [line["replayed"] for line in json_lines(panda(*SHOW))] == ["no"]
+
+
+def wait_at_the_question(dead_letters: Broker, *arguments: str) -> tuple[Any, int]:
+    """Start a replay in a terminal of its own, and wait until it asks."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PANDA, "dlq", "replay", "--topic", "ticks", *arguments],
+        stdin=end,
+        stdout=end,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(terminal, 4096)
+    return process, terminal
+
+
+def rest(terminal: int) -> str:
+    """What a process that ended has left on its terminal."""
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(terminal, 4096):
+            shown += part
+    os.close(terminal)
+    return " ".join(shown.decode().split())
+
+
+@pytest.mark.parametrize("other", [(), ("--offset", "2")], ids=["all", "one"])
+def test_what_another_replays_while_the_question_is_open_is_not_sent_twice(
+    dead_letters: Broker, other: tuple[str, ...]
+):
+    for value in (b"v-0", b"v-1", b"v-2"):
+        dead_letters.bury(value)
+    process, terminal = wait_at_the_question(dead_letters)
+    panda("dlq", "replay", "--topic", "ticks", "--yes", *other)
+    sent = [value for _, value, _ in dead_letters.read("ticks")]
+    assert sent == ([b"v-2"] if other else [b"v-0", b"v-1", b"v-2"])
+    os.write(terminal, b"y\n")
+    said = rest(terminal)
+    assert process.wait(60) == 4, said
+    assert "this one sends nothing; run it again" in said
+    panda("dlq", "replay", "--topic", "ticks", "--yes")
+    sent = [value for _, value, _ in dead_letters.read("ticks")]
+    assert sorted(sent) == [b"v-0", b"v-1", b"v-2"]
+    assert [line["replayed"] for line in json_lines(panda(*SHOW))] == ["yes"] * 3
+
+
+def test_only_the_last_ledger_that_took_over_notes_anything(dead_letters: Broker):
+    place = (f"{dead_letters.prefix}ticks.dlq", 0)
+    with closing(dead_letters.ledger()) as former, closing(dead_letters.ledger()) as latter:
+        former.take_over()
+        former.save(place, ReplayState().sending([4]))
+        latter.take_over()
+        known = latter.load([place])[place]
+        for _ in range(2):
+            with pytest.raises(LedgerTakenOverError):
+                former.save(place, ReplayState().sent([1]))
+        assert latter.load([place])[place] == known == ReplayState().sending([4])
+        latter.save(place, known.sent([4], all_below=5))
+        assert former.load([place])[place] == ReplayState(next_offset=5, known=True)
+
+
+def test_a_note_that_was_left_open_keeps_no_replay_from_its_work(dead_letters: Broker):
+    """As by a command that was killed in the middle of writing it."""
+    dead_letters.bury(b"v-0")
+    place = (f"{dead_letters.prefix}ticks.dlq", 0)
+    group = f"{dead_letters.prefix}panda-dlq-replay"
+    killed = Producer(
+        producer_config(
+            dead_letters.connection, transactional_id=group, transaction_timeout_ms=10_000
+        )
+    )
+    killed.init_transactions(30)
+    killed.begin_transaction()
+    owner = Consumer(consumer_config(dead_letters.connection, group))
+    killed.send_offsets_to_transaction(
+        [TopicPartition(*place, 1)], owner.consumer_group_metadata(), 30
+    )
+    owner.close()
+    panda("dlq", "replay", "--topic", "ticks", "--yes")
+    assert [value for _, value, _ in dead_letters.read("ticks")] == [b"v-0"]

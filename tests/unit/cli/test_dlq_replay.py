@@ -11,10 +11,10 @@ from confluent_kafka import KafkaError as ClientError
 
 from algo_panda.cli import dlq_letters, dlq_replay
 from algo_panda.cli.dlq_letters import DeadLetters, Letter, _replayed
-from algo_panda.cli.dlq_replay import Replay
+from algo_panda.cli.dlq_replay import Replay, ReplayedMeanwhileError
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.clients import KafkaConnection
-from algo_panda.kafka.replay_ledger import ReplayState
+from algo_panda.kafka.replay_ledger import LedgerTakenOverError, ReplayState
 from algo_panda.wire.dead_letter import DeadLetter, NotADeadLetterError
 
 PLACE = ("ticks.dlq", 0)
@@ -29,6 +29,8 @@ class Broker:
         self.old: set[int] = set()
         """Offsets of letters that are older than the memory of replays."""
         self.noted: dict[tuple[str, int], ReplayState] = {PLACE: ReplayState()}
+        self.writer: object = None
+        """Who took the notes over last."""
         self.sent: list[tuple[str, bytes, bytes, list[Any]]] = []
         self.refuses: Callable[[bytes], bool] = lambda _value: False
         self.is_silent = False
@@ -54,7 +56,15 @@ class Letters:
         self.states = dict(broker.noted)
         self.ledger = self
 
+    def load(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], ReplayState]:
+        return {place: self._broker.noted[place] for place in places}
+
+    def take_over(self) -> None:
+        self._broker.writer = self
+
     def save(self, place: tuple[str, int], state: ReplayState) -> None:
+        if self._broker.writer is not self:
+            raise LedgerTakenOverError("another has begun")
         self._broker.noted[place] = ReplayState.from_note(state.next_offset, state.to_note())
 
     def __iter__(self) -> Iterator[Letter]:
@@ -187,6 +197,78 @@ def test_letters_from_before_the_memory_of_replays_stay_unsure(broker: Broker) -
     assert broker.replay(1, again=True) == (1, [])
     assert broker.shown() == ["perhaps", "yes", "yes", "yes"]
     assert values(broker) == [b"v-2", b"v-3", b"v-1"]
+
+
+@pytest.mark.parametrize("single", [(), (1,)], ids=["all", "one"])
+@pytest.mark.parametrize("other", [(), (2,)], ids=["other sends all", "other sends one"])
+def test_what_was_replayed_since_the_plan_is_not_sent_again(
+    broker: Broker, single: tuple[int, ...], other: tuple[int, ...]
+) -> None:
+    places = frozenset((0, offset) for offset in single) or None
+    with Replay.plan(["ticks"], places, again=False) as plan:
+        broker.replay(*other)
+        sent, noted = list(broker.sent), dict(broker.noted)
+        with pytest.raises(ReplayedMeanwhileError, match="this one sends nothing; run it again"):
+            plan.send()
+    assert (broker.sent, broker.noted) == (sent, noted)
+    broker.replay()
+    assert sorted(values(broker)) == [b"v-0", b"v-1", b"v-2", b"v-3"]
+
+
+def test_a_plan_that_is_refused_stops_no_replay_that_is_running(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dlq_replay, "BATCH", 2)
+    with Replay.plan(["ticks"], None, again=False) as late:
+
+        def second_batch_meets_the_other(value: bytes) -> bool:
+            if value == b"v-2":
+                with pytest.raises(ReplayedMeanwhileError):
+                    late.send()
+            return False
+
+        broker.refuses = second_batch_meets_the_other
+        assert broker.replay() == (4, [])
+    assert broker.shown() == ["yes"] * 4
+
+
+@pytest.mark.parametrize(
+    ("taken_over_at", "sent", "shown"),
+    [(b"v-1", 2, ["perhaps", "perhaps", "no", "no"]), (b"v-3", 4, ["yes"] * 2 + ["perhaps"] * 2)],
+)
+def test_a_replay_that_another_took_over_from_sends_no_further_batch(
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    taken_over_at: bytes,
+    sent: int,
+    shown: list[str],
+) -> None:
+    monkeypatch.setattr(dlq_replay, "BATCH", 2)
+
+    def take_over(value: bytes) -> bool:
+        if value == taken_over_at:
+            broker.writer = "another"
+        return False
+
+    broker.refuses = take_over
+    with pytest.raises(LedgerTakenOverError, match="were sent, but 'panda dlq show' marks them"):
+        broker.replay()
+    assert len(broker.sent) == sent
+    assert broker.shown() == shown
+
+
+def test_notes_that_change_during_the_take_over_stop_the_replay(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_over(letters: Letters) -> None:
+        broker.writer = letters
+        broker.noted[PLACE] = broker.noted[PLACE].sending([0])
+
+    with Replay.plan(["ticks"], None, again=False) as plan:
+        monkeypatch.setattr(Letters, "take_over", take_over)
+        with pytest.raises(ReplayedMeanwhileError):
+            plan.send()
+    assert broker.sent == []
 
 
 class Record:
