@@ -39,6 +39,7 @@ _NOT_AUTHORIZED = (
 _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
 _JOIN_INTERVAL = 1.0
+_LISTEN_INTERVAL = 1.0
 _TICKS_SHARE = 9
 """Time for ticks per time for writing state down, at least."""
 
@@ -104,6 +105,7 @@ async def run_worker(
                     spec,
                     group,
                     stop,
+                    deadline.listen_again,
                     on_ready,
                     lambda: deadline.settle(_failure(engine, spec, connection)),
                 )
@@ -120,6 +122,7 @@ async def _run(
     spec: StreamSpec,
     group: GroupTrouble,
     stop: asyncio.Event,
+    listen_again: Callable[[], None],
     on_ready: Callable[[], None],
     settle: Callable[[], None],
 ) -> None:
@@ -132,6 +135,7 @@ async def _run(
             _watch(app, engine, group),
             _checkpoint_regularly(app, spec.checkpoint_interval),
             _tell_group_regularly(app, spec.checkpoint_interval),
+            _listen_regularly(listen_again),
         )
     ]
     try:
@@ -191,6 +195,13 @@ async def _checkpoint_regularly(app: StreamApp, interval: float) -> None:
         started = time.monotonic()
         writing = await app.engine.checkpoint_all(spread=interval / 2)
         pause = max(interval - (time.monotonic() - started), _TICKS_SHARE * writing)
+
+
+async def _listen_regularly(listen_again: Callable[[], None]) -> None:
+    """Keep the handlers of signals, also while the worker stops: a second one may come."""
+    while True:
+        await asyncio.sleep(_LISTEN_INTERVAL)
+        listen_again()
 
 
 async def _tell_group_regularly(app: StreamApp, interval: float) -> None:
