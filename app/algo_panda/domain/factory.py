@@ -124,12 +124,17 @@ class StrategyFactory:
     the program.
     """
 
-    def __init__(self, load: Load | None = None) -> None:
+    def __init__(
+        self, load: Load | None = None, restore: Callable[[], None] = lambda: None
+    ) -> None:
         """Know no type yet.
 
         Args:
             load: imports what a dotted path names; by default ``load_callable``.
+            restore: called before and after users' code makes a strategy, to set again what such
+                code may have changed for the whole process.
         """
+        self._restore = restore
         load = load or load_callable
         self._processors = _Types[StrategyProcessor]("strategy type", processor_form, load)
         self._validators = _Types[StrategyValidator]("validator type", validator_form, load)
@@ -212,6 +217,13 @@ class StrategyFactory:
             ValueError: an unknown strategy or validator type (the message lists the known ones), an
                 instrument that is not the strategy's, or invalid parameters.
         """
+        self._restore()
+        try:
+            return self._create(config, instrument_token)
+        finally:
+            self._restore()
+
+    def _create(self, config: StrategyConfig, instrument_token: int) -> StrategyExecutor:
         if instrument_token not in config.instruments:
             raise ValueError(f"instrument {instrument_token} is not one of strategy {config.id}")
         _ = config.risk_multiplier  # raise now if it is invalid
