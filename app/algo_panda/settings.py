@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
 
 import platformdirs
@@ -320,6 +320,11 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The URL given, or SQLite in the data directory."""
         return self.database_url or f"sqlite:///{quote(str(self.data_dir / 'panda.db'))}"
+
+    def with_absolute_paths(self) -> Self:
+        """Return these settings such that no path depends on the working directory any more."""
+        paths = {name: value.absolute() for name, value in self if isinstance(value, Path)}
+        return self.model_copy(update=paths)
 
     def account_for(self, broker: str) -> str:
         """The account id that orders to ``broker`` are booked on."""

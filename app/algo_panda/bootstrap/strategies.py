@@ -9,6 +9,7 @@ from algo_panda.bootstrap.code_identity import CodeIdentities
 from algo_panda.bootstrap.user_modules import UserModules
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.factory import StrategyFactory
+from algo_panda.observability.kept import restore_process
 from algo_panda.settings import Settings
 
 PROCESSORS = {
@@ -49,7 +50,7 @@ def build_factory(
         on_load(path.rpartition(".")[0])
         return modules.load(path)
 
-    factory = StrategyFactory(load=load)
+    factory = StrategyFactory(load=load, restore=restore_process)
     for name, path in (
         *PROCESSORS.items(),
         *_installed(PROCESSOR_ENTRY_POINTS),

@@ -12,6 +12,7 @@ from algo_panda.bootstrap.wiring import Program, wire
 from algo_panda.kafka.ends import EndReader
 from algo_panda.observability.catalogue import Catalogue as MetricCatalogue
 from algo_panda.observability.health import HealthBoard
+from algo_panda.observability.kept import keeping_process, restore_process
 from algo_panda.observability.logs import configure_logging
 from algo_panda.observability.server import serve_metrics
 from algo_panda.observability.telemetry import PrometheusTelemetry
@@ -50,14 +51,19 @@ async def run_program(
         PandaError: the worker cannot start or continue; the message says why.
     """
     worker = instance_id or socket.gethostname()
-    configure_logging(settings.log_level, settings.log_format, program=program, worker=worker)
+    settings = settings.with_absolute_paths()
+    handler = configure_logging(
+        settings.log_level, settings.log_format, program=program, worker=worker
+    )
     registry = CollectorRegistry()
     telemetry = PrometheusTelemetry(MetricCatalogue(registry))
     health = HealthBoard()
     chosen = load_program(program)
     wiring = wire(chosen.topics, settings, worker=worker, telemetry=telemetry, health=health)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(keeping_process(handler))
         spec = chosen.wire(wiring, stack)
+        restore_process()
         port = stack.enter_context(
             serve_metrics(registry, settings.metrics_host, settings.metrics_port, health.read)
         )

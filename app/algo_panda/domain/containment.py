@@ -14,9 +14,18 @@ has the form::
 
 import signal
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 _NAMELESS: Final = "class without a name"
+
+
+class _State:
+    """Of this process."""
+
+    takes_signals = False
+    """Whether a Ctrl-C never becomes a ``KeyboardInterrupt``."""
 
 
 class EscapedError(RuntimeError):
@@ -40,9 +49,23 @@ def is_interrupt(error: BaseException) -> bool:
     """
     return (
         type(error) is KeyboardInterrupt
+        and not _State.takes_signals
         and threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
+
+
+@contextmanager
+def without_interrupts() -> Generator[None]:
+    """Take no ``KeyboardInterrupt`` for a Ctrl-C until the end of the block.
+
+    For a program that has a handler of SIGINT: users' code may have put Python's in its place.
+    """
+    before, _State.takes_signals = _State.takes_signals, True
+    try:
+        yield
+    finally:
+        _State.takes_signals = before
 
 
 def is_ordinary(error: BaseException) -> bool:

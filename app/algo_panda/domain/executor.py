@@ -1,8 +1,10 @@
 """One strategy on one instrument: processor, validator, configuration, context."""
 
 from collections.abc import Callable, Sequence
+from decimal import Context, setcontext
 from typing import Any, Final, cast
 
+from algo_panda.domain.arithmetic import computing_in, new_context
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import ExecutionContext, StrategyConfig
 from algo_panda.domain.containment import text_of
@@ -22,7 +24,15 @@ class StrategyExecutor:
     Processor and validator are asked as ``Any``: what they return is looked at, not believed.
     """
 
-    __slots__ = ("capabilities", "config", "context", "processor", "validator")
+    __slots__ = (
+        "arithmetic",
+        "capabilities",
+        "config",
+        "context",
+        "processor",
+        "validator",
+        "validator_arithmetic",
+    )
 
     def __init__(
         self,
@@ -32,13 +42,30 @@ class StrategyExecutor:
         config: StrategyConfig,
         context: ExecutionContext,
         capabilities: Capabilities,
+        arithmetic: Context | None = None,
+        validator_arithmetic: Context | None = None,
     ) -> None:
-        """Put together what belongs together."""
+        """Put together what belongs together.
+
+        Args:
+            processor: of the strategy on this instrument.
+            validator: of the strategy.
+            config: of the strategy.
+            context: of this instrument.
+            capabilities: what the processor has.
+            arithmetic: decimal context of the processor; None: a new one. Whoever calls a method
+                of the processor makes it current before.
+            validator_arithmetic: decimal context of the validator here; None: a new one.
+        """
         self.processor = processor
         self.validator = validator
         self.config = config
         self.context = context
         self.capabilities = capabilities
+        self.arithmetic = new_context() if arithmetic is None else arithmetic
+        self.validator_arithmetic = (
+            new_context() if validator_arithmetic is None else validator_arithmetic
+        )
 
     def supports(self, instrument_token: int) -> bool:
         """Return whether ticks of this instrument are for this executor."""
@@ -86,6 +113,8 @@ class StrategyExecutor:
     def judged(self, result: object, tick: MarketTick) -> SignalResult | Refused:
         """What the validator makes of what the processor returned, which is not None.
 
+        The decimal context of the validator stays current.
+
         Raises:
             NotASignalError: it is something else than a signal.
             NotAViolationError: the validator returned something else than it may.
@@ -95,6 +124,7 @@ class StrategyExecutor:
             raise NotASignalError(
                 f"process_tick returned {type(result).__name__}, not SignalResult or None"
             )
+        setcontext(self.validator_arithmetic)
         violation: object = cast("Any", self.validator).validate_signal(result, tick)
         if violation is None or violation is True:
             return result
@@ -151,6 +181,8 @@ class MultiInstrumentExecutor(StrategyExecutor):
             config=first.config,
             context=first.context,
             capabilities=first.capabilities,
+            arithmetic=first.arithmetic,
+            validator_arithmetic=first.validator_arithmetic,
         )
         self._create = create
         self._started: dict[int, StrategyExecutor] = {}
@@ -173,12 +205,14 @@ class MultiInstrumentExecutor(StrategyExecutor):
         executor = self._started.get(token)
         if executor is None:
             executor = self._started[token] = self._start(token)
-        return executor.process_tick(tick, history)
+        with computing_in(executor.arithmetic):
+            return executor.process_tick(tick, history)
 
     def _start(self, token: int) -> StrategyExecutor:
         executor = self._first if token == self.context.instrument_token else self._create(token)
         if executor.capabilities.load_model:
-            loaded: object = cast("Any", executor.processor).load_model()
+            with computing_in(executor.arithmetic):
+                loaded: object = cast("Any", executor.processor).load_model()
             if not loaded:
                 raise ValueError(
                     f"the model of strategy {self.config.strategy_id} could not be loaded on"

@@ -3,10 +3,12 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from decimal import Context
 from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 from uuid import UUID, uuid5
 
+from algo_panda.domain.arithmetic import computing_in, left_current, new_context
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import COMMON_PARAMETERS, ExecutionContext, StrategyConfig
 from algo_panda.domain.containment import described_whole, is_interrupt
@@ -122,16 +124,21 @@ class StrategyFactory:
     the program.
     """
 
-    def __init__(self, load: Load | None = None) -> None:
+    def __init__(
+        self, load: Load | None = None, restore: Callable[[], None] = lambda: None
+    ) -> None:
         """Know no type yet.
 
         Args:
             load: imports what a dotted path names; by default ``load_callable``.
+            restore: called before and after users' code makes a strategy, to set again what such
+                code may have changed for the whole process.
         """
+        self._restore = restore
         load = load or load_callable
         self._processors = _Types[StrategyProcessor]("strategy type", processor_form, load)
         self._validators = _Types[StrategyValidator]("validator type", validator_form, load)
-        self._made: dict[object, tuple[StrategyConfig, StrategyValidator]] = {}
+        self._made: dict[object, tuple[StrategyConfig, StrategyValidator, Context]] = {}
         """By strategy id."""
 
     def register_processor(self, strategy_type: str, create: str | ProcessorFactory) -> Self:
@@ -210,38 +217,71 @@ class StrategyFactory:
             ValueError: an unknown strategy or validator type (the message lists the known ones), an
                 instrument that is not the strategy's, or invalid parameters.
         """
+        self._restore()
+        try:
+            return self._create(config, instrument_token)
+        finally:
+            self._restore()
+
+    def _create(self, config: StrategyConfig, instrument_token: int) -> StrategyExecutor:
         if instrument_token not in config.instruments:
             raise ValueError(f"instrument {instrument_token} is not one of strategy {config.id}")
         _ = config.risk_multiplier  # raise now if it is invalid
         _refuse_misspelled(config.parameters)
-        create = self._processors.resolve(config.strategy_type)
+        with computing_in(new_context()):  # to import a module runs its code
+            create = self._processors.resolve(config.strategy_type)
         context = ExecutionContext.of(config, instrument_token)
-        processor = create(config, context)
+        arithmetic = new_context()
+        with computing_in(arithmetic):
+            processor = create(config, context)
+            arithmetic = left_current(arithmetic)
+        with computing_in(arithmetic):
+            capabilities = Capabilities.of(processor)
+        validator, validator_arithmetic = self._validator(config)
         return StrategyExecutor(
             processor=processor,
-            validator=self._validator(config),
+            validator=validator,
             config=config,
             context=context,
-            capabilities=Capabilities.of(processor),
+            capabilities=capabilities,
+            arithmetic=arithmetic,
+            validator_arithmetic=validator_arithmetic.copy(),
         )
 
-    def _validator(self, config: StrategyConfig) -> StrategyValidator:
-        """Return the validator of a strategy: one for all its instruments, as it keeps no state."""
-        made_for, validator = self._made.get(config.id, (None, None))
-        if made_for is config and validator is not None:
-            return validator
-        create = self._validators.resolve(config.validator)
-        validator = create(config)
+    def _validator(self, config: StrategyConfig) -> tuple[StrategyValidator, Context]:
+        """Return the validator of a strategy, and its decimal context as its factory left it.
+
+        It is one for all instruments, as it keeps no state.
+        """
+        made = self._made.get(config.id)
+        if made is not None and made[0] is config:
+            return made[1:]
+        with computing_in(new_context()):
+            create = self._validators.resolve(config.validator)
+        arithmetic = new_context()
+        with computing_in(arithmetic):
+            validator = create(config)
+            arithmetic = left_current(arithmetic)
+        with computing_in(arithmetic.copy()):
+            self._check(validator, config, create.form)
+        self._made[config.id] = config, validator, arithmetic
+        return validator, arithmetic
+
+    @staticmethod
+    def _check(validator: StrategyValidator, config: StrategyConfig, form: FactoryForm) -> None:
+        """Check a new validator, and ask it about the parameters.
+
+        Raises:
+            ValueError: it has not the methods of one, or refuses the parameters.
+        """
         for method in ("validate_signal", "validate_configuration"):
             if not callable(getattr(validator, method, None)):
                 raise ValueError(f"{type(validator).__name__} has no method {method}")
-        is_of_parameters = create.form is FactoryForm.PARAMETERS
+        is_of_parameters = form is FactoryForm.PARAMETERS
         given = _parameters(config) if is_of_parameters else config
         problems = _problems(validator, validator.validate_configuration(given))
         if problems:
             raise ValueError("; ".join(problems))
-        self._made[config.id] = config, validator
-        return validator
 
 
 def _refuse_misspelled(parameters: Iterable[str]) -> None:

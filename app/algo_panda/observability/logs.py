@@ -6,6 +6,8 @@ from typing import Literal
 
 import structlog
 
+from algo_panda.observability.kept import lasting_stream
+
 _QUIET = (
     "faust",
     "mode",
@@ -35,14 +37,20 @@ def _is_shown(record: logging.LogRecord) -> bool:
     return record.name != _TAKEN_BY_THE_WORKER
 
 
-def configure_logging(level: str, style: Literal["console", "json"], **context: str) -> None:
+def configure_logging(
+    level: str, style: Literal["console", "json"], **context: str
+) -> logging.Handler:
     """Send everything that is logged, by us or by libraries, through structlog to stderr.
 
     Args:
         level: debug, info, warning or error.
         style: how lines look.
         context: fields that every line carries, such as the worker's name.
+
+    Returns:
+        The handler that writes them, to a stream of its own: strategies may close ``sys.stderr``.
     """
+    stream = lasting_stream(sys.stderr)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -55,11 +63,11 @@ def configure_logging(level: str, style: Literal["console", "json"], **context: 
         if style == "json"
         else [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -75,3 +83,4 @@ def configure_logging(level: str, style: Literal["console", "json"], **context: 
     logging.getLogger(_CREDENTIALS_LOG).addFilter(_has_no_credentials)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**context)
+    return handler

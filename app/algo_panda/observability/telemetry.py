@@ -8,6 +8,7 @@ from algo_panda.domain.market import Irregularity
 from algo_panda.domain.signals import TradingSignal
 from algo_panda.domain.trading import ExecutionReport, Order, Rejection
 from algo_panda.observability.catalogue import Catalogue
+from algo_panda.observability.kept import restore_process
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class PrometheusTelemetry:
 
     def model_loaded(self, config: StrategyConfig, /, *, loaded: bool) -> None:
         """``load_model`` was called for a strategy, and worked or not."""
+        restore_process()
         self._metrics.model_loads.labels(
             strategy_type=config.strategy_type, outcome="loaded" if loaded else "failed"
         ).inc()
@@ -62,7 +64,8 @@ class PrometheusTelemetry:
             )
 
     def strategy_failed(self, strategy_type: str, /) -> None:
-        """A strategy raised on a tick."""
+        """Count that a strategy raised on a tick; that is then logged, so the log has to work."""
+        restore_process()
         self._metrics.strategy_errors.add((strategy_type,))
 
     def late_tick(self, strategy_type: str, /) -> None:
@@ -83,6 +86,7 @@ class PrometheusTelemetry:
 
     def snapshot_failed(self, strategy_type: str, /) -> None:
         """A strategy has no snapshot in a checkpoint, because it failed or is too large."""
+        restore_process()
         self._metrics.snapshot_failures.add((strategy_type,))
 
     def dead_letter(self, topic: str, code: str, /) -> None:

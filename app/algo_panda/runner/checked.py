@@ -3,6 +3,7 @@
 import logging
 from typing import Any, Final, cast
 
+from algo_panda.domain.arithmetic import computing_in
 from algo_panda.domain.containment import is_interrupt, name_of
 from algo_panda.domain.executor import StrategyExecutor
 from algo_panda.domain.offers import offers
@@ -60,9 +61,10 @@ def model_digest_of(executor: StrategyExecutor) -> str | None:
     """The digest of its model, where it has one and can say so."""
     processor = executor.processor
     try:
-        if not offers(processor, HasModelDigest):
-            return None
-        digest: object = cast("Any", processor).model_digest
+        with computing_in(executor.arithmetic):
+            if not offers(processor, HasModelDigest):
+                return None
+            digest: object = cast("Any", processor).model_digest
     except BaseException as error:  # a strategy may raise anything
         if is_interrupt(error):
             raise

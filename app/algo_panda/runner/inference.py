@@ -1,8 +1,10 @@
 """The ticks of one batch for which models are still to be asked: all at once, and then in order."""
 
 from collections.abc import Sequence
+from decimal import setcontext
 from typing import Protocol, cast
 
+from algo_panda.domain.arithmetic import ContextSettings
 from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.inference import InferenceModel, InferenceRequest
 from algo_panda.domain.market import MarketTick
@@ -13,6 +15,11 @@ from algo_panda.domain.trading import Rejection
 
 class Settles(Protocol):
     """Goes on where an outcome was put off."""
+
+    @property
+    def settings(self) -> ContextSettings:
+        """Those of the decimal context that the model is asked in."""
+        ...
 
     def settle(self, pending: "Pending", answer: object, /) -> TradingSignal | Rejection | None:
         """What is said in the end. ``answer`` is a ``Failed`` where the model could not."""
@@ -68,40 +75,48 @@ class InferenceBatch:
             return cast("list[Sequence[TradingSignal | Rejection]]", said)
         answers = _answers(self._pending)
         for pending in self._pending:
-            pending.said = pending.slot.settle(pending, answers.get(_question(pending.outcome)))
+            pending.said = pending.slot.settle(pending, answers.get(_question(pending)))
         self._pending = []
         return [_settled(one) for one in said]
 
 
-_Question = tuple[int, int]
+_Question = tuple[int, int, int]
 
 
-def _question(outcome: Outcome) -> _Question:
+def _question(pending: Pending) -> _Question:
     """Equal for equal questions: strategies on an instrument often ask the same."""
+    outcome = pending.outcome
     if type(outcome) is InferenceRequest:
-        return id(outcome.model), id(outcome.row)
-    return 0, 0
+        return id(outcome.model), id(pending.slot.settings), id(outcome.row)
+    return 0, 0, 0
 
 
 def _answers(pending: Sequence[Pending]) -> dict[_Question, object]:
-    """One run of each model."""
+    """One run of each model, in the arithmetic of those who ask."""
     requests: dict[_Question, InferenceRequest] = {}
+    settings: dict[int, ContextSettings] = {}
     for one in pending:
         if type(one.outcome) is InferenceRequest:
-            requests[_question(one.outcome)] = one.outcome
-    by_model: dict[int, tuple[InferenceModel, list[_Question]]] = {}
+            question = _question(one)
+            requests[question] = one.outcome
+            settings[question[1]] = one.slot.settings
+    by_model: dict[tuple[int, int], tuple[InferenceModel, list[_Question]]] = {}
     for question, request in requests.items():
-        by_model.setdefault(question[0], (request.model, []))[1].append(question)
+        by_model.setdefault(question[:2], (request.model, []))[1].append(question)
     answers: dict[_Question, object] = {}
-    for model, questions in by_model.values():
+    for (_, arithmetic), (model, questions) in by_model.items():
         rows = [requests[question].row for question in questions]
-        answers.update(zip(questions, _infer(model, rows), strict=True))
+        given = _infer(model, rows, settings[arithmetic])
+        answers.update(zip(questions, given, strict=True))
     return answers
 
 
-def _infer(model: InferenceModel, rows: Sequence[Sequence[float]]) -> Sequence[object]:
+def _infer(
+    model: InferenceModel, rows: Sequence[Sequence[float]], settings: ContextSettings
+) -> Sequence[object]:
     """Where the model cannot answer them all, each row for itself: one may be the reason."""
     problem: BaseException
+    setcontext(settings.context())
     try:
         answers = list(model.infer(rows))  # to take them out of it may fail as well
     except BaseException as error:  # a strategy's own code may run in there
@@ -114,7 +129,7 @@ def _infer(model: InferenceModel, rows: Sequence[Sequence[float]]) -> Sequence[o
         problem = ValueError(f"the model gave {len(answers)} answers to {len(rows)} rows")
     if len(rows) == 1:
         return (Failed(problem),)
-    return [answer for row in rows for answer in _infer(model, (row,))]
+    return [answer for row in rows for answer in _infer(model, (row,), settings)]
 
 
 def _settled(said: Sequence[Said]) -> Sequence[TradingSignal | Rejection]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import getcontext, setcontext
 from typing import Any, cast
 
 from algo_panda.domain.config import StrategyConfig
@@ -175,9 +176,12 @@ class PartitionRunner:
     def process(self, tick: MarketTick, offset: int) -> Sequence[TradingSignal | Rejection]:
         """What the strategies say about ``tick``, in the order they are configured in."""
         instrument = self._instrument(tick)
-        return cast(
-            "Sequence[TradingSignal | Rejection]", self._process(tick, offset, instrument, None)
-        )
+        ours = getcontext()
+        try:
+            said = self._process(tick, offset, instrument, None)
+        finally:
+            setcontext(ours)
+        return cast("Sequence[TradingSignal | Rejection]", said)
 
     def known(self, key: bytes | None, token: int) -> Instrument | None:
         """The instrument, where it had a tick or a record before, and ``key`` is its own."""
@@ -204,11 +208,16 @@ class PartitionRunner:
         batch = InferenceBatch() if len(ticks) > 1 else None
         said: list[Sequence[Said]] = []
         known = [None] * len(ticks) if instruments is None else instruments
-        for tick, offset, instrument in zip(ticks, offsets, known, strict=True):
-            said.append(self._process(tick, offset, instrument or self._instrument(tick), batch))
-        if batch is None:
-            return cast("Sequence[Sequence[TradingSignal | Rejection]]", said)
-        return batch.settle(said)
+        ours = getcontext()  # strategies have contexts of their own
+        try:
+            for tick, offset, instrument in zip(ticks, offsets, known, strict=True):
+                found = instrument or self._instrument(tick)
+                said.append(self._process(tick, offset, found, batch))
+            if batch is None:
+                return cast("Sequence[Sequence[TradingSignal | Rejection]]", said)
+            return batch.settle(said)
+        finally:
+            setcontext(ours)
 
     def _process(
         self, tick: MarketTick, offset: int, instrument: Instrument, batch: InferenceBatch | None

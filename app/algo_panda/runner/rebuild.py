@@ -3,9 +3,11 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
+from decimal import getcontext, setcontext
 from enum import Enum, auto
 from typing import NamedTuple, cast
 
+from algo_panda.domain.arithmetic import computing_in
 from algo_panda.domain.bars import BarBuilder
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.containment import is_interrupt
@@ -177,6 +179,8 @@ class Replay:
     def _give(self, tick: MarketTick) -> None:
         self.given += 1
         history = self._history.last(self._history.capacity)
+        before = getcontext()
+        setcontext(self._executor.arithmetic)
         try:
             bar = None if self._consumer is None else self.bars.update(tick)
             if bar is not None and self._consumer is not None:
@@ -191,12 +195,15 @@ class Replay:
                     self._executor.config.id,
                     described(error),
                 )
+        finally:
+            setcontext(before)
         self._history.append(tick)
 
     def _warm_up(self, processor: WarmsUp) -> None:
         self.given = len(self._waiting)
         try:
-            processor.warmup(tuple(self._waiting))
+            with computing_in(self._executor.arithmetic):
+                processor.warmup(tuple(self._waiting))
         except BaseException as error:  # a strategy may raise anything
             if is_interrupt(error):
                 raise

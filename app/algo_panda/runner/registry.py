@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from algo_panda.domain.arithmetic import computing_in
 from algo_panda.domain.capabilities import Capabilities
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.containment import is_interrupt
@@ -84,7 +85,8 @@ class StrategyRegistry:
         if not executor.capabilities.shutdown:
             return
         try:
-            cast("ShutsDown", executor.processor).shutdown()
+            with computing_in(executor.arithmetic):
+                cast("ShutsDown", executor.processor).shutdown()
         except BaseException as error:  # a strategy may raise anything
             if is_interrupt(error):
                 raise
@@ -150,11 +152,12 @@ def _load_model(executor: StrategyExecutor) -> str | None:
     """Load the model of a processor that has one; why it could not be, or None."""
     processor = executor.processor
     try:
-        loaded = cast("LoadsModel", processor).load_model()
-        if loaded:
-            return None
-        reason = processor.failure_reason if offers(processor, ExplainsFailure) else None
-        return shown(reason) if reason else f"load_model returned {shown(loaded)}"
+        with computing_in(executor.arithmetic):
+            loaded = cast("LoadsModel", processor).load_model()
+            if loaded:
+                return None
+            reason = processor.failure_reason if offers(processor, ExplainsFailure) else None
+            return shown(reason) if reason else f"load_model returned {shown(loaded)}"
     except BaseException as error:  # a strategy may raise anything
         if is_interrupt(error):
             raise

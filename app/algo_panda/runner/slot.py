@@ -1,6 +1,7 @@
 """One strategy on one instrument as it runs: isolation, bars, history, provenance."""
 
 from collections.abc import Sequence
+from decimal import setcontext
 from typing import Any, Final, cast
 
 from algo_panda.domain.containment import is_interrupt
@@ -70,6 +71,7 @@ class StrategySlot(SlotState):
             self._mark(offset)
         self._seen = seen + 1
         outcome: Outcome
+        setcontext(self._arithmetic)
         try:
             if not self._is_plain:
                 outcome = self._execute(tick, offset, history)
@@ -117,6 +119,7 @@ class StrategySlot(SlotState):
     def _concluded(self, tick: MarketTick, request: InferenceRequest, answer: object) -> Outcome:
         if isinstance(answer, Failed):
             return answer
+        setcontext(self._arithmetic)
         try:
             return self._executor.conclude_tick(tick, request, answer)
         except BaseException as error:  # a strategy may raise anything

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from decimal import getcontext, setcontext
 from typing import TYPE_CHECKING, Final, cast
 
+from algo_panda.domain.arithmetic import ContextSettings, computing_in, settings_of
 from algo_panda.domain.bars import BarBuilder
 from algo_panda.domain.containment import is_interrupt
 from algo_panda.domain.executor import StrategyExecutor
@@ -40,6 +42,7 @@ class SlotState:
             self._snapshots = cast("Snapshots", executor.processor)
         self._bars = BarBuilder(self._token, self._config.bar_seconds)
         self._bars_are_known = False
+        self._settings = settings_of(executor.arithmetic)
         self._marks = Marks(ticks_needed(executor.capabilities))
         self._condition = Condition(
             self._config,
@@ -54,6 +57,7 @@ class SlotState:
         """Waits for ticks."""
         # Last what every tick needs, so that it lies together, and with what ``StrategySlot`` adds.
         self._executor = executor
+        self._arithmetic = executor.arithmetic
         self._history_size = executor.capabilities.history_size
         self._seen = 0
         self._mark_at = self._marks.next_at
@@ -68,6 +72,11 @@ class SlotState:
     def name(self) -> str:
         """Strategy and instrument."""
         return f"{self._strategy_id} on {self._token}"
+
+    @property
+    def settings(self) -> ContextSettings:
+        """Those of its decimal context, as they were before its first tick."""
+        return self._settings
 
     @property
     def executor(self) -> StrategyExecutor:
@@ -146,7 +155,8 @@ class SlotState:
         if self._consumer is not None:
             return
         try:
-            cast("SharesIndicators", self._executor.processor).share_indicators(pool)
+            with computing_in(self._arithmetic):
+                cast("SharesIndicators", self._executor.processor).share_indicators(pool)
         except BaseException as error:  # a strategy may raise anything
             if is_interrupt(error):
                 raise
@@ -173,7 +183,8 @@ class SlotState:
     def _restore_processor(self, record: StrategyRecord, past: Sequence[MarketTick]) -> None:
         if self._snapshots is not None and record.processor is not None:
             try:
-                self._snapshots.restore(record.processor)
+                with computing_in(self._arithmetic):
+                    self._snapshots.restore(record.processor)
             except BaseException as error:
                 if is_interrupt(error):
                     raise
@@ -226,6 +237,8 @@ class SlotState:
         condition = self._condition
         if condition.quarantine_reason is not None or self._snapshots is None:
             return None
+        before = getcontext()
+        setcontext(self._arithmetic)
         try:
             state = snapshot_of(self._snapshots, room)
         except BaseException as error:  # a strategy may raise anything
@@ -233,6 +246,8 @@ class SlotState:
                 raise
             condition.snapshot_failed(error)
             return None
+        finally:
+            setcontext(before)
         if condition.snapshot_problem is not None:
             condition.snapshot_works()
         return state
@@ -241,7 +256,8 @@ class SlotState:
         if not self._executor.capabilities.warmup:
             return
         try:
-            cast("WarmsUp", self._executor.processor).warmup(history)
+            with computing_in(self._arithmetic):
+                cast("WarmsUp", self._executor.processor).warmup(history)
         except BaseException as error:  # a strategy may raise anything
             if is_interrupt(error):
                 raise

@@ -64,6 +64,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
         self._engine = _engine(self._url)
+        is_file = self._url.get_backend_name() == "sqlite"
+        self._file = Path(self._url.database or "").absolute() if is_file else None
 
     def __enter__(self) -> Self:
         return self
@@ -80,9 +82,7 @@ class Database:
     @property
     def file(self) -> Path | None:
         """The file of a SQLite database, else None."""
-        if self._url.get_backend_name() != "sqlite":
-            return None
-        return Path(self._url.database or "").absolute()
+        return self._file
 
     def close(self) -> None:
         """Close the connections."""

@@ -39,6 +39,7 @@ class GroupTrouble:
         self._clock = clock
         self._episode: _Episode | None = None
         self._logged_at: float | None = None
+        self._listener: _Listener | None = None
 
     def refused(self, reason: str) -> None:
         """Note that the group does not accept the worker now; that may change."""
@@ -62,6 +63,7 @@ class GroupTrouble:
 
     def look(self) -> None:
         """Log a trouble when it begins, once a minute while it lasts, and when it ends."""
+        self._listen()
         trouble, now = self.trouble, self._clock()
         if trouble is not None:
             if self._logged_at is None or now - self._logged_at >= _LOG_INTERVAL:
@@ -74,13 +76,19 @@ class GroupTrouble:
     @contextmanager
     def listening(self) -> Generator[None]:
         """Collect the errors that the client logs, until the end of the block."""
-        handler = _Listener(self)
-        client_log = logging.getLogger(_CLIENT_LOG)
-        client_log.addHandler(handler)
+        self._listener = listener = _Listener(self)
+        self._listen()
         try:
             yield
         finally:
-            client_log.removeHandler(handler)
+            self._listener = None
+            logging.getLogger(_CLIENT_LOG).removeHandler(listener)
+
+    def _listen(self) -> None:
+        """Be a handler of the client's log, also if a strategy configured logging anew."""
+        client_log = logging.getLogger(_CLIENT_LOG)
+        if self._listener is not None and self._listener not in client_log.handlers:
+            client_log.addHandler(self._listener)
 
     def _current(self) -> _Episode | None:
         episode = self._episode

@@ -1,6 +1,7 @@
 """Ends a worker within a deadline after SIGTERM or SIGINT, even if it hangs."""
 
 import asyncio
+import logging
 import os
 import signal
 import threading
@@ -8,7 +9,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from algo_panda.domain.containment import without_interrupts
 from algo_panda.domain.errors import KafkaError, PandaError
+
+logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 20.0
 """Time from the signal until the process has ended."""
@@ -59,6 +63,8 @@ class StopDeadline:
         self._seconds = seconds
         self._end = end
         self._timer: threading.Timer | None = None
+        self._handler: Callable[[int, FrameType | None], None] | None = None
+        self._has_warned = False
         self._outcome: BaseException | None = StopTimeoutError(
             f"told to stop, and the last checkpoint could not be written within {seconds:.0f} s:"
             " the broker does not answer, or a strategy does not return. Records processed since"
@@ -78,11 +84,32 @@ class StopDeadline:
                 loop.call_soon_threadsafe(self._on_stop)
 
         before = [(number, signal.signal(number, told)) for number in _SIGNALS]
+        self._handler = told
         try:
-            yield
+            with without_interrupts():
+                yield
         finally:
+            self._handler = None
             for number, handler in before:
                 signal.signal(number, handler)
+
+    def listen_again(self) -> None:
+        """Take the signals again if users' code took or blocked them; call in the main thread."""
+        if self._handler is None:
+            return
+        lost = [one for one in _SIGNALS if signal.getsignal(one) is not self._handler]
+        for number in lost:
+            signal.signal(number, self._handler)
+        blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS).intersection(_SIGNALS)
+        if (lost or blocked) and not self._has_warned:
+            self._has_warned = True
+            names = ", ".join(sorted({signal.Signals(one).name for one in (*lost, *blocked)}))
+            logger.warning(
+                "a strategy, or a library that it uses, took or blocked %s, which stop the worker."
+                " The worker takes them again, from now on without another warning; remove this"
+                " from the strategy",
+                names,
+            )
 
     def settle(self, error: BaseException | None) -> None:
         """Set the error to end with, if the process does not end by itself before the deadline."""

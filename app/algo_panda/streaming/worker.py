@@ -39,6 +39,7 @@ _NOT_AUTHORIZED = (
 _STOP_PATIENCE = 20.0
 _WATCH_INTERVAL = 0.1
 _JOIN_INTERVAL = 1.0
+_LISTEN_INTERVAL = 1.0
 _TICKS_SHARE = 9
 """Least ratio of the time between checkpoints to the time that serialising state takes."""
 
@@ -105,6 +106,7 @@ async def run_worker(
                     spec,
                     group,
                     stop,
+                    deadline.listen_again,
                     on_ready,
                     lambda: deadline.settle(_failure(engine, spec, connection)),
                 )
@@ -121,6 +123,7 @@ async def _run(
     spec: StreamSpec,
     group: GroupTrouble,
     stop: asyncio.Event,
+    listen_again: Callable[[], None],
     on_ready: Callable[[], None],
     settle: Callable[[], None],
 ) -> None:
@@ -133,6 +136,7 @@ async def _run(
             _watch(app, engine, group),
             _checkpoint_regularly(app, spec.checkpoint_interval),
             _tell_group_regularly(app, spec.checkpoint_interval),
+            _listen_regularly(listen_again),
         )
     ]
     try:
@@ -194,6 +198,13 @@ async def _checkpoint_regularly(app: StreamApp, interval: float) -> None:
         started = time.monotonic()
         writing = await app.engine.checkpoint_all(spread=interval / 2)
         pause = max(interval - (time.monotonic() - started), _TICKS_SHARE * writing)
+
+
+async def _listen_regularly(listen_again: Callable[[], None]) -> None:
+    """Keep the handlers of signals, also while the worker stops: a second one may come."""
+    while True:
+        await asyncio.sleep(_LISTEN_INTERVAL)
+        listen_again()
 
 
 async def _tell_group_regularly(app: StreamApp, interval: float) -> None:

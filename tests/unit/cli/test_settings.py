@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from algo_panda.domain.errors import ConfigurationError
-from algo_panda.settings import load_settings
+from algo_panda.settings import Settings, load_settings
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,19 @@ def test_spans_may_go_over_http_and_https(monkeypatch: pytest.MonkeyPatch, tmp_p
     for url in ("http://127.0.0.1:4318/v1/traces", "https://otel.example/v1/traces"):
         monkeypatch.setenv("PANDA_TRACING_ENDPOINT", url)
         assert load_settings().tracing_endpoint == url
+
+
+def test_paths_of_a_worker_do_not_depend_on_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = Settings(
+        _env_file=None, data_dir=Path("data"), kafka_ssl_ca=Path("ca.pem"), topics_file=Path("/t")
+    )
+    settings = given.with_absolute_paths()
+    monkeypatch.chdir("/")
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.kafka_ssl_ca == tmp_path / "ca.pem"
+    assert settings.topics_file == Path("/t")
+    assert settings.kafka_ssl_cert is None
+    assert settings.effective_database_url == f"sqlite:///{tmp_path}/data/panda.db"

@@ -43,3 +43,12 @@ def test_a_url_that_will_not_do_is_refused_without_its_password(url: str, reason
     with pytest.raises(InvalidDatabaseUrlError, match=reason) as refusal:
         Database(url)
     assert SECRET not in str(refusal.value)
+
+
+def test_a_relative_path_begins_where_the_program_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Database("sqlite:///panda.db") as database:
+        monkeypatch.chdir("/")
+        assert database.file == tmp_path / "panda.db"

@@ -101,3 +101,15 @@ def test_an_error_of_a_callback_that_the_client_passes_over_is_a_trouble_at_once
         "User provided listener failed on partition assignment: ZeroDivisionError: a defect"
     )
     assert "ZeroDivisionError: a defect; trying again" in caplog.messages[-1]
+
+
+def test_errors_of_the_client_are_taken_also_after_a_strategy_removed_all_handlers() -> None:
+    rig = Rig()
+    client = logging.getLogger("aiokafka.consumer.group_coordinator")
+    with rig.group.listening():
+        client.handlers.clear()
+        rig.group.look()
+        client.error("failed", exc_info=ZeroDivisionError("a defect"))
+        assert str(rig.group.trouble).endswith("failed: ZeroDivisionError: a defect")
+    rig.group.look()
+    assert not client.handlers
