@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, Protocol, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -188,6 +188,7 @@ class ControlWatcher:
         topic: str,
         decoder: ControlDecoder,
         states: TradingStates,
+        accounts: Collection[str] | None = None,
         patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         read_topic_id: Callable[[], str] | None = None,
@@ -199,6 +200,7 @@ class ControlWatcher:
             topic: ``control``, by its name on the broker.
             decoder: of its values.
             states: take the events.
+            accounts: of this process; an event for another one is logged as a warning. None: any.
             patience: seconds that an open transaction may hide events at the start.
             clock: monotonic.
             read_topic_id: returns the present id of the topic, or raises ``KafkaError``; None: the
@@ -214,6 +216,7 @@ class ControlWatcher:
         self._patience = patience
         self._decoder = decoder
         self._states = states
+        self._accounts = accounts
         self._clock = clock
         self._consumer = self._new_consumer()
         self._next = 0
@@ -357,8 +360,23 @@ class ControlWatcher:
                     event.reason,
                     event.issued_by,
                 )
+                self._warn_if_unknown(event, offset)
                 self._states.apply(event, offset)
         self._unread, self._next = None, offset + 1
+
+    def _warn_if_unknown(self, event: ControlEvent, offset: int) -> None:
+        """Whoever sent the event may believe that it stops an account of this worker."""
+        if self._accounts is None or event.account in (ALL_ACCOUNTS, *self._accounts):
+            return
+        logger.warning(
+            "%s[0] offset %d sets account %s to %s, and this worker has no such account: its"
+            " accounts are %s (PANDA_ACCOUNTS), and they trade as before; was one of them meant?",
+            self._topic,
+            offset,
+            event.account,
+            event.state,
+            ", ".join(sorted(self._accounts)),
+        )
 
     def _confirm(self) -> None:
         """Ask where the topic ends. If all before that is applied, confirm the states.

@@ -395,6 +395,7 @@ class Following:
             topic="control",
             decoder=CODEC,
             states=self.states,
+            accounts=("PAPER1", "zerodha"),
             clock=lambda: self.now,
             read_topic_id=broker.read_topic_id,
         )
@@ -472,3 +473,19 @@ def test_where_the_id_is_never_told_the_watcher_does_not_start(
     following = Following(broker, monkeypatch)
     with pytest.raises(KafkaError, match=r"could not be read in .*: there is no topic control"):
         following.watcher.__enter__()
+
+
+def test_an_event_for_an_account_that_the_worker_does_not_have_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Broker(*[encoded(one, ACTIVE) for one in (ALL_ACCOUNTS, "PAPER1", "zerodha")])
+    following = Following(broker, monkeypatch)
+    with following.watcher:
+        assert not told(caplog, "has no such account")
+        broker.values.append(encoded("paper", HALTED))
+        assert eventually(lambda: following.states.of("paper") is HALTED)
+        assert following.states.of("PAPER1") is ACTIVE
+    (line,) = told(caplog, "has no such account")
+    assert line.startswith("control[0] offset 3 sets account paper to HALTED, ")
+    assert "its accounts are PAPER1, zerodha (PANDA_ACCOUNTS)" in line
+    assert [r.levelname for r in caplog.records if r.getMessage() == line] == ["WARNING"]
