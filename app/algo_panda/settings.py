@@ -330,6 +330,11 @@ class Settings(BaseSettings):
         """The account id that orders to ``broker`` are booked on."""
         return self.accounts.get(broker, broker)
 
+    @property
+    def known_accounts(self) -> dict[str, str]:
+        """Broker by account, for the accounts of all known brokers."""
+        return {self.account_for(broker): broker for broker in KNOWN_BROKERS}
+
     def topic(self, name: str) -> str:
         """The name on the broker of the topic declared as ``name``."""
         return f"{self.topic_prefix}{name}"

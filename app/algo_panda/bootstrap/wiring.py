@@ -67,6 +67,7 @@ class Wiring:
                 topic=self.on_broker("control"),
                 decoder=self.codecs.control,
                 states=states,
+                accounts=self.settings.known_accounts,
             )
         )
         self.health.watch(lambda: watcher.trouble)

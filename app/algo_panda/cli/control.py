@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from algo_panda.domain.errors import ConfigurationError
-from algo_panda.domain.trading import ALL_ACCOUNTS, KNOWN_BROKERS, ControlEvent, TradingState
+from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
 from algo_panda.settings import Settings, load_settings
 
 app = typer.Typer(help="Set the trading state of accounts: kill switch.", no_args_is_help=True)
@@ -81,16 +81,26 @@ def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None
         issued_at=datetime.now(UTC),
     )
     send_control_event(settings, event)
-    whose = "every account" if account == ALL_ACCOUNTS else f"account {account}"
-    _notices.print(f"{whose} is {state}: recorded; workers apply it within two seconds")
+    _notices.print(
+        f"{_described(settings, account)} is {state}: recorded; workers apply it within two seconds"
+    )
+
+
+def _described(settings: Settings, account: str) -> str:
+    """Name an account and its broker; workers may have other settings than this shell."""
+    if account == ALL_ACCOUNTS:
+        return "every account"
+    broker = settings.known_accounts.get(account)
+    if broker is None:
+        return f"account {account} (of no broker according to PANDA_ACCOUNTS)"
+    return f"account {account} (of broker {broker} according to PANDA_ACCOUNTS)"
 
 
 def _refuse_unknown(settings: Settings, account: str, *, force: bool) -> None:
     """Refuse a misspelt account: its state would change nothing, and look as if it did."""
     if not account.strip():
         raise ConfigurationError("--account is empty; name an account, or * for every account")
-    known = {settings.account_for(broker) for broker in KNOWN_BROKERS}
-    known |= {ALL_ACCOUNTS, *settings.accounts.values()}
+    known = {ALL_ACCOUNTS, *settings.known_accounts}
     if account not in known and not force:
         raise ConfigurationError(
             f"no broker has the account {account}; known: {', '.join(sorted(known))}"

@@ -1,6 +1,6 @@
 """What others ask of a broker: topics as they are, their ids, partitions and offsets."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,8 @@ from algo_panda.kafka.admin_calls import (
     describe_topics,
     list_offsets,
 )
-from algo_panda.kafka.connection import admin_failure, connect
+from algo_panda.kafka.clients import KafkaConnection
+from algo_panda.kafka.connection import Admin, admin_failure, connect
 
 __all__ = [
     "Partition",
@@ -29,6 +30,7 @@ __all__ = [
     "offsets_since",
     "partition_counts",
     "start_offsets",
+    "topic_id_reader",
     "topic_ids",
     "topic_states",
     "topics_with_prefix",
@@ -78,13 +80,15 @@ def topic_states(admin: AdminClient, topics: Collection[str]) -> dict[str, Topic
     }
 
 
-def described_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, TopicDescription]:
+def described_topics(
+    admin: AdminClient, topics: Collection[str], *, timeout_seconds: float = REQUEST_SECONDS
+) -> dict[str, TopicDescription]:
     """Ask for id, partitions and copies of each topic.
 
     Raises:
         KafkaError: a topic does not exist, or the broker does not answer.
     """
-    found = describe_topics(admin, topics)
+    found = describe_topics(admin, topics, timeout_seconds=timeout_seconds)
     missing = next((name for name in topics if name not in found), None)
     if missing is not None:
         raise KafkaError(f"there is no topic {missing}; run 'panda topics apply'")
@@ -98,6 +102,22 @@ def topic_ids(admin: AdminClient, topics: Collection[str]) -> dict[str, str]:
         KafkaError: a topic does not exist, or the broker does not answer.
     """
     return {name: topic.topic_id for name, topic in described_topics(admin, topics).items()}
+
+
+def topic_id_reader(
+    connection: KafkaConnection, topic: str, *, timeout_seconds: float
+) -> Callable[[], str]:
+    """Return a function that asks for the present id of ``topic``, with a client of its own.
+
+    The function raises ``KafkaError`` if the topic does not exist, or if the broker does not answer
+    within ``timeout_seconds``.
+    """
+    admin = Admin(connection)
+
+    def read() -> str:
+        return described_topics(admin, [topic], timeout_seconds=timeout_seconds)[topic].topic_id
+
+    return read
 
 
 def partition_counts(admin: AdminClient, topics: Collection[str]) -> dict[str, int]:

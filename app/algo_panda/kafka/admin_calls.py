@@ -68,11 +68,13 @@ class ConfigValue:
     own: bool
 
 
-def describe_topics(admin: AdminClient, topics: Collection[str]) -> dict[str, TopicDescription]:
+def describe_topics(
+    admin: AdminClient, topics: Collection[str], *, timeout_seconds: float = REQUEST_SECONDS
+) -> dict[str, TopicDescription]:
     """Ask for id and replicas of those of ``topics`` that exist."""
     if not topics:
         return {}
-    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_SECONDS)
+    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout_seconds)
     answers = _answers(admin, "describe topic", futures, ignore=KafkaError.UNKNOWN_TOPIC_OR_PART)
     return {
         name: TopicDescription(

@@ -98,6 +98,8 @@ class RiskEngine:
     ) -> Sequence[Verdict]:
         """Return a verdict per broker of the signal; none for HOLD and for a redelivered signal.
 
+        A broker that the signal names twice gets one verdict.
+
         Args:
             signal: the signal.
             now_us: the present time, microseconds since the epoch; None: its event time, as in a
@@ -116,7 +118,7 @@ class RiskEngine:
         if ledger.was_seen_by_version_1(signal.tick_topic_id, signal.tick_offset):
             return ()
         verdicts: list[Verdict] = []
-        for broker in signal.brokers:
+        for broker in dict.fromkeys(signal.brokers):  # a signal written by hand may repeat one
             verdict = self._judge(signal, side, broker, ledger, now, appended_us, decision)
             if verdict is not None:
                 verdicts.append(verdict)

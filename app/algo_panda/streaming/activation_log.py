@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import Activation
-from algo_panda.kafka.admin import connect, end_offsets
+from algo_panda.kafka.admin import connect, end_offsets, topic_ids
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.kafka.reading import Ends, batches
 from algo_panda.wire.errors import WireError
@@ -21,6 +21,8 @@ class ActivationLog:
 
     It also reads records of open and of aborted transactions: their content is true either way,
     and no worker waits for the transaction of another.
+
+    If the topic was deleted and created anew, it is read from its first record again.
     """
 
     def __init__(
@@ -30,7 +32,9 @@ class ActivationLog:
         self._admin = connect(kafka)
         self._partition = topic, 0
         self._decode = decode
+        self._topic_id: str | None = None
         self._next = 0
+        """Offset of the first record of the topic with that id that was not read."""
 
     def read_new(self) -> Iterator[Activation]:
         """Read up to the present end; records that are not activations are logged and skipped.
@@ -39,9 +43,13 @@ class ActivationLog:
             KafkaError: the topic could not be read in 15 seconds.
         """
         topic, _ = self._partition
+        # The id first: if the topic is created anew between the two, the next call reads it whole.
+        topic_id = topic_ids(self._admin, [topic])[topic]
         ends = end_offsets(self._admin, [topic])
         end = ends[self._partition]
-        start = self._next if self._next <= end else 0  # the topic was created anew
+        if topic_id != self._topic_id or end < self._next:
+            self._topic_id, self._next = topic_id, 0
+        start = self._next
         if start == end:
             return
         deadline = time.monotonic() + _TIMEOUT_SECONDS

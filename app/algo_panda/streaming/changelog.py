@@ -80,6 +80,19 @@ class UnreadableStateError(KafkaError):
         )
 
 
+class MissingCheckpointError(KafkaError):
+    """A changelog holds state, and not the offsets that it stands for; the message says more."""
+
+    def __init__(self, changelog: str, partition: int, reason: str) -> None:
+        super().__init__(
+            f"changelog {changelog}[{partition}] {reason}. Without it, the offsets that the state"
+            " stands for are unknown, and records would be processed twice. If there is a copy of"
+            " the changelog, stop the workers of this program and restore it. To discard the state"
+            " of all partitions and process the input topics from their beginning, stop the workers"
+            f" of this program, delete the topic {changelog} and run 'panda topics apply'"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
     """Offsets of a partition, by topic name, with what is recorded beside them."""
@@ -213,16 +226,18 @@ class PartitionChangelog:
             CheckpointError: the broker did not answer in ``timeout`` seconds, or a transaction
                 stays open that hides the end of the changelog.
             UnreadableStateError: the checkpoint has a form that this version does not know.
+            MissingCheckpointError: there is state without a checkpoint.
         """
         headers: MessageHeaders = None
         records_read = 0
+        had_checkpoint = False
 
         def records() -> Iterator[StateRecord]:
-            nonlocal headers, records_read
+            nonlocal headers, records_read, had_checkpoint
             for message in self._read(timeout, self._readable_end(timeout)):
                 record = StateRecord(message.key() or b"", message.value())
                 if record.key == CHECKPOINT_KEY:
-                    headers = message.headers()
+                    headers, had_checkpoint = message.headers(), True
                 records_read += 1
                 yield record
 
@@ -234,6 +249,15 @@ class PartitionChangelog:
         except KafkaException as error:
             raise self._error("cannot be opened", error) from error
         checkpoint = state.pop(CHECKPOINT_KEY, None)
+        if checkpoint is None and (state or had_checkpoint):
+            # Every transaction writes both, so one alone is no first start.
+            raise MissingCheckpointError(
+                self._topic,
+                self._partition,
+                "had a checkpoint record, which was deleted"
+                if had_checkpoint
+                else f"has {len(state)} state record(s) and no checkpoint record",
+            )
         try:
             positions = None if checkpoint is None else Positions.decode(checkpoint, headers)
         except StateFormatError as error:

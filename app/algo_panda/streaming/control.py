@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple, Protocol, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -13,6 +13,7 @@ from confluent_kafka import Message as ClientMessage
 from algo_panda.domain.decisions import CURRENT_SECONDS
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from algo_panda.kafka.admin import topic_id_reader
 from algo_panda.kafka.clients import KafkaConnection, consumer_config
 from algo_panda.kafka.connection import failure
 from algo_panda.kafka.open_transactions import (
@@ -174,6 +175,10 @@ class ControlWatcher:
     Once a second it asks the broker where the topic ends. If everything up to there is applied, it
     confirms the states. Neither a client that gives no records nor an end that was asked for
     before is a proof of that: the client is silent also if the broker is gone.
+
+    An offset means nothing in a topic that was deleted and created anew, which the client does not
+    notice. So the topic's id is asked for before the first record is read and after each end: if it
+    is another one, the new topic is read from its first record.
     """
 
     def __init__(
@@ -183,8 +188,10 @@ class ControlWatcher:
         topic: str,
         decoder: ControlDecoder,
         states: TradingStates,
+        accounts: Collection[str] | None = None,
         patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        read_topic_id: Callable[[], str] | None = None,
     ) -> None:
         """Prepare; nothing is read yet.
 
@@ -193,20 +200,25 @@ class ControlWatcher:
             topic: ``control``, by its name on the broker.
             decoder: of its values.
             states: take the events.
+            accounts: of this process; an event for another one is logged as a warning. None: any.
             patience: seconds that an open transaction may hide events at the start.
             clock: monotonic.
+            read_topic_id: returns the present id of the topic, or raises ``KafkaError``; None: the
+                cluster is asked, for a second at most.
         """
         self._connection = connection
         self._topic = topic
+        self._read_topic_id = read_topic_id or topic_id_reader(
+            connection, topic, timeout_seconds=_ASK_TIMEOUT
+        )
+        self._topic_id: str | None = None
+        """Of the topic that is read; None: it is not known yet."""
         self._patience = patience
         self._decoder = decoder
         self._states = states
+        self._accounts = accounts
         self._clock = clock
-        config = consumer_config(
-            connection, auto_offset_reset="earliest", reconnect_backoff_max_ms=_RECONNECT_MS
-        )
-        config["error_cb"] = self._on_client_error
-        self._consumer = Consumer(config)
+        self._consumer = self._new_consumer()
         self._next = 0
         """Offset of the first record that is not applied."""
         self._unread: ClientMessage | None = None
@@ -283,7 +295,19 @@ class ControlWatcher:
         finally:
             self._log_outdated()
 
+    def _new_consumer(self) -> Consumer:
+        config = consumer_config(
+            self._connection, auto_offset_reset="earliest", reconnect_backoff_max_ms=_RECONNECT_MS
+        )
+        config["error_cb"] = self._on_client_error
+        return Consumer(config)
+
     def _follow(self) -> None:
+        if self._topic_id is None:
+            self._topic_id = self._ask_topic_id()
+            if self._topic_id is None:
+                self._consumer.poll(_POLL)  # it may report why the broker does not answer
+                return
         if not self._is_assigned:
             self._consumer.assign([TopicPartition(self._topic, 0, self._next)])
             self._is_assigned, self._is_at_end = True, False
@@ -339,8 +363,23 @@ class ControlWatcher:
                     event.reason,
                     event.issued_by,
                 )
+                self._warn_if_unknown(event, offset)
                 self._states.apply(event, offset)
         self._unread, self._next = None, offset + 1
+
+    def _warn_if_unknown(self, event: ControlEvent, offset: int) -> None:
+        """Whoever sent the event may believe that it stops an account of this worker."""
+        if self._accounts is None or event.account in (ALL_ACCOUNTS, *self._accounts):
+            return
+        logger.warning(
+            "%s[0] offset %d sets account %s to %s, and this worker has no such account: its"
+            " accounts are %s (PANDA_ACCOUNTS), and they trade as before; was one of them meant?",
+            self._topic,
+            offset,
+            event.account,
+            event.state,
+            ", ".join(sorted(self._accounts)),
+        )
 
     def _confirm(self) -> None:
         """Ask where the topic ends. If all before that is applied, confirm the states.
@@ -354,13 +393,40 @@ class ControlWatcher:
         except KafkaException as error:
             self._cause = self._cause or error.args[0].str()
             return
-        if end < self._next:
-            # The topic was created anew, or has lost records: read what it has now.
+        topic_id = self._ask_topic_id()
+        if topic_id is None:
+            return
+        if topic_id != self._topic_id:
+            self._begin_anew(topic_id)
+        elif end < self._next:  # it has lost records: read what it has now
             self._next, self._is_assigned, self._is_at_end = 0, False, False
         elif end == self._next and not self._hides_events(end):
             self._states.confirm(asked_at)
             self._next_ask, self._cause = asked_at + _ASK_INTERVAL, None
             self._answered.set()
+
+    def _ask_topic_id(self) -> str | None:
+        """Return the present id of the topic; None: the broker does not say it now."""
+        try:
+            return self._read_topic_id()
+        except KafkaError as error:
+            self._cause = self._cause or str(error)
+            return None
+
+    def _begin_anew(self, topic_id: str) -> None:
+        """Read the topic that has replaced the one that was read, from its first record."""
+        logger.warning(
+            "topic %s was deleted and created anew (id %s, now %s): it is read from its first"
+            " record; until it has an event for an account, the account's last state stays",
+            self._topic,
+            self._topic_id,
+            topic_id,
+        )
+        # A new client: the old one keeps metadata and leader epochs of the topic that is gone.
+        self._consumer.close()
+        self._consumer = self._new_consumer()
+        self._topic_id, self._unread = topic_id, None
+        self._next, self._is_assigned, self._is_at_end = 0, False, False
 
     def _hides_events(self, end: int) -> bool:
         """Return whether an open transaction hides events behind ``end``."""

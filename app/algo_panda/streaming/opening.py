@@ -63,6 +63,7 @@ class PartitionOpener:
             TopicRecreatedError: the state is of another topic of the same name.
             TopicTruncatedError: an input lost records that are part of the state.
             UnreadableStateError: the state has a form that this version does not know.
+            MissingCheckpointError: there is state without the offsets that it stands for.
             KafkaError: the broker did not answer in time, or refuses.
         """
         try:

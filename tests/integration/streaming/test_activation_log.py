@@ -8,9 +8,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from algo_panda.domain.trading import Activation
+from algo_panda.kafka.admin import delete_topics, topics_with_prefix
+from algo_panda.kafka.admin_calls import create_topics
 from algo_panda.kafka.clients import producer_config
 from algo_panda.streaming.activation_log import ActivationLog
 from algo_panda.wire.codecs import load_codecs
+from tests.support.processes import eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
@@ -91,3 +94,20 @@ def test_nobody_waits_for_the_transaction_of_another_worker(
     other.abort_transaction(30)
     send(CODEC.encode(activation(3)))
     assert versions(log) == [3]
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_a_topic_created_anew_is_read_from_its_first_record_however_long_it_is(
+    log: ActivationLog, send, kafka_admin: AdminClient, topic: str, length: int
+) -> None:
+    for version in (1, 2):
+        send(CODEC.encode(activation(version)))
+    assert versions(log) == [1, 2]
+    delete_topics(kafka_admin, [topic])
+    assert eventually(lambda: not topics_with_prefix(kafka_admin, topic))
+    create_topics(kafka_admin, [NewTopic(topic, 1, 1)])
+    expected = list(range(10, 10 + length))
+    for version in expected:
+        send(CODEC.encode(activation(version)))
+    assert versions(log) == expected
+    assert versions(log) == []

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from algo_panda.cli.control import _user
 from algo_panda.cli.main import app
 from algo_panda.domain.errors import ConfigurationError, KafkaError, PandaError
+from algo_panda.domain.trading import TradingState
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,38 @@ def test_an_empty_account_is_refused_even_by_force(account: str, more: tuple[str
 )
 def test_known_accounts_and_forced_ones_go_to_the_broker(arguments: tuple[str, ...]) -> None:
     assert isinstance(refusal("halt", *arguments), KafkaError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "every account is HALTED: "),
+        (
+            ("--account", "PAPER1"),
+            "account PAPER1 (of broker paper according to PANDA_ACCOUNTS) is HALTED: ",
+        ),
+        (
+            ("--account", "zerodha"),
+            "account zerodha (of broker zerodha according to PANDA_ACCOUNTS) is HALTED: ",
+        ),
+        (
+            ("--account", "OLD", "--force"),
+            "account OLD (of no broker according to PANDA_ACCOUNTS) is HALTED: ",
+        ),
+    ],
+)
+def test_the_line_names_the_broker_whose_account_it_is(
+    arguments: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, TradingState]] = []
+    monkeypatch.setattr(
+        "algo_panda.bootstrap.control.send_control_event",
+        lambda _, event: sent.append((event.account, event.state)),
+    )
+    result = CliRunner().invoke(app, ["control", "halt", *arguments])
+    assert result.exit_code == 0
+    assert result.stderr.startswith(line)
+    assert sent == [(arguments[1] if arguments else "*", TradingState.HALTED)]
 
 
 def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,17 @@ def test_every_broker_gets_an_order_of_its_own_on_its_own_account():
     assert len({one.client_order_id for one in made}) == 3
 
 
+@pytest.mark.parametrize("quantity", [10, 26], ids=["approved", "rejected"])
+def test_a_broker_that_is_named_twice_gets_one_verdict_in_the_order_of_its_first_name(
+    quantity: int,
+):
+    given = signal(brokers=("zerodha", "paper", "zerodha", "paper", "paper"), quantity=quantity)
+    verdicts = engine().on_signal(given)
+    assert [one.broker for one in verdicts] == ["zerodha", "paper"]
+    ids = {getattr(one, "client_order_id", None) or one.rejection_id for one in verdicts}  # type: ignore[union-attr]
+    assert len(ids) == 2
+
+
 def test_accounts_are_judged_each_for_itself():
     subject = engine({"AB1234": TradingState.HALTED})
     verdicts = subject.on_signal(signal(brokers=("zerodha", "paper")))

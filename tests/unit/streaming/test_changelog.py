@@ -10,8 +10,10 @@ from confluent_kafka import KafkaException, TopicPartition
 from algo_panda.kafka.clients import KafkaConnection
 from algo_panda.streaming import changelog
 from algo_panda.streaming.changelog import (
+    CHECKPOINT_KEY,
     CheckpointError,
     FencedError,
+    MissingCheckpointError,
     PartitionChangelog,
     Positions,
 )
@@ -171,6 +173,41 @@ def test_what_the_former_owner_commits_before_it_is_fenced_is_restored(broker: B
     broker.before_fencing = lambda: None
     with pytest.raises(FencedError):
         former.commit(state(a=b"zombie"), at(30), (), 30)
+
+
+def test_a_changelog_without_any_record_is_that_of_a_first_start(broker: Broker) -> None:
+    restored = owner().open(30)
+    assert (restored.state, restored.positions, restored.records_read) == ({}, None, 0)
+
+
+@pytest.mark.parametrize("left", [{}, {"a": b"1"}])
+def test_a_checkpoint_that_was_deleted_is_refused(
+    broker: Broker, left: dict[str, bytes | None]
+) -> None:
+    owner_before = owner()
+    owner_before.open(30)
+    owner_before.commit(state(**left), at(10), (), 30)
+    broker.append(CHECKPOINT_KEY, None)
+    with pytest.raises(
+        MissingCheckpointError,
+        match=r"changelog\[0\] had a checkpoint record, which was deleted.*"
+        "delete the topic changelog and run 'panda topics apply'",
+    ):
+        owner().open(30)
+    broker.append(CHECKPOINT_KEY, at(10).encode())  # put back: all is well
+    assert owner().open(30).positions == at(10)
+
+
+def test_state_whose_deleted_checkpoint_was_compacted_away_is_refused(broker: Broker) -> None:
+    broker.append(b"a", b"1")
+    broker.append(b"b", b"2")
+    with pytest.raises(
+        MissingCheckpointError, match=r"has 2 state record\(s\) and no checkpoint record"
+    ):
+        owner().open(30)
+    broker.append(b"a", None)
+    broker.append(b"b", None)
+    assert owner().open(30).positions is None
 
 
 @pytest.mark.parametrize("early", [[1], [2], [1, 3]])

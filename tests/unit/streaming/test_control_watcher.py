@@ -4,7 +4,7 @@ What becomes of it when a real broker does not answer is in tests/integration/st
 """
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -82,6 +82,7 @@ class Rig:
             decoder=self.decoder,
             states=self.states,
             clock=lambda: self.now,
+            read_topic_id=lambda: "id",
         )
 
     def later(self, seconds: float) -> None:
@@ -223,7 +224,13 @@ def test_the_states_are_confirmed_while_nothing_happens(rig: Rig) -> None:
 def test_read_once_the_states_stay_after_the_reader_has_gone(topic: Topic) -> None:
     states = TradingStates()
     topic.set("a", REDUCING)
-    with ControlWatcher(connection=topic.connection, topic="control", decoder=CODEC, states=states):
+    with ControlWatcher(
+        connection=topic.connection,
+        topic="control",
+        decoder=CODEC,
+        states=states,
+        read_topic_id=lambda: "id",
+    ):
         pass
     assert states.of("a") is REDUCING
     assert [event.account for event in states.events()] == [ALL_ACCOUNTS, "a"]
@@ -280,6 +287,7 @@ def test_events_behind_an_open_transaction_halt_until_they_can_be_read(
         decoder=CODEC,
         states=states,
         clock=lambda: now[0],
+        read_topic_id=lambda: "id",
     )
     with watcher:
         topic.hidden = 1
@@ -291,3 +299,193 @@ def test_events_behind_an_open_transaction_halt_until_they_can_be_read(
         topic.hidden = 0
         assert eventually(lambda: states.of("a") is ACTIVE)
         assert watcher.trouble is None
+
+
+class Broker:
+    """Holds the topic ``control``, which can be created anew."""
+
+    def __init__(self, *values: bytes) -> None:
+        self.topic_id = "first"
+        self.values = list(values)
+        self.denial: KafkaError | None = None
+        """Why it does not tell the topic's id."""
+        self.before_id: Callable[[], None] = lambda: None
+        """Called when a client has asked for the end and asks for the id now."""
+
+    def recreate(self, topic_id: str, *values: bytes) -> None:
+        self.topic_id, self.values = topic_id, list(values)
+
+    def read_topic_id(self) -> str:
+        self.before_id()
+        if self.denial is not None:
+            raise self.denial
+        return self.topic_id
+
+
+class Record:
+    """A record, or without a value the end of the topic."""
+
+    def __init__(self, offset: int, value: bytes | None = None) -> None:
+        self._offset, self._value = offset, value
+
+    def error(self) -> ClientError | None:
+        is_end = self._value is None
+        return ClientError(ClientError._PARTITION_EOF, "end") if is_end else None
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def offset(self) -> int:
+        return self._offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return 0, 0
+
+
+class Client:
+    """Knows topics by name alone, like the client of Kafka: it reads on at its offset."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._at, self._has_said_end = 0, False
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self._at, self._has_said_end = places[0].offset, False
+
+    def poll(self, _timeout: float) -> Record | None:
+        values = self._broker.values
+        if self._at > len(values):
+            self._at = 0  # auto.offset.reset
+        if self._at < len(values):
+            self._at, self._has_said_end = self._at + 1, False
+            return Record(self._at - 1, values[self._at - 1])
+        if not self._has_said_end:
+            self._has_said_end = True
+            return Record(self._at)
+        threading.Event().wait(0.001)
+        return None
+
+    def get_watermark_offsets(
+        self, _place: TopicPartition, _timeout: float = 0, *, cached: bool
+    ) -> tuple[int, int]:
+        return 0, len(self._broker.values)
+
+    def close(self) -> None:
+        pass
+
+
+def encoded(account: str, state: TradingState) -> bytes:
+    return CODEC.encode(
+        ControlEvent(
+            account=account, state=state, reason="r", issued_by="me", issued_at=datetime.now(UTC)
+        )
+    )
+
+
+class Following:
+    """A watcher of such a broker's topic, on a clock that only the test moves."""
+
+    def __init__(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(control, "Consumer", lambda _config: Client(broker))
+        monkeypatch.setattr(control, "wait_until_readable", lambda *_, **__: None)
+        self.now = 1000.0
+        self.states = TradingStates(lambda: self.now, 5)
+        self.watcher = ControlWatcher(
+            connection=KafkaConnection("unused:1"),
+            topic="control",
+            decoder=CODEC,
+            states=self.states,
+            accounts=("PAPER1", "zerodha"),
+            clock=lambda: self.now,
+            read_topic_id=broker.read_topic_id,
+        )
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 9])
+def test_a_topic_created_anew_is_read_from_its_first_record_however_long_it_is(
+    length: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Broker(*[encoded("old", REDUCING)] * 3)
+    following = Following(broker, monkeypatch)
+    with following.watcher:
+        assert following.states.of("a") is ACTIVE
+        broker.recreate("second", encoded("a", HALTED), *[encoded("b", REDUCING)] * (length - 1))
+        following.now += 1.5
+        assert eventually(lambda: following.states.of("a") is HALTED)
+        following.now += 5.5
+        assert eventually(lambda: following.states.outdated_seconds is None)
+        assert following.states.view().offset == length
+        assert following.states.of("old") is REDUCING
+        assert following.states.of("c") is ACTIVE
+    assert len(told(caplog, "control was deleted and created anew (id first, now second)")) == 1
+
+
+def test_an_empty_topic_in_place_of_an_empty_one_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker()
+    following = Following(broker, monkeypatch)
+    with following.watcher:
+        broker.recreate("second")
+        following.now += 5.5
+        assert eventually(lambda: following.states.of("a") is ACTIVE)
+
+
+def test_a_topic_created_anew_while_the_watcher_starts_is_read_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker(*[encoded("b", REDUCING)] * 2)
+    following = Following(broker, monkeypatch)
+    asked: list[str] = []
+
+    def recreate_at_second_question() -> None:
+        asked.append(broker.topic_id)
+        if len(asked) == 2:
+            broker.recreate("second", encoded("a", HALTED), encoded("b", ACTIVE))
+
+    broker.before_id = recreate_at_second_question
+    with following.watcher:
+        assert [following.states.of(one) for one in "ab"] == [HALTED, ACTIVE]
+    assert asked[:3] == ["first", "first", "second"]
+
+
+def test_states_are_not_confirmed_while_the_broker_does_not_tell_the_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker(encoded("b", REDUCING))
+    following = Following(broker, monkeypatch)
+    with following.watcher:
+        broker.denial = KafkaError("there is no topic control")
+        following.now += 5.5
+        assert following.states.of("c") is HALTED
+        assert eventually(lambda: "there is no topic control" in str(following.watcher.trouble))
+        assert following.states.of("c") is HALTED
+        broker.denial = None
+        assert eventually(lambda: following.states.of("c") is ACTIVE)
+
+
+def test_where_the_id_is_never_told_the_watcher_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control, "_START_TIMEOUT", 0.1)
+    broker = Broker()
+    broker.denial = KafkaError("there is no topic control")
+    following = Following(broker, monkeypatch)
+    with pytest.raises(KafkaError, match=r"could not be read in .*: there is no topic control"):
+        following.watcher.__enter__()
+
+
+def test_an_event_for_an_account_that_the_worker_does_not_have_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Broker(*[encoded(one, ACTIVE) for one in (ALL_ACCOUNTS, "PAPER1", "zerodha")])
+    following = Following(broker, monkeypatch)
+    with following.watcher:
+        assert not told(caplog, "has no such account")
+        broker.values.append(encoded("paper", HALTED))
+        assert eventually(lambda: following.states.of("paper") is HALTED)
+        assert following.states.of("PAPER1") is ACTIVE
+    (line,) = told(caplog, "has no such account")
+    assert line.startswith("control[0] offset 3 sets account paper to HALTED, ")
+    assert "its accounts are PAPER1, zerodha (PANDA_ACCOUNTS)" in line
+    assert [r.levelname for r in caplog.records if r.getMessage() == line] == ["WARNING"]
