@@ -127,7 +127,9 @@ class Settings(BaseSettings):
     quarantine_after: int = Field(
         default=10,
         ge=1,
-        description="Consecutive failures on one instrument after which a strategy stops there.",
+        le=1_000_000,
+        description="Consecutive failures on one instrument after which a strategy stops there:"
+        " 1 to 1,000,000, because a limit that is never reached hides a strategy that only fails.",
     )
     duplicate_ticks: TickPolicy = Field(
         default="process",
@@ -151,25 +153,30 @@ class Settings(BaseSettings):
     )
     checkpoint_interval_seconds: float = Field(
         default=5.0,
-        gt=0,
+        ge=0.05,
+        le=3600,
         allow_inf_nan=False,
-        description="Seconds between checkpoints of the runner; more if serialising its state"
-        " would take more than a tenth of its time.",
+        description="Seconds between checkpoints of the runner, 0.05 to 3600; more if serialising"
+        " its state would take more than a tenth of its time. After a crash, so many seconds of"
+        " ticks are processed again. With exactly_once, signals wait so long: keep it below"
+        " PANDA_SIGNAL_TTL_SECONDS.",
     )
     kafka_session_timeout_seconds: float = Field(
         default=6.0,
         ge=1,
+        le=86_400,
         allow_inf_nan=False,
         description="Seconds without a heartbeat after which the broker gives the partitions of a"
-        " worker to others.",
+        " worker to others, 1 to 86400; the broker may allow less.",
     )
     stall_seconds: float = Field(
         default=90.0,
-        gt=0,
+        ge=2,
+        le=86_400,
         allow_inf_nan=False,
         description="Seconds, after the checkpoint interval, that a partition may have records to"
-        " process and no checkpoint before /health reports a stall. More than a rebalance and"
-        " restoring the state take.",
+        " process and no checkpoint before /health reports a stall, 2 to 86400. More than a"
+        " rebalance and restoring the state take.",
     )
     exit_on_stall: bool = Field(
         default=False,
@@ -177,19 +184,22 @@ class Settings(BaseSettings):
     )
     signal_ttl_seconds: float = Field(
         default=60.0,
-        gt=0,
+        ge=1,
         le=1_000_000_000,
         allow_inf_nan=False,
         description="How old a signal or an order may be when risk and router process it: by the"
         " event time of its tick, and by the time it was written. An older one is rejected with"
-        " code EXPIRED.",
+        " code EXPIRED. At least 1: a record needs a part of a second from stage to stage.",
     )
     control_timeout_seconds: float = Field(
         default=5.0,
-        gt=0,
+        ge=2,
+        le=86_400,
         allow_inf_nan=False,
         description="How long risk, router and paper venue go on if they cannot read the topic"
-        " `control`; then they treat every account as halted until they can.",
+        " `control`; then they treat every account as halted until they can. 2 to 86400: they ask"
+        " once a second and wait up to a second for the answer, so with a shorter time they would"
+        " refuse orders although `control` can be read.",
     )
     risk_max_quantity: int = Field(default=1_000_000, ge=1, description="Per order.")
     risk_max_notional: Decimal = Field(
@@ -246,6 +256,7 @@ class Settings(BaseSettings):
     paper_expire_seconds: int = Field(
         default=21_600,
         ge=1,
+        le=1_000_000_000,
         description="Seconds after which a paper order that is not filled expires, by event time.",
     )
     paper_seed: int = Field(default=0, description="Seed of the paper venue's random numbers.")
@@ -352,6 +363,8 @@ def load_settings() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "PANDA_" + "_".join(str(part) for part in first["loc"]).upper()
         message = first["msg"].removeprefix("Value error, ")
+        if first["type"].startswith(("greater_than", "less_than")):
+            message += "; docs/configuration.md gives the reason"
         # Not from the error, here and below: it holds the value, which may be a secret.
         raise ConfigurationError(f"{name}: {message}") from None
     except SettingsError as error:
