@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -18,10 +18,12 @@ from confluent_kafka.admin import (
 
 from algo_panda.domain.market import MarketTick
 from algo_panda.kafka.admin import connect, delete_topics, topic_states
+from algo_panda.kafka.clients import producer_config
 from algo_panda.kafka.declarations import declared_topics
 from algo_panda.kafka.topic_apply import apply_differences
 from algo_panda.kafka.topic_diff import find_differences
-from tests.support.system import ONE_STRATEGY, System, WorkerProcess
+from algo_panda.streaming.changelog import CHECKPOINT_KEY
+from tests.support.system import ONE_STRATEGY, System, WorkerProcess, health
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(1200)]
 
@@ -174,3 +176,23 @@ def test_a_worker_told_to_stop_while_it_starts_stops(system: System) -> None:
         time.sleep(delay)  # any moment will do: that is the point
         assert worker.stop() in (0, -15)
     run_until_processed(system, 20)
+
+
+@pytest.mark.parametrize("program", ["runner", "risk", "router", "paper"])
+def test_state_whose_checkpoint_was_deleted_is_an_error(system: System, program: str) -> None:
+    (worker,) = system.start(program)  # a first start, without any state
+    system.wait("it is ready", lambda: health(worker)[0] == 200)
+    assert worker.stop() == 0
+    changelog = system.settings.topic(f"{program}-state-changelog")
+    producer = Producer(producer_config(system.connection))
+    producer.produce(changelog, b"not read", b"a key of state", partition=0)
+    producer.produce(changelog, None, CHECKPOINT_KEY, partition=0)
+    assert producer.flush(30) == 0
+    system.workers.clear()
+    (again,) = system.start(program)
+    code, errors = ending(again)
+    assert code == 4
+    assert len(errors) == 1
+    assert f"changelog {changelog}[0] " in errors[0]
+    assert "checkpoint record" in errors[0]
+    assert f"delete the topic {changelog} and run 'panda topics apply'" in errors[0]
