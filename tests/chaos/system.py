@@ -136,8 +136,10 @@ class ChaosSystem(System):
         }
 
     def spawn(self, program: str, fault: Fault | None = None, **env: str) -> WorkerProcess:
+        """Start a worker; the oracle does not take settings of a single one for those of all."""
         args = [] if fault is None else [fault.step, str(fault.nth), fault.signal.name]
-        return self._spawn(
+        before = self._runner_environment
+        worker = self._spawn(
             program,
             [str(ENTRY), program, *args],
             {
@@ -152,6 +154,9 @@ class ChaosSystem(System):
                 **env,
             },
         )
+        if env and before:
+            self._runner_environment = before
+        return worker
 
     def rebalances(self, program: str = "runner") -> int:
         """Generations of the group that some worker has seen."""
