@@ -93,13 +93,18 @@ class Outbox:
         _, self._producer = self._producers[-1]
         """The one that may have something under way."""
         self._epochs: deque[_Epoch] = deque([_Epoch()])
+        self._failure: str | None = None
+        """The first refusal."""
 
     def send(self, outputs: Sequence[Output]) -> None:
         """Hand outputs to the client; blocks only while its buffer is full.
 
         Raises:
-            DeliveryError: an earlier output was refused for good, or none was confirmed for long.
+            DeliveryError: an output was refused for good, now or earlier, or none was confirmed
+                for long.
         """
+        if self._failure is not None:
+            self._refuse(self._failure)
         fitting = self._fitting(len(outputs))
         if fitting is not self._producer:
             self._poll()
@@ -171,6 +176,8 @@ class Outbox:
             self._refuse(f"the broker: not confirmed in {_PATIENCE_SECONDS:.0f} s")
 
     def _poll(self, timeout: float = 0) -> None:
+        if self._failure is not None:
+            self._refuse(self._failure)
         try:
             self._producer.poll(timeout)
         except KafkaException as error:  # what the client cannot go on after
@@ -181,5 +188,5 @@ class Outbox:
 
     def _refuse(self, reason: str) -> NoReturn:
         """Raise, now and from now on: the worker must not go on after a gap."""
-        first = self._epochs[0].failure = self._epochs[0].failure or reason
-        raise DeliveryError(f"output not delivered to {first}")
+        self._failure = self._failure or reason
+        raise DeliveryError(f"output not delivered to {self._failure}")
