@@ -57,8 +57,7 @@ class Outbox:
     """Not thread-safe: used from the event loop's thread alone.
 
     What is sent to a partition arrives in order and without gaps: after a refusal nothing more
-    goes out. A reader who has seen an output has seen all before it, so that a watermark is
-    enough to know a redelivery.
+    goes out. A reader who has seen an output has seen all before it.
 
     A few outputs leave at once. More wait for each other, so that broker and client have fewer
     requests to handle, and many, which are those of ticks that have waited for long, wait longer
