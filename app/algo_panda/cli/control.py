@@ -37,7 +37,11 @@ def halt(
 def reduce(
     account: Account = ALL_ACCOUNTS, reason: Reason = "reducing only", force: Force = False
 ) -> None:
-    """Let only those orders pass that make a position smaller."""
+    """Let only those orders pass that make a position smaller.
+
+    Orders that have passed already may still be filled. Use 'halt' to keep open paper orders from
+    being filled.
+    """
     _set(account, TradingState.REDUCING, reason, force=force)
 
 
