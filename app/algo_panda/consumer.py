@@ -1,5 +1,6 @@
 """The public consumer: typed signals from any consumer group."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -23,6 +24,8 @@ from algo_panda.wire.errors import WireError
 
 _STATE = confluent_kafka.KafkaError._STATE  # noqa: SLF001 (a public code, named this way)
 _NO_OFFSET = confluent_kafka.KafkaError._NO_OFFSET  # noqa: SLF001
+REMEMBERED_SIGNALS = 500_000
+"""Signals whose ids a consumer remembers: more than a worker sends between two checkpoints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +76,9 @@ class SignalConsumer:
 
     *Duplicates.* The same signal may come twice, under the same ``signal_id``: because of the
     above, or because a worker that was killed sent it again. With ``deduplicate`` a signal is
-    left out where this object has seen one of the same strategy on the same instrument from the
-    same or a later tick: the offsets of their ticks only rise. That memory ends with the object;
-    to be sure across restarts, make ``signal_id`` unique in the store that you write to.
+    left out if its id is among those of the last 500,000 signals that this object has read. That
+    memory ends with the object; to be sure across restarts, make ``signal_id`` unique in the store
+    that you write to.
 
     *Bad records.* A record that is no signal raises ``UndecodableSignalError``, or goes to
     ``on_undecodable``. Either way it is done when the next signal is asked for.
@@ -118,7 +121,7 @@ class SignalConsumer:
         self._topic = topic
         self._from_beginning = from_beginning
         self._until_end = until_end
-        self._watermarks = _Watermarks() if deduplicate else None
+        self._recent = _RecentSignals() if deduplicate else None
         self._on_undecodable = on_undecodable
         check_consumer_config(client_config or {})
         self._client_config = dict(client_config or {})
@@ -231,7 +234,7 @@ class SignalConsumer:
         except WireError as error:
             self._report(message, error)
             return None
-        if self._watermarks is not None and not self._watermarks.rises(signal):
+        if self._recent is not None and not self._recent.add(signal.signal_id):
             return None
         return signal
 
@@ -280,22 +283,19 @@ class SignalConsumer:
         self._joined = True
 
 
-class _Watermarks:
-    """The latest tick of each strategy and instrument whose signal was seen."""
+class _RecentSignals:
+    """Ids of the signals that were seen last."""
 
     def __init__(self) -> None:
-        self._latest: dict[tuple[str, int, str, int], int] = {}
+        self._ids: set[str] = set()
+        self._oldest_first: deque[str] = deque()
 
-    def rises(self, signal: TradingSignal) -> bool:
-        """Note ``signal``; whether it is from a later tick than those before it."""
-        # Offsets are comparable within one partition of one incarnation of the topic only.
-        stream = (
-            signal.strategy_id,
-            signal.instrument_token,
-            signal.tick_topic_id,
-            signal.tick_partition,
-        )
-        if signal.tick_offset <= self._latest.get(stream, -1):
+    def add(self, signal_id: str) -> bool:
+        """Remember an id; return whether it is new."""
+        if signal_id in self._ids:
             return False
-        self._latest[stream] = signal.tick_offset
+        if len(self._oldest_first) >= REMEMBERED_SIGNALS:
+            self._ids.discard(self._oldest_first.popleft())
+        self._ids.add(signal_id)
+        self._oldest_first.append(signal_id)
         return True

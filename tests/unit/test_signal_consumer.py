@@ -70,6 +70,9 @@ def left(monkeypatch: pytest.MonkeyPatch) -> deque[Message]:
     return messages
 
 
+AGAIN = (("a", 5), ("b", 2), ("a", 5), ("a", 4))
+
+
 def consuming(**options: Any) -> SignalConsumer:
     return SignalConsumer(
         group="mine", bootstrap_servers="unused:1", topic="signals", client_config={}, **options
@@ -96,3 +99,29 @@ def test_a_signal_in_hand_is_not_done_unless_it_is_committed() -> None:
         assert client.done == [0]
         next(signals)
     assert client.done == [0]
+
+
+@pytest.mark.parametrize(
+    ("remembered", "seen"),
+    [(100, [3, 1, 2, 0]), (2, [3, 1, 2, 3, 0]), (1, [3, 1, 2, 1, 3, 0, 3, 0])],
+)
+def test_a_signal_is_left_out_if_its_id_is_among_the_last_ones(
+    left: deque[Message], monkeypatch: pytest.MonkeyPatch, remembered: int, seen: list[int]
+) -> None:
+    """Whatever the order of their ticks: 3 1 2 1 3 0 3 3 0."""
+    monkeypatch.setattr(consumer, "REMEMBERED_SIGNALS", remembered)
+    left.clear()
+    for at, offset in enumerate([3, 1, 2, 1, 3, 0, 3, 3, 0]):
+        left.append(Message(at, CODEC.encode(signal(tick_offset=offset))))
+    with consuming(deduplicate=True) as signals:
+        assert [one.tick_offset for one in signals] == seen
+        client: Any = signals._consumer
+    assert client.done == list(range(9))
+
+
+def test_signals_of_a_topic_that_was_recreated_twice_are_told_apart(left: deque[Message]) -> None:
+    ones = [signal(tick_topic_id=topic, tick_offset=at) for topic, at in AGAIN]
+    left.clear()
+    left.extend(Message(at, CODEC.encode(one)) for at, one in enumerate(ones))
+    with consuming(deduplicate=True) as signals:
+        assert list(signals) == [ones[0], ones[1], ones[3]]

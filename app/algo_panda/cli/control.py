@@ -37,7 +37,7 @@ def reduce(
 ) -> None:
     """Accept only orders that make a position smaller.
 
-    Open paper orders may still be filled.
+    Approved orders may still be filled. Use 'halt' to stop fills of open paper orders.
     """
     _set(account, TradingState.REDUCING, reason, force=force)
 

@@ -57,8 +57,7 @@ class Outbox:
     """Sender of outputs. Not thread-safe: used from the thread of the event loop only.
 
     Outputs to a partition arrive in order and without gaps: after a refusal nothing more is sent.
-    A consumer that has read an output has read all before it, so it can recognise duplicates by a
-    watermark.
+    A consumer that has read an output has read all before it.
 
     A few outputs are sent at once. More are sent together, to save requests; many, which are the
     outputs of a backlog, are also compressed. A producer of the client library has one setting
@@ -93,13 +92,18 @@ class Outbox:
         _, self._producer = self._producers[-1]
         """The producer in use: only this one may have unacknowledged outputs."""
         self._epochs: deque[_Epoch] = deque([_Epoch()])
+        self._failure: str | None = None
+        """The first refusal."""
 
     def send(self, outputs: Sequence[Output]) -> None:
         """Send outputs; block only while the buffer of the client is full.
 
         Raises:
-            DeliveryError: an earlier output was refused, or none was acknowledged for 120 s.
+            DeliveryError: an output was refused, now or earlier, or none was acknowledged for
+                120 s.
         """
+        if self._failure is not None:
+            self._refuse(self._failure)
         fitting = self._fitting(len(outputs))
         if fitting is not self._producer:
             self._poll()
@@ -171,6 +175,8 @@ class Outbox:
             self._refuse(f"the broker: not acknowledged within {_PATIENCE_SECONDS:.0f} s")
 
     def _poll(self, timeout: float = 0) -> None:
+        if self._failure is not None:
+            self._refuse(self._failure)
         try:
             self._producer.poll(timeout)
         except KafkaException as error:  # a fatal error of the client
@@ -181,5 +187,5 @@ class Outbox:
 
     def _refuse(self, reason: str) -> NoReturn:
         """Raise, now and in later calls: the worker must not continue after a gap."""
-        first = self._epochs[0].failure = self._epochs[0].failure or reason
-        raise DeliveryError(f"output not delivered to {first}")
+        self._failure = self._failure or reason
+        raise DeliveryError(f"output not delivered to {self._failure}")

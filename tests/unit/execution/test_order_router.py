@@ -162,6 +162,7 @@ def test_nor_is_one_that_was_refused(setup):
 def test_what_is_not_the_same_order_again_is_sent(setup, change):
     setup.router.on_order(order())
     assert len(setup.router.on_order(order(**change))) == 1
+    assert list(setup.router.on_order(order())) == []
     assert setup.venue.sent == [order(), order(**change)]
 
 

@@ -166,6 +166,7 @@ def test_an_older_signal_that_was_not_seen_before_is_judged(late):
     subject.on_signal(signal(quantity=1, tick_offset=100))
     assert len(orders(subject.on_signal(signal(quantity=1, **late)))) == 1
     assert list(subject.on_signal(signal(quantity=1, **late))) == []
+    assert list(subject.on_signal(signal(quantity=1, tick_offset=100))) == []
 
 
 def test_an_execution_is_booked_once():

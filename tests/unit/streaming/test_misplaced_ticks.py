@@ -28,6 +28,8 @@ START = Start(offsets={"ticks": 0}, is_settled=True)
 class Record:
     at: int
     token: int
+    other_key: bytes | None = None
+    has_other_key: bool = False
 
     def topic(self) -> str:
         return "ticks"
@@ -38,8 +40,8 @@ class Record:
     def offset(self) -> int:
         return self.at
 
-    def key(self) -> bytes:
-        return b"%d" % self.token
+    def key(self) -> bytes | None:
+        return self.other_key if self.has_other_key else b"%d" % self.token
 
     def value(self) -> bytes:
         return CODECS.ticks.encode(tick(100 + self.at, token=self.token, seconds=self.at))
@@ -140,3 +142,22 @@ def test_the_rule_holds_for_state_of_a_misplaced_instrument(accepts: bool, token
     outputs = list(made.process("ticks", [Record(7, OTHER_TOKEN)]))
     assert tokens_of_signals(outputs) == tokens
     assert telemetry.misplaced == len(tokens)
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+@pytest.mark.parametrize(
+    "key",
+    [None, b"", b'"1001"', (1001).to_bytes(8, "big"), b"\0\0\0\0\1\x081001", b"01001", b"2002"],
+    ids=repr,
+)
+def test_a_tick_under_a_key_in_another_form_is_a_dead_letter(key: bytes | None, accepts: bool):
+    """As clients write keys without a serializer of ours: JSON, a number, Avro, or none."""
+    telemetry = Counts()
+    made = operator(telemetry, partition_of=lambda _: PARTITION, accepts_misplaced=accepts)
+    made.restore({}, START)
+    wrong = Record(1, TOKEN, key, has_other_key=True)
+    outputs = list(made.process("ticks", [Record(0, TOKEN), wrong, Record(2, TOKEN)]))
+    assert tokens_of_signals(outputs) == [TOKEN] * 2
+    assert [(o.key, o.value) for o in outputs if o.topic == "ticks.dlq"] == [(key, wrong.value())]
+    assert telemetry.letters == ["KEY_MISMATCH"]
+    assert telemetry.misplaced == 0
