@@ -1,29 +1,42 @@
 """``max_position_size`` of every strategy version, for risk. Why so: ADR 15."""
 
 import json
+import time
 from collections.abc import Callable, Iterable
-from typing import Self
+from typing import Final, Self
 
 from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.config_json import config_of
 from algo_panda.domain.trading import Activation
 from algo_panda.risk.checks import StrategyLimit, UnknownLimit
 
+_LOOK_SECONDS: Final = 1.0
+_NO_RECORD: Final = UnknownLimit("the topic activations has no record of it")
+
 
 class StrategyLimits:
     """Limits by strategy id and version, read from ``activations`` as they are needed.
 
-    A version is activated before it emits its first signal, so one that is unknown once all
-    activations were read stays unknown, and is not looked for again.
+    A version is activated before it emits its first signal. A broker that has just restarted may
+    name an end of the topic that lies before the activation, so a version without a record is
+    looked for again, once a second.
     """
 
-    def __init__(self, read_new: Callable[[], Iterable[Activation]]) -> None:
+    def __init__(
+        self,
+        read_new: Callable[[], Iterable[Activation]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Read the activations there are.
 
         Args:
             read_new: returns the activations that were added since its last call.
+            clock: monotonic.
         """
         self._read_new = read_new
+        self._clock = clock
+        self._looked_at: dict[tuple[str, int], float] = {}
+        """When a version without a record was looked for."""
         self._limits: dict[tuple[str, int], StrategyLimit] = {}
         self._read()
 
@@ -41,9 +54,14 @@ class StrategyLimits:
         try:
             return self._limits[key]
         except KeyError:
+            return self._look_for(key)
+
+    def _look_for(self, key: tuple[str, int]) -> StrategyLimit:
+        now, looked_at = self._clock(), self._looked_at.get(key)
+        if looked_at is None or now - looked_at >= _LOOK_SECONDS:
+            self._looked_at[key] = now
             self._read()
-            unknown = UnknownLimit("the topic activations has no record of it")
-            return self._limits.setdefault(key, unknown)
+        return self._limits.get(key, _NO_RECORD)
 
     def _read(self) -> None:
         for activation in self._read_new():

@@ -66,16 +66,19 @@ def test_a_new_version_is_looked_for_when_its_first_signal_arrives():
     assert log.reads == 2
 
 
-def test_a_version_that_nobody_activated_is_looked_for_once():
-    log = Log()
-    limits = StrategyLimits(log.read_new)
+def test_a_version_without_a_record_is_looked_for_once_a_second():
+    log, now = Log(), 100.0
+    limits = StrategyLimits(log.read_new, clock=lambda: now)
     for _ in range(3):
         found = limits.of(A, 1)
         assert found == UnknownLimit("the topic activations has no record of it")
     assert log.reads == 2
-    log.records.append(of(6))  # an operator brought it back
-    assert limits.of(B, 1) == UnknownLimit("the topic activations has no record of it")
+    log.records.append(of(6))  # the end of the topic was not known, or an operator brought it back
+    now += 0.9
+    assert limits.of(A, 1) == UnknownLimit("the topic activations has no record of it")
+    now += 0.2
     assert limits.of(A, 1) == 6
+    assert log.reads == 3
 
 
 def test_a_record_without_a_usable_configuration_tells_no_limit():
