@@ -392,6 +392,12 @@ class ControlWatcher:
             _, end = self._consumer.get_watermark_offsets(where, _ASK_TIMEOUT, cached=False)
         except KafkaException as error:
             self._cause = self._cause or error.args[0].str()
+            if error.args[0].code() > 0:
+                # The broker's own answer. After its restart, a client that knows of an earlier
+                # leader is refused until it looks for the leaders again, minutes later.
+                self._consumer.close()
+                self._consumer = self._new_consumer()
+                self._is_assigned = self._is_at_end = False
             return
         topic_id = self._ask_topic_id()
         if topic_id is None:
