@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka import KafkaError as ClientError
-from confluent_kafka import Producer, TopicPartition
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
@@ -122,6 +123,34 @@ def test_what_is_there_is_known_before_it_begins_and_the_rest_is_followed(topic:
         assert rig.becomes("b", ACTIVE)
         assert rig.states.view().offset == 5
         assert rig.watcher.trouble is None
+
+
+def test_a_client_that_the_broker_refuses_is_replaced(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart of the broker: the client knows an earlier leader, for minutes."""
+    made: list[Consumer] = []
+    is_refused = threading.Event()
+
+    class Refusable(Consumer):
+        def __init__(self, config: dict[str, Any]) -> None:
+            super().__init__(config)
+            made.append(self)
+
+        def get_watermark_offsets(self, *args: Any, **kwargs: Any) -> Any:
+            if self is made[0] and is_refused.is_set():
+                raise KafkaException(ClientError(ClientError.FENCED_LEADER_EPOCH))
+            return super().get_watermark_offsets(*args, **kwargs)
+
+    monkeypatch.setattr(control, "Consumer", Refusable)
+    rig = Rig(topic)
+    with rig.watcher:
+        is_refused.set()
+        topic.set("a", HALTED)
+        rig.later(10)  # nothing is confirmed any more: every account is halted
+        assert eventually(lambda: rig.watcher.trouble is None)
+        assert [rig.states.of(one) for one in "ab"] == [HALTED, ACTIVE]
+    assert len(made) == 2
 
 
 def test_an_empty_topic_is_read_too() -> None:
