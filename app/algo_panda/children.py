@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 
@@ -31,3 +33,19 @@ def safe_path_for_children() -> Generator[None]:
             del os.environ[_SAFE_PATH]
         else:
             os.environ[_SAFE_PATH] = before
+
+
+def when_parent_ends(end: Callable[[], object]) -> None:
+    """Call ``end`` in a thread when the process that started this one has ended.
+
+    Args:
+        end: ends this process, which ``multiprocessing`` has started.
+    """
+    parent = parent_process()
+    assert parent is not None  # noqa: S101 - multiprocessing has started this process
+
+    def wait() -> None:
+        parent.join()
+        end()
+
+    threading.Thread(target=wait, name="end with the parent", daemon=True).start()

@@ -15,9 +15,8 @@ from tests.support.processes import eventually
 NOT_SUPERVISED = {
     "supervised_thread.py": "it is the supervisor",
     "demo/run.py": "publishes once; the demo raises its error",
-    "demo/worker.py": "waits for the end of the demo, then ends its process",
     "kafka/diagnosis.py": "looks once, for some seconds; its caller goes on without an answer",
-    "replay/processes.py": "waits for the end of the parent process, and then ends its own",
+    "children.py": "waits for the end of the parent process, and then ends its own",
 }
 """Modules that start a thread of another kind, and why an error in it is not lost."""
 

@@ -10,10 +10,10 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from multiprocessing import parent_process
 from pathlib import Path
 
 from algo_panda.bootstrap.workers import load_program, run_program
+from algo_panda.children import when_parent_ends
 from algo_panda.demo.workers import PROGRAMS
 from algo_panda.domain.errors import PandaError
 from algo_panda.settings import load_settings
@@ -37,7 +37,7 @@ def run(program: str, variables: Mapping[str, str], log_file: Path) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     os.environ.update(variables)
-    threading.Thread(target=_end_with_the_demo, name="end with the demo", daemon=True).start()
+    when_parent_ends(_end)
     try:
         asyncio.run(run_program(program, load_settings(), instance_id=None))
     except PandaError as error:
@@ -45,10 +45,8 @@ def run(program: str, variables: Mapping[str, str], log_file: Path) -> None:
         sys.exit(error.exit_code)
 
 
-def _end_with_the_demo() -> None:
-    demo = parent_process()
-    assert demo is not None  # noqa: S101 - multiprocessing has started this process
-    demo.join()
+def _end() -> None:
+    """Stop the worker, in time."""
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_PATIENCE_SECONDS)
     os._exit(1)

@@ -34,9 +34,6 @@ class Problem:
     """Nothing answers there at all."""
 
 
-_UNFINISHED = Problem("", "unfinished")
-
-
 def diagnose(connection: KafkaConnection) -> Problem | None:
     """Look for the cause at the bootstrap addresses; None if they seem to be in order."""
 
@@ -58,11 +55,13 @@ def unreachable(addresses: Sequence[str]) -> Problem | None:
         One whose name does not resolve, or is still not resolved after some seconds; or one of
         them, if none can be reached.
     """
-    looking_at: list[str] = []
-    found = _in_time(lambda: _unreachable(addresses, looking_at), unfinished=_UNFINISHED)
-    if found is _UNFINISHED:
-        return Problem(looking_at[-1], f"no answer within {_PATIENCE_SECONDS:.0f} s", is_down=True)
-    return found
+    looking_at = list(addresses[:1])
+
+    def unfinished() -> Problem:
+        cause = f"no answer within {_PATIENCE_SECONDS:.0f} s"
+        return Problem(looking_at[-1], cause, is_down=True)
+
+    return _in_time(lambda: _unreachable(addresses, looking_at), unfinished)
 
 
 def split(address: str) -> tuple[str, int]:
@@ -74,7 +73,7 @@ def split(address: str) -> tuple[str, int]:
 
 
 def _in_time(
-    look: Callable[[], Problem | None], *, unfinished: Problem | None = None
+    look: Callable[[], Problem | None], unfinished: Callable[[], Problem | None] = lambda: None
 ) -> Problem | None:
     """Give up after some seconds: resolving a name has no time-out of its own."""
     found: list[Problem | None] = []
@@ -87,7 +86,7 @@ def _in_time(
     thread.start()
     thread.join(_PATIENCE_SECONDS)
     if thread.is_alive():
-        return unfinished
+        return unfinished()
     return found[0] if found else None
 
 

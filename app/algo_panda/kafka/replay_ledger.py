@@ -25,6 +25,7 @@ from algo_panda.kafka.admin_calls import REQUEST_SECONDS, Partition
 from algo_panda.kafka.clients import KafkaConnection, consumer_config, producer_config
 from algo_panda.kafka.connection import failure
 from algo_panda.kafka.groups import raise_first_error
+from algo_panda.kafka.transactions import FENCED, cause_of
 
 COMMITS_KEPT: Final = timedelta(days=7)
 """How long a broker keeps the commits of an idle group (``offsets.retention.minutes``)."""
@@ -45,11 +46,6 @@ _NOT_YET = (
     confluent_kafka.KafkaError.NOT_COORDINATOR,
     # A note's transaction is open: it is being written, or its writer was killed.
     confluent_kafka.KafkaError.UNSTABLE_OFFSET_COMMIT,
-)
-_TAKEN_OVER = (
-    confluent_kafka.KafkaError._FENCED,  # noqa: SLF001 (a public code, named this way)
-    confluent_kafka.KafkaError.PRODUCER_FENCED,
-    confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH,
 )
 
 
@@ -187,12 +183,14 @@ class ReplayLedger:
             while not self._try(self._producer, commit, deadline):
                 time.sleep(_RETRY_WAIT)
         except KafkaException as error:
-            reason = _reason(self._producer, error)
-            if reason.args[0].code() in _TAKEN_OVER:
+            reason = cause_of(self._producer, error)
+            if reason.code() in FENCED:
                 raise LedgerTakenOverError(
                     "another 'panda dlq replay' has begun meanwhile, so this one ends"
                 ) from error
-            raise failure(f"note the replay of {partition[0]}", reason, self._connection) from error
+            raise failure(
+                f"note the replay of {partition[0]}", KafkaException(reason), self._connection
+            ) from error
 
     def _try(self, producer: Producer, commit: TopicPartition, deadline: float) -> bool:
         """Write a note; return False if that was aborted and may be done again."""
@@ -229,16 +227,6 @@ def _patiently(ask: Any) -> Any:  # noqa: ANN401 - whatever the call gives
             if not may_ask_again or time.monotonic() > deadline:
                 raise
         time.sleep(_RETRY_WAIT)
-
-
-def _reason(producer: Producer, error: KafkaException) -> KafkaException:
-    """Return why the client gave up: after a fatal error it says so only when asked again."""
-    if error.args[0].code() == confluent_kafka.KafkaError._FATAL:  # noqa: SLF001
-        try:
-            producer.begin_transaction()
-        except KafkaException as fatal:
-            return fatal
-    return error
 
 
 def _ranges(numbers: Iterable[int]) -> list[list[int]]:

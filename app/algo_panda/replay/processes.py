@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from algo_panda.children import safe_path_for_children
+from algo_panda.children import safe_path_for_children, when_parent_ends
 from algo_panda.domain.errors import PandaError
 
 LOOK_SECONDS = 0.1
@@ -132,14 +133,11 @@ def _begin(
     folder: Path | None, stop: Event, prepare: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     """In a new process."""
-    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    when_parent_ends(partial(_end, folder))
     prepare(stop.is_set, *arguments)
 
 
-def _end_with_parent(folder: Path | None) -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101 - this process was spawned
-    parent.join()
+def _end(folder: Path | None) -> None:
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from decimal import getcontext, setcontext
 from typing import TYPE_CHECKING, Final, cast
 
 from algo_panda.domain.arithmetic import ContextSettings, computing_in, settings_of
@@ -237,17 +236,14 @@ class SlotState:
         condition = self._condition
         if condition.quarantine_reason is not None or self._snapshots is None:
             return None
-        before = getcontext()
-        setcontext(self._arithmetic)
         try:
-            state = snapshot_of(self._snapshots, room)
+            with computing_in(self._arithmetic):
+                state = snapshot_of(self._snapshots, room)
         except BaseException as error:  # a strategy may raise anything
             if is_interrupt(error):
                 raise
             condition.snapshot_failed(error)
             return None
-        finally:
-            setcontext(before)
         if condition.snapshot_problem is not None:
             condition.snapshot_works()
         return state

@@ -24,6 +24,7 @@ from algo_panda.kafka.open_transactions import (
     OpenTransactionError,
     wait_until_readable,
 )
+from algo_panda.kafka.transactions import FENCED, cause_of
 from algo_panda.streaming.marks import RecordMark, decode_marks, encode_marks, header_value
 from algo_panda.streaming.operator import (
     MessageHeaders,
@@ -43,13 +44,6 @@ HANDED_OVER_HEADER = "handed-over"
 
 _POSITION_FIELDS = frozenset({"id", "next_offset", "horizon"})
 
-_FENCED = frozenset(
-    {
-        ClientError._FENCED,  # noqa: SLF001 - librdkafka's own name for it
-        ClientError.PRODUCER_FENCED,
-        ClientError.INVALID_PRODUCER_EPOCH,
-    }
-)
 _RETRY_WAIT = 0.5
 _RESTORE_BATCH = 10_000
 _LARGEST_RECORD = 10 * 1024 * 1024
@@ -333,14 +327,8 @@ class PartitionChangelog:
                 return
 
     def _refusal(self, error: KafkaException) -> Exception:
-        """Return the error; after a fatal error, the next call to the client returns the cause."""
-        reason: ClientError = error.args[0]
-        if reason.code() == ClientError._FATAL:  # noqa: SLF001 - librdkafka's own name for it
-            try:
-                self._producer.begin_transaction()
-            except KafkaException as fatal:
-                reason = fatal.args[0]
-        if reason.code() in _FENCED:
+        reason = cause_of(self._producer, error)
+        if reason.code() in FENCED:
             return FencedError(f"changelog {self._topic}[{self._partition}]")
         return self._error("checkpoint failed", KafkaException(reason))
 

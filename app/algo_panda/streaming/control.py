@@ -295,6 +295,12 @@ class ControlWatcher:
         finally:
             self._log_outdated()
 
+    def _replace_consumer(self) -> None:
+        """Go on with a new client, from the first record that is not applied."""
+        self._consumer.close()
+        self._consumer = self._new_consumer()
+        self._is_assigned = self._is_at_end = False
+
     def _new_consumer(self) -> Consumer:
         config = consumer_config(
             self._connection, auto_offset_reset="earliest", reconnect_backoff_max_ms=_RECONNECT_MS
@@ -395,9 +401,7 @@ class ControlWatcher:
             if error.args[0].code() > 0:
                 # The broker's own answer. After its restart, a client that knows of an earlier
                 # leader is refused until it looks for the leaders again, minutes later.
-                self._consumer.close()
-                self._consumer = self._new_consumer()
-                self._is_assigned = self._is_at_end = False
+                self._replace_consumer()
             return
         topic_id = self._ask_topic_id()
         if topic_id is None:
@@ -429,10 +433,8 @@ class ControlWatcher:
             topic_id,
         )
         # A new client: the old one keeps metadata and leader epochs of the topic that is gone.
-        self._consumer.close()
-        self._consumer = self._new_consumer()
-        self._topic_id, self._unread = topic_id, None
-        self._next, self._is_assigned, self._is_at_end = 0, False, False
+        self._replace_consumer()
+        self._topic_id, self._unread, self._next = topic_id, None, 0
 
     def _hides_events(self, end: int) -> bool:
         """Return whether an open transaction hides events behind ``end``."""
