@@ -117,7 +117,7 @@ def test_a_changelog_is_not_restored_up_to_an_open_transaction(topic: Topic) -> 
     message = str(caught.value)
     assert message.startswith(f"changelog {topic.name}[0] cannot be opened")
     assert f"can be read up to offset {held_at} only" in message
-    assert f"--topic {topic.name} --partition 0 --start-offset {held_at}, then start" in message
+    assert f"--topic {topic.name} --partition 0 --start-offset {held_at}; then start" in message
     assert caught.value.exit_code == 4
 
     topic.abort()

@@ -439,7 +439,7 @@ def test_a_replay_in_several_batches_keeps_order_and_count(
     for value in values:
         dead_letters.bury(value)
     result = panda("dlq", "replay", "--topic", "ticks", "--yes")
-    assert "5 dead letters were sent" in result.stderr
+    assert "5 dead letters were replayed" in result.stderr
     assert [value for _, value, _ in dead_letters.read("ticks")] == values
 
 

@@ -20,7 +20,7 @@ from algo_panda.streaming.operator import (
 )
 from algo_panda.streaming.operators.dead_letters import DeadLetterWriter, check_key
 from algo_panda.streaming.operators.ports import Decoder, Encoder, StageTelemetry, TickDecoder
-from algo_panda.streaming.operators.recent_ticks import RecentTicks
+from algo_panda.streaming.operators.recent_ticks import RecentTicks, ticks_since
 from algo_panda.streaming.state_codec import PaperStateCodec, SeenIds, seen_records
 from algo_panda.wire.errors import WireError
 
@@ -160,7 +160,7 @@ class PaperOperator:
         if first < self._recent.first:
             late.append(order)
         elif first < self._at:
-            missed = self._recent.after(order.instrument_token, first - 1)
+            missed = self._recent.since(order.instrument_token, first)
             yield from self._venue.on_missed(order, missed)
 
     def _missed_by(self, late: Sequence[Order]) -> Iterator[ExecutionReport]:
@@ -170,12 +170,11 @@ class PaperOperator:
         for order in late:
             token, first = order.instrument_token, self._first(order)
             if earlier.first <= first < earlier.end:
-                yield from venue.on_missed(order, earlier.after(token, first - 1))
+                yield from venue.on_missed(order, earlier.since(token, first))
                 first = earlier.end
             far = self._far.get(token)
             if far is not None and far.first <= first < far.end:
-                ticks = [one for one in far.ticks if one[0] >= first]
-                yield from venue.on_missed(order, ticks)
+                yield from venue.on_missed(order, ticks_since(far.ticks, first))
                 first = far.end
             if venue.is_open(order):
                 behind.setdefault(token, []).append((order, first))
