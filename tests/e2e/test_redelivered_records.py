@@ -207,7 +207,8 @@ def test_a_paper_venue_that_lost_its_state_fills_no_old_order_again(system: Syst
     delete_topics(admin, [system.settings.topic("paper-state-changelog")])
     applied = system.panda("topics", "apply")
     assert applied.returncode == 0, applied.stderr
-    system.start("paper")
+    # The system's own time to live is a day; the venue's limit is never below ten minutes.
+    system.start("paper", env={"PANDA_SIGNAL_TTL_SECONDS": "60"})
 
     def ended() -> set[str]:
         return {e.client_order_id for e in system.values("executions") if e.status == "EXPIRED"}
