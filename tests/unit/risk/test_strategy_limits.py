@@ -1,8 +1,10 @@
 """What risk knows of the limits of strategy versions."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import pytest
 
 from algo_panda.domain.config_json import config_fields
 from algo_panda.domain.trading import Activation
@@ -66,19 +68,67 @@ def test_a_new_version_is_looked_for_when_its_first_signal_arrives():
     assert log.reads == 2
 
 
-def test_a_version_without_a_record_is_looked_for_once_a_second():
-    log, now = Log(), 100.0
-    limits = StrategyLimits(log.read_new, clock=lambda: now)
-    for _ in range(3):
-        found = limits.of(A, 1)
-        assert found == UnknownLimit("the topic activations has no record of it")
-    assert log.reads == 2
-    log.records.append(of(6))  # the end of the topic was not known, or an operator brought it back
-    now += 0.9
-    assert limits.of(A, 1) == UnknownLimit("the topic activations has no record of it")
-    now += 0.2
+class Clock:
+    """Seconds that pass only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.at_second: dict[int, Callable[[], None]] = {}
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for second in [second for second in self.at_second if second <= self.now]:
+            self.at_second.pop(second)()
+
+
+NO_RECORD = UnknownLimit("the topic activations has no record of it")
+
+
+def test_the_first_signal_of_a_version_waits_for_its_record():
+    """A broker that has just restarted named an end of the topic before the record."""
+    log, clock = Log(), Clock()
+    limits = StrategyLimits(log.read_new, clock=clock.time, sleep=clock.sleep)
+    clock.at_second[103] = lambda: log.records.append(of(6))
     assert limits.of(A, 1) == 6
-    assert log.reads == 3
+    assert clock.now == 103
+    assert limits.of(A, 1) == 6
+    assert clock.now == 103
+
+
+def test_a_version_without_a_record_is_waited_for_once_and_looked_for_once_a_second(
+    caplog: pytest.LogCaptureFixture,
+):
+    log, clock = Log(), Clock()
+    limits = StrategyLimits(log.read_new, clock=clock.time, sleep=clock.sleep)
+    assert limits.of(A, 1) == NO_RECORD
+    assert clock.now == 105
+    (warning,) = caplog.messages
+    assert warning == (
+        f"strategy {A} version 1: the topic activations has no record of it; its signals may only"
+        " reduce positions"
+    )
+    for _ in range(3):
+        assert limits.of(A, 1) == NO_RECORD
+    reads = log.reads
+    log.records.append(of(6))  # an operator brought the record back
+    assert clock.now == 105
+    clock.now += 1
+    assert limits.of(A, 1) == 6
+    assert log.reads == reads + 1
+
+
+def test_many_versions_without_a_record_cannot_hold_risk_up():
+    log, clock = Log(), Clock()
+    limits = StrategyLimits(log.read_new, clock=clock.time, sleep=clock.sleep)
+    for version in range(1, 1000):
+        assert limits.of(A, version) == NO_RECORD
+    assert clock.now == 105
+    clock.now += 60
+    assert limits.of(B, 1) == NO_RECORD
+    assert clock.now == 170
 
 
 def test_a_record_without_a_usable_configuration_tells_no_limit():
