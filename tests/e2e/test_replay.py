@@ -130,6 +130,20 @@ def test_a_replay_says_what_was_said_live_and_touches_nothing(
     assert traces(system) == before
 
 
+def said(system: System, topic: str, name: str) -> list[tuple[Any, ...]]:
+    """What stands on ``name``, which has records as ``topic`` has them: bytes, where possible.
+
+    What a live decision was taken by (ADR 20) is not compared: a replay leaves it out.
+    """
+    decode = system.codecs.by_topic[topic].decode
+
+    def content(value: bytes) -> str:
+        record = decode(value)
+        return repr(record._replace(decision=None) if hasattr(record, "decision") else value)
+
+    return sorted((m.partition(), m.key(), content(m.value())) for m in system.raw(name))
+
+
 def test_what_a_replay_says_can_go_to_topics_of_its_own(system: System) -> None:
     system.add(replace(strategies()[0], parameters={"period": 5}))
     moment, price = 1_700_000_000_000_000, 10**10
@@ -140,11 +154,9 @@ def test_what_a_replay_says_can_go_to_topics_of_its_own(system: System) -> None:
     system.wait_until_settled(len(ticks))
     found = run(system, "replay", "--to-topics", "mine")
     for topic in ("signals", "orders", "executions", "rejections"):
-        live = [(m.partition(), m.key(), m.value()) for m in system.raw(topic)]
         system.partitions[f"mine-{topic}"] = system.partitions[topic]
-        written = [(m.partition(), m.key(), m.value()) for m in system.raw(f"mine-{topic}")]
         # Live, executions of an order come when its tick does, be the next order there or not.
-        assert sorted(written) == sorted(live)
+        assert said(system, topic, f"mine-{topic}") == said(system, topic, topic)
     assert found["strategies"][0]["orders"] == len(system.raw("orders")) > 100
     again = system.panda("replay", "--to-topics", "mine")
     assert again.returncode == 3

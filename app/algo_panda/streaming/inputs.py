@@ -1,4 +1,4 @@
-"""Checks that an input topic is still the one that offsets and state belong to."""
+"""Checks that the topics are still those that offsets and state belong to."""
 
 import asyncio
 import time
@@ -37,8 +37,21 @@ def _recreated(spec: StreamSpec, topic: str, stands: str, now: str) -> TopicRecr
     )
 
 
+def _new_changelog(spec: StreamSpec, before: str, now: str) -> TopicRecreatedError:
+    return TopicRecreatedError(
+        f"topic {spec.changelog} was deleted and created anew under this worker: it had id"
+        f" {before}, and has id {now} now. A worker writes only what changed, so the new topic"
+        " cannot get the whole state from it. To process the input topics from their beginning,"
+        f" stop all workers of {spec.group}, delete the topic {spec.changelog} again, run 'panda"
+        " topics apply' and start the workers"
+    )
+
+
 class InputTopics:
-    """Checker of the ids of input topics: asks before every checkpoint, at most once a second."""
+    """Checker of the ids of input topics and changelog.
+
+    Asks before every checkpoint, at most once a second.
+    """
 
     def __init__(
         self,
@@ -62,10 +75,12 @@ class InputTopics:
             TopicRecreatedError: a topic was deleted and created anew.
             KafkaError: a topic is no more, or the broker does not answer.
         """
-        check_topic_ids(positions, await self._ids_at(taken_at), self._spec, partition)
+        ids = await self._ids_at(taken_at)
+        check_topic_ids(positions, ids, self._spec, partition)
+        self._check_changelog(ids)
 
     async def verify_all(self) -> None:
-        """Check that all inputs are the same topics as when the worker started.
+        """Check that inputs and changelog are the same topics as when the worker started.
 
         Raises:
             TopicRecreatedError: a topic was deleted and created anew.
@@ -77,6 +92,12 @@ class InputTopics:
             if ids[topic] != self.first[topic]:
                 stands = f"is of topic id {self.first[topic]}"
                 raise _recreated(self._spec, topic, stands, ids[topic])
+        self._check_changelog(ids)
+
+    def _check_changelog(self, ids: Mapping[str, str]) -> None:
+        before, now = self.first[self._spec.changelog], ids[self._spec.changelog]
+        if now != before:
+            raise _new_changelog(self._spec, before, now)
 
     async def _ids_at(self, moment: float) -> Mapping[str, str]:
         async with self._turn:

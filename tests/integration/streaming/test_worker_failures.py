@@ -55,17 +55,17 @@ def run_until_processed(system: System, count: int) -> WorkerProcess:
     return worker
 
 
-def recreate_ticks(system: System) -> None:
+def recreate(system: System, topic: str) -> None:
     """Until the broker shows the new one: for a moment it may still show the old one, or none."""
     admin = connect(system.connection)
-    ticks = system.settings.topic("ticks")
-    before = topic_states(admin, [ticks])[ticks].topic_id
-    delete_topics(admin, [ticks])
+    name = system.settings.topic(topic)
+    before = topic_states(admin, [name])[name].topic_id
+    delete_topics(admin, [name])
     declared = list(declared_topics(system.settings).values())
 
     def is_there_anew() -> bool:
         apply_differences(admin, find_differences(admin, declared))
-        state = topic_states(admin, [ticks]).get(ticks)
+        state = topic_states(admin, [name]).get(name)
         return state is not None and state.topic_id != before
 
     system.until("the topic created anew", is_there_anew)
@@ -78,17 +78,17 @@ def ending(worker: WorkerProcess) -> tuple[int, list[str]]:
     return code, [line for line in lines if line.startswith("error: ")]
 
 
-def assert_recreated(system: System, code: int, errors: list[str]) -> None:
+def assert_recreated(system: System, code: int, errors: list[str], topic: str = "ticks") -> None:
     assert code == 4
     assert len(errors) == 1
-    assert f"topic {system.settings.topic('ticks')} was deleted and created anew" in errors[0]
+    assert f"topic {system.settings.topic(topic)} was deleted and created anew" in errors[0]
     assert "panda topics apply" in errors[0]
 
 
 def test_a_topic_created_anew_while_the_worker_was_away_is_an_error(system: System) -> None:
     worker = run_until_processed(system, system.publish(ticks(20)))
     assert worker.stop() == 0
-    recreate_ticks(system)
+    recreate(system, "ticks")
     system.publish(ticks(30))
     (again,) = system.start("runner")
     assert_recreated(system, *ending(again))
@@ -97,9 +97,16 @@ def test_a_topic_created_anew_while_the_worker_was_away_is_an_error(system: Syst
 
 def test_a_topic_created_anew_under_a_running_worker_is_an_error(system: System) -> None:
     worker = run_until_processed(system, system.publish(ticks(20)))
-    recreate_ticks(system)
+    recreate(system, "ticks")
     system.publish(ticks(300))
     assert_recreated(system, *ending(worker))
+
+
+def test_a_changelog_created_anew_under_a_running_worker_is_an_error(system: System) -> None:
+    """Only the state that changes would be in it: of other instruments it would be lost."""
+    worker = run_until_processed(system, system.publish(ticks(20)))
+    recreate(system, "runner-state-changelog")
+    assert_recreated(system, *ending(worker), "runner-state-changelog")
 
 
 def test_ticks_that_were_not_retained_until_they_were_processed_are_an_error(

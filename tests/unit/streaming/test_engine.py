@@ -30,7 +30,7 @@ from algo_panda.streaming.telemetry import SilentStreamTelemetry
 from algo_panda.streaming.truncation import TopicTruncatedError
 
 TOPIC = "ticks"
-IDS = {TOPIC: "the-topic-id"}
+IDS = {TOPIC: "the-topic-id", "changelog": "its-id"}
 MOCK_CLUSTER = KafkaConnection("127.0.0.1:1", client_config={"test.mock.num.brokers": 1})
 
 

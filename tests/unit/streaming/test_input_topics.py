@@ -7,10 +7,11 @@ import pytest
 
 from algo_panda.domain.errors import KafkaError
 from algo_panda.kafka.topic_diff import PartitionsChangedError
+from algo_panda.streaming.changelog import Positions, TopicRecreatedError
 from algo_panda.streaming.inputs import InputTopics
 from algo_panda.streaming.operator import Delivery, StreamSpec
 
-IDS = {"ticks": "an-id"}
+IDS = {"ticks": "an-id", "runner-state-changelog": "another-id"}
 SPEC = StreamSpec(
     group="panda-runner",
     inputs=("ticks",),
@@ -57,3 +58,26 @@ def test_a_broker_that_is_away_for_a_moment_is_asked_again() -> None:
     broker = Broker(IDS, KafkaError("no answer"), IDS)
     verify(broker)
     assert broker.asked == 3
+
+
+@pytest.mark.parametrize("topic", list(IDS))
+@pytest.mark.parametrize("when", ["before a checkpoint", "beside checkpoints"])
+def test_a_topic_created_anew_under_the_worker_is_an_error(topic: str, when: str) -> None:
+    broker = Broker(IDS, {**IDS, topic: "a-new-id"})
+    inputs = InputTopics(SPEC, broker, lambda: broker.now)
+    broker.now += 10.0
+    positions = Positions(
+        offsets={"ticks": 7}, horizons={"ticks": 7}, topic_ids={"ticks": IDS["ticks"]}
+    )
+    check = (
+        inputs.verify_all()
+        if when == "beside checkpoints"
+        else inputs.verify(positions, 2, broker.now)
+    )
+    with pytest.raises(TopicRecreatedError) as caught:
+        asyncio.run(check)
+    message = str(caught.value)
+    assert message.startswith(f"topic {topic} was deleted and created anew")
+    assert IDS[topic] in message
+    assert "id a-new-id" in message
+    assert "delete the topic runner-state-changelog" in message

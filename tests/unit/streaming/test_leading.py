@@ -166,7 +166,7 @@ class Rig:
                 is_control_current=lambda: self.is_control_current,
             ),
             connection=ConnectionSettings(kafka=MOCK_CLUSTER),
-            read_topic_ids=lambda: dict.fromkeys(TOPICS, "id"),
+            read_topic_ids=lambda: dict.fromkeys((*TOPICS, "changelog"), "id"),
             read_ends=self.log.ends,
             telemetry=SilentStreamTelemetry(),
             clock=lambda: self.log.now,
