@@ -48,7 +48,7 @@ def add_a_partition(storm: Storm) -> None:
 
     refused = system.panda("topics", "apply", env=system.variables)
     assert refused.returncode == 4, refused.stderr
-    assert f"delete {ticks} and apply again" in " ".join(refused.stderr.split()), refused.stderr
+    assert f"delete {ticks} and the changelogs" in " ".join(refused.stderr.split()), refused.stderr
     _recreate(storm, "ticks")
     changelog = system.settings.topic("runner-state-changelog")
     storm.expect_stop(system.spawn("runner"), 4, "deleted and created anew", changelog, "apply")

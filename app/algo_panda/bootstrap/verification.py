@@ -1,8 +1,10 @@
 """Wires ``panda replay --verify-live``: a period replayed as it ran, against the topics."""
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from confluent_kafka import Message
 
@@ -25,6 +27,11 @@ from algo_panda.replay.verification import LiveSignal, PartitionVerdict, Verifie
 from algo_panda.runner.runner import StrategyRunner
 from algo_panda.settings import Settings
 from algo_panda.wire.codecs import Codecs
+from algo_panda.wire.errors import WireError
+
+logger = logging.getLogger(__name__)
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +164,8 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
     first: dict[int, TradingSignal] = {}
     """The first one left, by partition of the topic."""
     topic = settings.topic("signals")
-    for message in _records(connection, topic):
+    for message, signal in decoded(_records(connection, topic), codecs.signals.decode):
         value, partition = message.value() or b"", message.partition() or 0
-        signal = codecs.signals.decode(value, message.timestamp()[1])
         first.setdefault(partition, signal)
         if signal.tick_topic_id == topic_id:
             of_partition = signals.setdefault(signal.tick_partition, {})
@@ -168,8 +174,10 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
                 of_partition[signal.signal_id] = known._replace(is_contradicted=True)
     return LiveTopics(
         activations=[
-            codecs.activations.decode(message.value(), message.timestamp()[1])
-            for message in _records(connection, settings.topic("activations"))
+            activation
+            for _, activation in decoded(
+                _records(connection, settings.topic("activations")), codecs.activations.decode
+            )
         ],
         signals=signals,
         ends=ends,
@@ -180,6 +188,25 @@ def _live_topics(settings: Settings, codecs: Codecs, topic_id: str) -> LiveTopic
             if start and number in ends
         },
     )
+
+
+def decoded(
+    messages: Iterable[Message], decode: Callable[[bytes | None, int], V]
+) -> Generator[tuple[Message, V]]:
+    """Decode records; name and skip an unusable one, which the runner did not write."""
+    for message in messages:
+        try:
+            value = decode(message.value(), message.timestamp()[1])
+        except WireError as problem:
+            logger.warning(
+                "%s[%s] offset %s cannot be read and is not compared: %s",
+                message.topic(),
+                message.partition(),
+                message.offset(),
+                problem,
+            )
+        else:
+            yield message, value
 
 
 def _kept_from(first: TradingSignal, partition: int, topic_id: str) -> int:

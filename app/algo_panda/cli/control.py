@@ -82,8 +82,18 @@ def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None
     )
     send_control_event(settings, event)
     _notices.print(
-        f"{_described(settings, account)} is {state}: recorded; workers apply it within two seconds"
+        f"{_described(settings, account)} is {state}{_unless(account, state)}: recorded; workers"
+        " apply it within two seconds"
     )
+
+
+def _unless(account: str, state: TradingState) -> str:
+    """Say when another state applies: the stricter of an account's own and that of all accounts."""
+    if state is TradingState.HALTED:
+        return ""
+    if account == ALL_ACCOUNTS:
+        return ", unless its own state is stricter"
+    return ", unless the state of all accounts is stricter"
 
 
 def _described(settings: Settings, account: str) -> str:

@@ -97,7 +97,9 @@ def replay(
     if as_json:
         typer.echo(json.dumps({"found": plan.count, "replayed": sent, "dry_run": dry_run}))
     elif sent:
-        _notices.print(f"{sent} dead letters were replayed")
+        _notices.print(
+            "1 dead letter was replayed" if sent == 1 else f"{sent} dead letters were replayed"
+        )
 
 
 def _agreed(count: int) -> bool:
@@ -117,7 +119,7 @@ def _table(letters: "deque[Letter]") -> Table:
     table.add_column("dead letter", overflow="fold")
     for heading in ("from", "code", "replayed"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("message", overflow="fold", min_width=20)
+    table.add_column("message", overflow="fold")
     for letter in letters:
         fact = facts(letter)
         origin = f"[{fact['source_partition']}] {fact['source_offset']}"

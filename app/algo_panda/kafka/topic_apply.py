@@ -68,8 +68,9 @@ def _refusal(difference: Difference) -> str | None:
             return (
                 f"  {difference}. Its keys would move to other partitions. Declare {actual} "
                 f"(and the same for the topics that go with it); or use another "
-                f"PANDA_TOPIC_PREFIX and start afresh; or, if its records may go, delete "
-                f"{topic.on_broker} and apply again"
+                f"PANDA_TOPIC_PREFIX and start afresh; or, if its records may go, stop all "
+                f"workers, delete {topic.on_broker} and the changelogs of the programs that "
+                f"read it, and apply again"
             )
         case ReplicationDiffers(actual=actual):
             return (

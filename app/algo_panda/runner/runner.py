@@ -66,7 +66,7 @@ class StrategyRunner:
             disabled=tuple(o for o in outcomes if isinstance(o, Disabled)),
         )
         if not report.registered:
-            logger.warning("no strategy is registered: ticks are read, and nothing is said")
+            logger.warning("no strategy is registered: ticks are read without signals")
         return report
 
     def partition(self, *, topic_id: str, partition: int) -> PartitionRunner:

@@ -81,6 +81,26 @@ def test_the_line_names_the_broker_whose_account_it_is(
     assert sent == [(arguments[1] if arguments else "*", TradingState.HALTED)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("resume",), "every account is ACTIVE, unless its own state is stricter: "),
+        (("reduce",), "every account is REDUCING, unless its own state is stricter: "),
+        (
+            ("resume", "--account", "PAPER1"),
+            "is ACTIVE, unless the state of all accounts is stricter: ",
+        ),
+    ],
+)
+def test_the_line_says_that_a_stricter_state_applies(
+    arguments: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("algo_panda.bootstrap.control.send_control_event", lambda *_: None)
+    result = CliRunner().invoke(app, ["control", *arguments])
+    assert result.exit_code == 0
+    assert words in result.stderr
+
+
 def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     def nameless() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")

@@ -83,9 +83,15 @@ def test_a_change_takes_over_from_a_settled_start() -> None:
     assert chosen.configs == (config(1, 2, period=9), config(3))
 
 
-def test_a_change_waits_where_signals_may_be_out() -> None:
+def test_a_change_waits_where_signals_may_be_out(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     chosen = choose([config(1, 2, period=9)], [config(1)], settled=False)
     assert chosen == Chosen((config(1),), (), is_recorded=True, is_outdated=True)
+    (message,) = caplog.messages
+    assert message == (
+        "ticks[3]: strategies that were added, changed or disabled take effect after up to a few"
+        " thousand ticks, because a runner did not stop cleanly"
+    )
 
 
 def test_a_worker_that_started_before_a_change_keeps_what_it_finds_recorded() -> None:

@@ -6,6 +6,7 @@ have been sent; until then the recorded ones continue.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -17,6 +18,8 @@ from algo_panda.domain.trading import Activation
 from algo_panda.runner.partition import PartitionRunner
 from algo_panda.streaming.operator import Start, StateFormatError
 from algo_panda.streaming.operators.origin import OriginPolicy
+
+logger = logging.getLogger(__name__)
 
 STRATEGIES_KEY = b"\x00strategies"
 """Key of the versions of a partition in its changelog."""
@@ -143,6 +146,12 @@ class StrategyVersions:
         if recorded == encode_configs(now):
             return Chosen(now, (), is_recorded=True, is_outdated=False)
         if recorded is not None and not start.is_settled:
+            logger.info(
+                "%s[%s]: strategies that were added, changed or disabled take effect after up to a"
+                " few thousand ticks, because a runner did not stop cleanly",
+                topic,
+                partition,
+            )
             return Chosen(before, (), is_recorded=True, is_outdated=True)
         offset = start.offsets[topic]
         return Chosen(
