@@ -54,18 +54,29 @@ def resume(
 def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Show the newest event of each account that has one."""
+    """Show the newest event of each account that has one, and the states that apply."""
     from algo_panda.bootstrap.control import read_trading_states
     from algo_panda.cli.signal_lines import line
     from algo_panda.wire.json_form import to_json
 
-    states = read_trading_states(load_settings())
+    settings = load_settings()
+    states = read_trading_states(settings)
     events = states.events()
     if not (events or as_json):
         state = states.of(ALL_ACCOUNTS)
         _notices.print(f"no state was set for any account: every account is {state}")
     for event in events:
         typer.echo(json.dumps(to_json(event)) if as_json else line(event))
+    of_all = next((e.state for e in events if e.account == ALL_ACCOUNTS), TradingState.ACTIVE)
+    if states.of(ALL_ACCOUNTS) is not of_all:
+        _notices.print(
+            "every account is HALTED, because a later record of the topic cannot be read;"
+            " 'panda control resume' ends that"
+        )
+    if events:
+        accounts = {*settings.known_accounts, *(e.account for e in events)} - {ALL_ACCOUNTS}
+        for account in sorted(accounts):
+            _notices.print(f"{_described(settings, account)} is {states.of(account)}")
 
 
 def _set(account: str, state: TradingState, reason: str, *, force: bool) -> None:
