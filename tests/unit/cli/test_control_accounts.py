@@ -2,7 +2,6 @@
 
 import getpass
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,9 @@ from typer.testing import CliRunner
 from algo_panda.cli.control import _user
 from algo_panda.cli.main import app
 from algo_panda.domain.errors import ConfigurationError, KafkaError, PandaError
-from algo_panda.domain.trading import ControlEvent, TradingState
+from algo_panda.domain.trading import TradingState
 from algo_panda.streaming.control import TradingStates
+from tests.unit.fakes.values import control_event
 
 
 @pytest.fixture(autouse=True)
@@ -111,16 +111,6 @@ def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatc
     assert _user() == f"uid {os.getuid()}"
 
 
-def event(account: str, state: TradingState) -> ControlEvent:
-    return ControlEvent(
-        account=account,
-        state=state,
-        reason="a test",
-        issued_by="me",
-        issued_at=datetime(2026, 1, 5, tzinfo=UTC),
-    )
-
-
 EVERY_ACCOUNT = (
     "every account is HALTED, because a later record of the topic cannot be read; 'panda control"
     " resume' ends that"
@@ -132,11 +122,11 @@ def test_the_states_that_apply_are_shown_and_not_only_the_events(
     monkeypatch: pytest.MonkeyPatch, *, is_resumed: bool
 ) -> None:
     states = TradingStates()
-    states.apply(event("*", TradingState.ACTIVE), 0)
-    states.apply(event("PAPER1", TradingState.REDUCING), 1)
+    states.apply(control_event("*", TradingState.ACTIVE), 0)
+    states.apply(control_event("PAPER1", TradingState.REDUCING), 1)
     states.halt_all(2)  # a record that cannot be read
     if is_resumed:
-        states.apply(event("*", TradingState.ACTIVE), 3)
+        states.apply(control_event("*", TradingState.ACTIVE), 3)
     monkeypatch.setattr("algo_panda.bootstrap.control.read_trading_states", lambda _: states)
     shown = CliRunner().invoke(app, ["control", "show"])
     assert shown.exit_code == 0

@@ -12,7 +12,14 @@ from algo_panda.domain.config import StrategyConfig
 from algo_panda.domain.market import MarketTick
 from algo_panda.domain.reports import report_of
 from algo_panda.domain.signals import SignalResult, SignalType, TradingSignal
-from algo_panda.domain.trading import ExecutionReport, Order, OrderStatus, Side
+from algo_panda.domain.trading import (
+    ControlEvent,
+    ExecutionReport,
+    Order,
+    OrderStatus,
+    Side,
+    TradingState,
+)
 
 START = datetime(2024, 3, 1, 9, 15, tzinfo=UTC)
 TOKEN = 1001
@@ -47,6 +54,16 @@ def config(strategy_type: str = "talker", *, number: int = 1, **changes: Any) ->
 
 
 BUY = SignalResult(signal_type=SignalType.BUY, confidence=0.8, quantity=10, price=Decimal(100))
+
+
+def control_event(account: str, state: TradingState) -> ControlEvent:
+    return ControlEvent(
+        account=account,
+        state=state,
+        reason="a test",
+        issued_by="me",
+        issued_at=datetime(2026, 1, 5, tzinfo=UTC),
+    )
 
 
 def buy(**changes: Any) -> SignalResult:

@@ -1,7 +1,6 @@
 """The last ticks of a partition: those that a list of all ticks would give."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import overload
 
 from hypothesis import given
@@ -9,14 +8,7 @@ from hypothesis import strategies as st
 
 from algo_panda.domain.market import MarketTick
 from algo_panda.streaming.operators.recent_ticks import RecentTicks, ticks_since
-
-START = datetime(2026, 1, 5, 9, 15, tzinfo=UTC)
-
-
-def tick(token: int) -> MarketTick:
-    return MarketTick.of(
-        instrument_token=token, event_time=START, last_price=100, last_traded_quantity=1
-    )
+from tests.unit.fakes.values import tick
 
 
 @given(
@@ -30,7 +22,7 @@ def test_the_last_ticks_are_kept_and_found_by_instrument_and_offset(
     everything: list[tuple[int, MarketTick]] = []
     recent, offset = RecentTicks(5, most), 5
     for token, step in zip(tokens, steps, strict=False):
-        added = tick(token)
+        added = tick(token=token)
         recent.add(offset, added)
         everything.append((offset, added))
         kept = everything[-most:]
@@ -48,7 +40,7 @@ class Watched(Sequence[tuple[int, MarketTick]]):
     """Ticks that count how often they are looked at."""
 
     def __init__(self, length: int) -> None:
-        self.looks, self.length, self.one = 0, length, tick(1)
+        self.looks, self.length, self.one = 0, length, tick()
 
     def __len__(self) -> int:
         return self.length

@@ -1,21 +1,10 @@
 """Whether an account may trade."""
 
-from datetime import UTC, datetime
-
 import pytest
 
-from algo_panda.domain.trading import ALL_ACCOUNTS, ControlEvent, TradingState
+from algo_panda.domain.trading import ALL_ACCOUNTS, TradingState
 from algo_panda.streaming.control import PinnedStates, TradingStates
-
-
-def event(account: str, state: TradingState) -> ControlEvent:
-    return ControlEvent(
-        account=account,
-        state=state,
-        reason="a test",
-        issued_by="me",
-        issued_at=datetime(2026, 1, 5, tzinfo=UTC),
-    )
+from tests.unit.fakes.values import control_event
 
 
 def test_an_account_that_nobody_named_may_trade() -> None:
@@ -27,30 +16,30 @@ def test_an_account_that_nobody_named_may_trade() -> None:
 def test_the_stricter_of_both_counts(own: TradingState, everybodys: TradingState) -> None:
     order = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
     states = TradingStates()
-    states.apply(event("paper", own))
-    states.apply(event(ALL_ACCOUNTS, everybodys))
+    states.apply(control_event("paper", own))
+    states.apply(control_event(ALL_ACCOUNTS, everybodys))
     assert states.of("paper") is max(own, everybodys, key=order.index)
     assert states.of("other") is everybodys
 
 
 def test_the_newest_event_of_an_account_counts() -> None:
     states = TradingStates()
-    states.apply(event("paper", TradingState.HALTED))
-    states.apply(event("paper", TradingState.ACTIVE))
+    states.apply(control_event("paper", TradingState.HALTED))
+    states.apply(control_event("paper", TradingState.ACTIVE))
     assert states.of("paper") is TradingState.ACTIVE
     assert [e.state for e in states.events()] == [TradingState.ACTIVE]
 
 
 def test_halting_all_halts_who_was_active() -> None:
     states = TradingStates()
-    states.apply(event("paper", TradingState.ACTIVE))
+    states.apply(control_event("paper", TradingState.ACTIVE))
     states.halt_all()
     assert states.of("paper") is TradingState.HALTED
 
 
 def test_a_record_without_an_event_only_moves_the_offset() -> None:
     states = TradingStates()
-    states.apply(event("paper", TradingState.HALTED), 6)
+    states.apply(control_event("paper", TradingState.HALTED), 6)
     states.skip(7)
     assert states.view().offset == 8
     assert states.of("paper") is TradingState.HALTED
@@ -59,11 +48,11 @@ def test_a_record_without_an_event_only_moves_the_offset() -> None:
 def test_pinned_states_stay_as_they_are_until_they_are_pinned_again() -> None:
     now = [100.0]
     states = outdated_after(5, now)
-    states.apply(event("paper", TradingState.REDUCING), 3)
+    states.apply(control_event("paper", TradingState.REDUCING), 3)
     pinned = PinnedStates(states)
     assert pinned.pin() == 4
-    states.apply(event("paper", TradingState.ACTIVE), 4)
-    states.apply(event("other", TradingState.HALTED), 5)
+    states.apply(control_event("paper", TradingState.ACTIVE), 4)
+    states.apply(control_event("other", TradingState.HALTED), 5)
     assert pinned.of("paper") is TradingState.REDUCING
     assert pinned.of("other") is TradingState.ACTIVE
     assert pinned.pin() == 6
@@ -85,7 +74,7 @@ def test_states_that_nobody_confirms_count_as_halted_until_they_are_confirmed(
 ) -> None:
     now = [100.0]
     states = outdated_after(5, now)
-    states.apply(event("paper", state))
+    states.apply(control_event("paper", state))
     now[0] = 105.0
     assert states.of("paper") is state
     assert states.of("other") is TradingState.ACTIVE
@@ -104,7 +93,7 @@ def test_a_state_that_comes_while_they_are_outdated_is_in_force_with_the_confirm
     now = [0.0]
     states = outdated_after(5, now)
     now[0] = 6.0
-    states.apply(event("paper", TradingState.REDUCING))
+    states.apply(control_event("paper", TradingState.REDUCING))
     assert states.of("paper") is TradingState.HALTED
     states.confirm(6.0)
     assert states.of("paper") is TradingState.REDUCING
@@ -112,6 +101,6 @@ def test_a_state_that_comes_while_they_are_outdated_is_in_force_with_the_confirm
 
 def test_states_that_were_read_once_do_not_become_outdated() -> None:
     states = TradingStates()
-    states.apply(event("paper", TradingState.REDUCING))
+    states.apply(control_event("paper", TradingState.REDUCING))
     assert states.outdated_seconds is None
     assert states.of("paper") is TradingState.REDUCING
