@@ -89,8 +89,9 @@ def test_a_change_waits_where_signals_may_be_out(caplog: pytest.LogCaptureFixtur
     assert chosen == Chosen((config(1),), (), is_recorded=True, is_outdated=True)
     (message,) = caplog.messages
     assert message == (
-        "ticks[3]: strategies that were added, changed or disabled take effect after up to a few"
-        " thousand ticks, because a runner did not stop cleanly"
+        "ticks[3]: strategies that were added, changed or disabled take effect within 1,000 ticks,"
+        " or the ticks of four checkpoint intervals if those are more, because a runner did not"
+        " stop cleanly"
     )
 
 

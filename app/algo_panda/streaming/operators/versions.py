@@ -147,8 +147,9 @@ class StrategyVersions:
             return Chosen(now, (), is_recorded=True, is_outdated=False)
         if recorded is not None and not start.is_settled:
             logger.info(
-                "%s[%s]: strategies that were added, changed or disabled take effect after up to a"
-                " few thousand ticks, because a runner did not stop cleanly",
+                "%s[%s]: strategies that were added, changed or disabled take effect within 1,000"
+                " ticks, or the ticks of four checkpoint intervals if those are more, because a"
+                " runner did not stop cleanly",
                 topic,
                 partition,
             )
